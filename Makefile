@@ -1,0 +1,39 @@
+# Set up, run and test on a machine with Python 3.11 or later, make and a Python package index.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+CORES ?= all
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup leaderboard test lint lock
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/.installed ## make .venv and install what requirements.lock pins
+
+.venv/.installed: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, found " + sys.version.split()[0] + "; set PYTHON=") if sys.version_info < (3, 11) else None'
+	@echo "== set-up: installing $$(grep -c == requirements.lock) packages into .venv"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --requirement requirements.lock
+	@touch $@
+
+leaderboard: setup ## run the default benchmark: results/leaderboard.md
+	@start=$$SECONDS; $(BIN)/snakemake --cores $(CORES) results/leaderboard.md; \
+	echo "== make leaderboard: $$((SECONDS - start)) s; see results/leaderboard.md"
+
+test: setup ## run the tests
+	@start=$$SECONDS; $(BIN)/python -m pytest; echo "== make test: $$((SECONDS - start)) s"
+
+lint: setup ## check style of Python and Snakemake files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+lock: setup ## pin the newest releases that pyproject.toml admits
+	$(BIN)/python -m pip install pip-tools
+	$(BIN)/pip-compile --upgrade --extra dev --strip-extras --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
+		--output-file requirements.lock pyproject.toml

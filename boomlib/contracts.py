@@ -1,0 +1,238 @@
+"""Columns, types and checks of every file that passes between two stages of the pipeline.
+
+Every reader checks what it reads and every writer checks what it writes, so that a broken file is named
+where it appears and not three stages later. All files are Parquet, written beside their final path and
+then renamed, so that a half-written file is never taken for a result.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+FOLDS = ("train", "valid", "id", "ood")
+PREDICTED_FOLDS = ("valid", "id", "ood")
+FOLD_TYPE = pa.dictionary(pa.int8(), pa.string())
+
+
+class ContractError(ValueError):
+    """A file or a setting breaks a contract; the message names it, the place in it and the remedy."""
+
+
+@dataclass(frozen=True)
+class TableContract:
+    """The required columns of one kind of Parquet file (Arrow types by column name)."""
+
+    name: str
+    columns: dict[str, pa.DataType]
+
+    def check(self, table: pa.Table, where: str) -> None:
+        """Raise :class:`ContractError` if a column is missing or has another type."""
+        for column, dtype in self.columns.items():
+            if column not in table.column_names:
+                raise ContractError(
+                    f"{where}: the {self.name} table lacks the column '{column}' (it has: "
+                    f"{', '.join(table.column_names[:8])}); delete the file and rerun to make it anew"
+                )
+            found = table.schema.field(column).type
+            if found != dtype:
+                raise ContractError(
+                    f"{where}: column '{column}' of the {self.name} table is {found}, not {dtype}; "
+                    "delete the file and rerun to make it anew"
+                )
+
+
+MOLECULES = TableContract("molecules", {"molecule_id": pa.int64(), "smiles": pa.string()})
+REJECTS = ("row", "smiles", "reason")
+SPLIT = TableContract("split", {"molecule_id": pa.int64(), "fold": FOLD_TYPE, "density": pa.float64()})
+TASK = TableContract(
+    "task", {"molecule_id": pa.int64(), "smiles": pa.string(), "fold": FOLD_TYPE, "y": pa.float64()}
+)
+PREDICTIONS = TableContract(
+    "predictions", {"molecule_id": pa.int64(), "fold": FOLD_TYPE, "y_pred": pa.float64()}
+)
+
+
+# -- files -----------------------------------------------------------------------------------------------
+
+
+def atomic_path(path: str | os.PathLike) -> Path:
+    """Return the path to write to before :func:`commit` renames it to ``path``; makes the folder."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.name}.part")
+
+
+def commit(path: str | os.PathLike) -> None:
+    """Rename what was written at ``atomic_path(path)`` to ``path``."""
+    atomic_path(path).replace(path)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write ``text`` to ``path`` in one step."""
+    atomic_path(path).write_text(text, encoding="utf-8")
+    commit(path)
+
+
+def write_json(path: str | os.PathLike, value: object) -> None:
+    """Write ``value`` as indented JSON; NaN and infinity are refused, since JSON has neither."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | os.PathLike) -> dict:
+    """Read a JSON file; a truncated one raises :class:`ContractError`."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ContractError(f"{path}: not readable as JSON ({error}); delete it and rerun") from error
+
+
+def write_table(table: pa.Table, path: str | os.PathLike, contract: TableContract | None = None) -> None:
+    """Check ``table`` against ``contract`` and write it as Parquet in one step.
+
+    The bytes depend on the table alone: no date and no host name enter the file.
+    """
+    if contract is not None:
+        contract.check(table, str(path))
+    pq.write_table(table, atomic_path(path), compression="zstd")
+    commit(path)
+
+
+def read_table(
+    path: str | os.PathLike, contract: TableContract | None = None, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """Read a Parquet file and check it; a missing, truncated or foreign file raises :class:`ContractError`."""
+    if not Path(path).is_file():
+        raise ContractError(f"{path}: no such file; rerun the stage that makes it")
+    try:
+        table = pq.read_table(path, columns=list(columns) if columns else None, partitioning=None)
+    except (pa.ArrowException, OSError) as error:
+        raise ContractError(
+            f"{path}: not readable as Parquet, probably truncated ({error}); delete it and rerun"
+        ) from error
+    if contract is not None and columns is None:
+        contract.check(table, str(path))
+    return table
+
+
+# -- molecules -------------------------------------------------------------------------------------------
+
+
+def write_molecules(
+    path: str | os.PathLike, smiles: Sequence[str], properties: dict[str, np.ndarray], units: dict[str, str]
+) -> None:
+    """Write the molecules table: ``molecule_id`` 0…n-1, ``smiles``, one float64 column a property.
+
+    ``units`` (by property) goes into the Parquet field metadata.
+    """
+    fields = [pa.field("molecule_id", pa.int64()), pa.field("smiles", pa.string())]
+    arrays = [pa.array(np.arange(len(smiles), dtype=np.int64)), pa.array(list(smiles), pa.string())]
+    for name, values in properties.items():
+        values = np.asarray(values, dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise ContractError(f"{path}: property '{name}' has a value that is not finite")
+        fields.append(pa.field(name, pa.float64(), metadata={"unit": units[name]}))
+        arrays.append(pa.array(values))
+    write_table(pa.table(arrays, schema=pa.schema(fields)), path, MOLECULES)
+
+
+def read_molecules(path: str | os.PathLike) -> pa.Table:
+    """Read the molecules table; ids must be 0…n-1 in order."""
+    table = read_table(path, MOLECULES)
+    ids = table["molecule_id"].to_numpy()
+    if not np.array_equal(ids, np.arange(len(ids))):
+        raise ContractError(f"{path}: molecule_id is not 0…{len(ids) - 1} in order; delete it and rerun")
+    return table
+
+
+def property_values(table: pa.Table, name: str, path: str | os.PathLike) -> np.ndarray:
+    """The values of one property, float64 [n], in the unit of the registry."""
+    if name not in table.column_names:
+        known = [c for c in table.column_names if c not in MOLECULES.columns]
+        raise ContractError(f"{path}: no property '{name}'; it has {', '.join(known)}")
+    return table[name].to_numpy()
+
+
+# -- folds and predictions -------------------------------------------------------------------------------
+
+
+def fold_array(folds: Iterable[str]) -> pa.DictionaryArray:
+    """Encode fold names; the codes are the positions in :data:`FOLDS`, whatever folds occur."""
+    codes = {name: code for code, name in enumerate(FOLDS)}
+    try:
+        indices = [codes[fold] for fold in folds]
+    except KeyError as error:
+        raise ContractError(f"unknown fold {error}; a fold is one of {', '.join(FOLDS)}") from None
+    return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int8()), pa.array(FOLDS))
+
+
+def read_split(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
+    """Read a split; returns ``fold`` (str [n], in the order of molecule_id) and ``density`` (float64 [n])."""
+    table = read_table(path, SPLIT)
+    ids = table["molecule_id"].to_numpy()
+    if not np.array_equal(ids, np.arange(len(ids))):
+        raise ContractError(f"{path}: molecule_id is not 0…{len(ids) - 1} in order; delete it and rerun")
+    return table["fold"].to_numpy().astype(str), table["density"].to_numpy()
+
+
+def write_predictions(
+    path: str | os.PathLike,
+    molecule_id: np.ndarray,
+    fold: Sequence[str],
+    y_pred: np.ndarray,
+    y_std: np.ndarray | None = None,
+) -> None:
+    """Write predictions in native units (and optionally their standard deviation), sorted by molecule."""
+    order = np.argsort(molecule_id, kind="stable")
+    columns = {
+        "molecule_id": pa.array(np.asarray(molecule_id, dtype=np.int64)[order]),
+        "fold": fold_array(np.asarray(fold)[order]),
+        "y_pred": pa.array(np.asarray(y_pred, dtype=np.float64)[order]),
+    }
+    if y_std is not None:
+        columns["y_std"] = pa.array(np.asarray(y_std, dtype=np.float64)[order])
+    write_table(pa.table(columns), path, PREDICTIONS)
+
+
+def read_predictions(path: str | os.PathLike, fold: np.ndarray) -> pa.Table:
+    """Read predictions and check them against the split that they answer.
+
+    Args:
+        path: the predictions file.
+        fold: the split's fold of every molecule, str [n], index = molecule_id.
+
+    Returns:
+        The table, sorted by ``molecule_id``.
+
+    Raises:
+        ContractError: ids are missing, doubled or unknown, stand in another fold, or a value is not finite.
+    """
+    table = read_table(path, PREDICTIONS).sort_by("molecule_id")
+    ids = table["molecule_id"].to_numpy()
+    expected = np.flatnonzero(np.isin(fold, PREDICTED_FOLDS))
+    remedy = "every model predicts each molecule of valid, id and ood once; delete the file and rerun"
+    unique, counts = np.unique(ids, return_counts=True)
+    for problem, wrong in (
+        ("doubled", unique[counts > 1]),
+        ("unknown", np.setdiff1d(unique, expected)),
+        ("missing", np.setdiff1d(expected, unique)),
+    ):
+        if len(wrong):
+            listed = ", ".join(map(str, wrong[:5])) + (" …" if len(wrong) > 5 else "")
+            raise ContractError(f"{path}: {len(wrong)} {problem} molecule_id ({listed}); {remedy}")
+    moved = ids[table["fold"].to_numpy().astype(str) != fold[ids]]
+    if len(moved):
+        raise ContractError(f"{path}: molecule_id {moved[0]} stands in another fold than in the split; {remedy}")
+    for column in ("y_pred", "y_std"):
+        if column in table.column_names:
+            bad = ids[~np.isfinite(table[column].to_numpy(zero_copy_only=False))]
+            if len(bad):
+                raise ContractError(
+                    f"{path}: {column} of molecule_id {bad[0]} is not a finite number ({len(bad)} such rows); {remedy}"
+                )
+    return table

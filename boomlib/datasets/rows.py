@@ -1,0 +1,140 @@
+"""Raw rows of a source, and their way into the molecules table: sampled, checked, rejected with a reason."""
+
+import csv
+import math
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+from tqdm import tqdm
+
+from boomlib.contracts import REJECTS, ContractError, atomic_path, commit, read_table, write_molecules
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows as they stand in the source.
+
+    Attributes:
+        row: number of each row in the source, the first below the header is 1; int64 [n].
+        smiles: as written in the source, None where empty; [n].
+        values: by property, numbers or the text that stands there, None where empty; [n] each.
+        same_molecule: maps a SMILES to what identifies its molecule when duplicates are looked for.
+    """
+
+    row: np.ndarray
+    smiles: Sequence[str | None]
+    values: dict[str, Sequence[object]]
+    same_molecule: Callable[[str], str] = str
+
+    def take(self, indices: np.ndarray) -> "Rows":
+        """The rows at ``indices``, in that order."""
+        return Rows(
+            self.row[indices],
+            [self.smiles[i] for i in indices],
+            {name: [column[i] for i in indices] for name, column in self.values.items()},
+            self.same_molecule,
+        )
+
+
+def read_columns(path: str | os.PathLike, columns: Sequence[str], hint: str) -> pa.Table:
+    """Read ``columns`` of a CSV (as text) or Parquet file; raises :class:`ContractError` if one is missing."""
+    if str(path).endswith((".parquet", ".pq")):
+        table = read_table(path)
+    else:
+        try:
+            table = pyarrow.csv.read_csv(
+                path,
+                parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+                convert_options=pyarrow.csv.ConvertOptions(
+                    column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=True, null_values=[""]
+                ),
+            )
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise ContractError(f"{path}: not readable as CSV in UTF-8: {error}") from error
+    for column in columns:
+        if column not in table.column_names:
+            raise ContractError(f"{path}: no column '{column}' (it has: {', '.join(table.column_names)}); {hint}")
+    return table.select(list(columns))
+
+
+def draw_sample(rows: Rows, size: int, seed: int) -> Rows:
+    """A seeded random sample without replacement, in the order of the source."""
+    if size > len(rows.row):
+        raise ContractError(f"config/datasets.yaml: sample.size {size} exceeds the {len(rows.row)} rows of the source")
+    picked = np.random.default_rng(seed).choice(len(rows.row), size=size, replace=False)
+    return rows.take(np.sort(picked))
+
+
+def as_number(value: object) -> float | None:
+    """``value`` as a finite float, or None if it is none."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def find_rejects(rows: Rows) -> dict[int, str]:
+    """Say why rows cannot be used: index of the row -> reason.
+
+    Reasons are: no SMILES, a SMILES that RDKit cannot parse, a label that is no finite number, a repetition of
+    a molecule with the same labels (the first stays), and a molecule with contradicting labels (all go).
+    """
+    from rdkit import Chem, RDLogger
+
+    RDLogger.DisableLog("rdApp.*")
+    reasons, seen = {}, defaultdict(list)
+    for i, smiles in enumerate(tqdm(rows.smiles, desc="check molecules", unit="mol", mininterval=1)):
+        mol = Chem.MolFromSmiles(smiles) if smiles else None
+        if not smiles:
+            reasons[i] = "no SMILES"
+        elif mol is None:
+            reasons[i] = "RDKit cannot parse the SMILES"
+        elif mol.GetNumAtoms() == 0:
+            reasons[i] = "no atoms"
+        else:
+            for name, column in rows.values.items():
+                if as_number(column[i]) is None:
+                    reasons[i] = f"{name} is not a finite number: {column[i]!r}"
+                    break
+            else:
+                seen[rows.same_molecule(smiles)].append(i)
+    for members in seen.values():
+        labels = {tuple(as_number(column[i]) for column in rows.values.values()) for i in members}
+        if len(labels) > 1:
+            others = ", ".join(str(rows.row[i]) for i in members)
+            reasons |= dict.fromkeys(members, f"the same molecule has different labels in rows {others}")
+        else:
+            reasons |= dict.fromkeys(members[1:], f"repeats row {rows.row[members[0]]}")
+    return reasons
+
+
+def write_dataset(
+    rows: Rows, units: dict[str, str], molecules: str | os.PathLike, rejects: str | os.PathLike
+) -> None:
+    """Check ``rows`` and write the molecules table and ``rejects.csv`` (row, smiles, reason)."""
+    reasons = find_rejects(rows)
+    kept = rows.take(np.array([i for i in range(len(rows.row)) if i not in reasons], dtype=np.int64))
+    if not len(kept.row):
+        row, reason = next(((rows.row[i], why) for i, why in sorted(reasons.items())), ("–", "there are no rows"))
+        raise ContractError(f"{molecules}: no usable row in the source; the first reason (row {row}): {reason}")
+    with atomic_path(rejects).open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(REJECTS)
+        writer.writerows((rows.row[i], rows.smiles[i], reason) for i, reason in sorted(reasons.items()))
+    commit(rejects)
+    values = {name: np.array([as_number(v) for v in column]) for name, column in kept.values.items()}
+    write_molecules(molecules, kept.smiles, values, units)
+
+
+def text_rows(table: pa.Table, smiles_column: str, columns: dict[str, str], **extra) -> Rows:
+    """Rows of a table as read by :func:`read_columns`; ``columns`` maps property -> column."""
+    smiles = pc.utf8_trim_whitespace(table[smiles_column].cast(pa.string())).to_pylist()
+    values = {name: table[column].to_pylist() for name, column in columns.items()}
+    return Rows(np.arange(1, table.num_rows + 1), smiles, values, **extra)

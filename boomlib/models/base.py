@@ -1,0 +1,82 @@
+"""The interface of every model, and the molecules as a model sees them."""
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Molecules:
+    """A set of molecules with what a model may know of them.
+
+    Attributes:
+        molecule_id: int64 [n].
+        smiles: str [n].
+        y: labels in native units, float64 [n]; NaN where the model may not see them.
+        features: feature tables by name, rows aligned with ``molecule_id``.
+    """
+
+    molecule_id: np.ndarray
+    smiles: np.ndarray
+    y: np.ndarray
+    features: Mapping[str, pa.Table] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.molecule_id)
+
+    def take(self, rows: np.ndarray) -> "Molecules":
+        """The molecules at positions ``rows`` (int or bool), in that order."""
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        features = {name: table.take(pa.array(rows)) for name, table in self.features.items()}
+        return Molecules(self.molecule_id[rows], self.smiles[rows], self.y[rows], features)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predicted values in native units, float64 [n], and optionally their standard deviations."""
+
+    mean: np.ndarray
+    std: np.ndarray | None = None
+
+
+class Model(ABC):
+    """A property model. A subclass is one file; its hyper-parameters are keyword arguments of ``__init__``.
+
+    Args:
+        kind: ``extensive`` or ``intensive``; the model reads out a sum or a mean over atoms accordingly.
+        seed: seed of everything random in the model; two fits with one seed predict the same bits.
+        threads: processors that the job was given. Results must not depend on it.
+    """
+
+    def __init__(self, *, kind: str, seed: int, threads: int = 1) -> None:
+        self.kind, self.seed, self.threads = kind, seed, threads
+
+    @abstractmethod
+    def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
+        """Fit to ``train``; choose hyper-parameters, epochs or checkpoints by the RMSE on ``valid``.
+
+        ``folder`` outlives a killed job: checkpoints to resume from and ``history.csv`` go there.
+        """
+
+    @abstractmethod
+    def predict(self, molecules: Molecules) -> Prediction:
+        """Predict molecules without labels."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the fitted model into ``folder``."""
+
+    @abstractmethod
+    def load(self, folder: Path) -> None:
+        """Read back what :meth:`save` wrote, into a model made with the same arguments."""
+
+
+def model_class(name: str) -> type[Model]:
+    """The class called ``module.Class`` inside :mod:`boomlib.models`."""
+    module, _, attribute = name.rpartition(".")
+    return getattr(importlib.import_module(f"boomlib.models.{module}"), attribute)

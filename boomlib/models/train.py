@@ -1,0 +1,121 @@
+"""The one way from a task table to predictions, whatever the model."""
+
+import json
+import os
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from boomlib.contracts import (
+    PREDICTED_FOLDS,
+    TASK,
+    ContractError,
+    property_values,
+    read_molecules,
+    read_predictions,
+    read_table,
+    write_json,
+    write_predictions,
+)
+from boomlib.models.base import Molecules, model_class
+from boomlib.provenance import RunRecord
+
+FAILURE = "failure.json"
+
+
+def read_task(
+    task: str | os.PathLike, features: Mapping[str, str | os.PathLike], truth: np.ndarray | None = None
+) -> tuple[Molecules, np.ndarray]:
+    """Read a task table and its feature tables.
+
+    Args:
+        task: the blinded task table.
+        features: feature files by name; each must hold every molecule of the task.
+        truth: all labels, for the oracle alone.
+
+    Returns:
+        All molecules of the task (``y`` is NaN on id and ood) and their fold, str [n].
+
+    Raises:
+        ContractError: a feature file lacks molecules; the message lists them.
+    """
+    table = read_table(task, TASK)
+    ids = table["molecule_id"].to_numpy()
+    tables = {}
+    for name, path in features.items():
+        feature = read_table(path)
+        missing = np.setdiff1d(ids, feature["molecule_id"].to_numpy())
+        if len(missing):
+            raise ContractError(
+                f"{path}: {len(missing)} molecules of {task} have no {name} (molecule_id "
+                f"{', '.join(map(str, missing[:5]))}{' …' if len(missing) > 5 else ''}); every model predicts every "
+                "molecule, so delete the file and rerun"
+            )
+        feature = feature.sort_by("molecule_id")
+        tables[name] = feature.drop_columns("molecule_id").take(
+            pa.array(np.searchsorted(feature["molecule_id"].to_numpy(), ids))
+        )
+    y = table["y"].to_numpy() if truth is None else truth
+    smiles = np.asarray(table["smiles"].to_pylist(), dtype=object)
+    return Molecules(ids, smiles, np.asarray(y, dtype=np.float64), tables), table["fold"].to_numpy().astype(str)
+
+
+def train_and_predict(
+    task: str | os.PathLike,
+    features: Mapping[str, str | os.PathLike],
+    predictions: str | os.PathLike,
+    run: str | os.PathLike,
+    *,
+    model: dict,
+    kind: str,
+    name: str,
+    seed: int,
+    threads: int = 1,
+    keep_model: bool = False,
+    truth: str | os.PathLike | None = None,
+    log: str | None = None,
+) -> None:
+    """Fit a model to train and valid, predict valid, id and ood, and write predictions and ``run.json``.
+
+    A model that fails leaves ``failure.json`` beside ``run.json`` with the reason, for the leaderboard, and the
+    error goes on to the caller.
+
+    Args:
+        task: the blinded task table.
+        features: feature files by name.
+        predictions: the predictions file to write.
+        run: ``run.json`` to write; its folder also holds checkpoints, history and the model if it is kept.
+        model: the descriptor's ``class`` and ``parameters``.
+        kind: ``extensive`` or ``intensive``.
+        name: the property.
+        seed: seed of the run.
+        threads: processors for the job.
+        keep_model: whether to save the fitted model.
+        truth: the molecules table, for a model whose descriptor says ``sees_truth``.
+        log: the job's log, named in ``failure.json``.
+    """
+    folder = Path(run).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FAILURE).unlink(missing_ok=True)
+    record = RunRecord()
+    try:
+        labels = property_values(read_molecules(truth), name, truth) if truth else None
+        molecules, fold = read_task(task, features, labels)
+        fitted = model_class(model["class"])(kind=kind, seed=seed, threads=threads, **model["parameters"])
+        fitted.fit(molecules.take(fold == "train"), molecules.take(fold == "valid"), folder)
+        asked = np.isin(fold, PREDICTED_FOLDS)
+        predicted = fitted.predict(molecules.take(asked))
+        write_predictions(predictions, molecules.molecule_id[asked], fold[asked], predicted.mean, predicted.std)
+        read_predictions(predictions, fold)
+        if keep_model:
+            fitted.save(folder)
+    except Exception as error:
+        reason = {"error": type(error).__name__, "message": str(error), "log": log}
+        write_json(folder / FAILURE, reason | {"traceback": traceback.format_exc()})
+        raise
+    sizes = {each: int((fold == each).sum()) for each in ("train", *PREDICTED_FOLDS)}
+    facts = record.finish(model=model, property=name, seed=seed, threads=threads, molecules=sizes)
+    write_json(run, json.loads(json.dumps(facts)))

@@ -1,0 +1,123 @@
+"""What may be run: the configuration, the datasets and the models, read from YAML and checked.
+
+Every YAML file has a JSON schema in ``config/schemas``; the schemas hold the defaults and are the reference
+of all keys. A mistake is reported with the file, the key and a suggestion.
+"""
+
+import difflib
+import os
+from pathlib import Path
+
+import yaml
+
+from boomlib.contracts import ContractError
+
+CONFIG = Path(__file__).parent.parent / "config"
+
+
+class RegistryError(ContractError):
+    """A YAML file of ``config/`` is wrong; the message names the file, the key and the remedy."""
+
+
+def suggestion(word: str, known: list[str]) -> str:
+    """A hint for a mistyped ``word``: the closest known one, or all of them."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(sorted(known))}"
+
+
+def read_yaml(path: str | os.PathLike) -> dict:
+    """Read a YAML mapping; a syntax error names the file and the line."""
+    try:
+        value = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise RegistryError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(value, dict):
+        raise RegistryError(f"{path}: expected a mapping of keys to values")
+    return value
+
+
+def check_schema(value: dict, schema_name: str, where: str) -> dict:
+    """Check ``value`` against ``config/schemas/{schema_name}.schema.yaml`` and fill in its defaults."""
+    from jsonschema import Draft202012Validator
+
+    schema = read_yaml(CONFIG / "schemas" / f"{schema_name}.schema.yaml")
+    error = next(iter(sorted(Draft202012Validator(schema).iter_errors(value), key=lambda e: list(e.path))), None)
+    if error is not None:
+        at = ".".join(map(str, error.path)) or "top level"
+        if error.validator == "additionalProperties":
+            known = list(error.schema.get("properties", {}))
+            unknown = sorted(set(error.instance) - set(known))
+            raise RegistryError(f"{where}: unknown key '{unknown[0]}' at {at}; {suggestion(unknown[0], known)}")
+        raise RegistryError(f"{where}: {at}: {error.message} (see config/schemas/{schema_name}.schema.yaml)")
+    return fill_defaults(value, schema)
+
+
+def fill_defaults(value: dict, schema: dict) -> dict:
+    """Return ``value`` with the defaults of ``schema``, at every depth that the schema spells out."""
+    filled = dict(value)
+    for key, child in schema.get("properties", {}).items():
+        if key not in filled and "default" in child:
+            filled[key] = child["default"]
+        if isinstance(filled.get(key), dict):
+            filled[key] = fill_defaults(filled[key], child)
+    extra = schema.get("additionalProperties")
+    if isinstance(extra, dict):
+        for key in set(filled) - set(schema.get("properties", {})):
+            if isinstance(filled[key], dict):
+                filled[key] = fill_defaults(filled[key], extra)
+    return filled
+
+
+def load_datasets(path: str | os.PathLike = CONFIG / "datasets.yaml") -> tuple[dict, dict]:
+    """Read ``datasets.yaml``; returns its ``datasets`` and its ``sources`` by name."""
+    content = check_schema(read_yaml(path), "datasets", str(path))
+    for name, dataset in content["datasets"].items():
+        for source in dataset["sources"]:
+            if source not in content["sources"]:
+                raise RegistryError(
+                    f"{path}: datasets.{name}.sources: unknown source '{source}'; "
+                    + suggestion(source, list(content["sources"]))
+                )
+    return content["datasets"], content["sources"]
+
+
+def load_models(folder: str | os.PathLike = CONFIG / "models") -> dict:
+    """Read every descriptor ``config/models/{model}.yaml``; returns them by model name."""
+    return {
+        path.stem: check_schema(read_yaml(path), "model", str(path)) for path in sorted(Path(folder).glob("*.yaml"))
+    }
+
+
+def check_config(config: dict, datasets: dict, models: dict, where: str = "config") -> dict:
+    """Check the run's configuration against its schema and against what is registered.
+
+    Returns:
+        The configuration with the schema's defaults filled in.
+
+    Raises:
+        RegistryError: an unknown key, task, scheme or model; the message suggests the closest known name.
+    """
+    config = check_schema(config, "config", where)
+    for task in config["tasks"]:
+        dataset, _, name = task.partition("/")
+        if dataset not in datasets:
+            raise RegistryError(f"{where}: tasks: unknown dataset '{dataset}'; {suggestion(dataset, list(datasets))}")
+        properties = datasets[dataset]["properties"]
+        if name not in properties:
+            raise RegistryError(
+                f"{where}: tasks: dataset '{dataset}' has no property '{name}'; {suggestion(name, list(properties))}"
+            )
+    for model in config["models"]:
+        if model not in models:
+            raise RegistryError(f"{where}: models: unknown model '{model}'; {suggestion(model, list(models))}")
+    return config
+
+
+def reading(dataset: dict) -> dict:
+    """The part of a dataset's entry that decides its molecules table; labels, licence and split do not."""
+    keys = ("kind", "sources", "file", "smiles_column", "sample")
+    properties = {
+        name: {key: entry[key] for key in ("unit", "column") if key in entry}
+        for name, entry in dataset["properties"].items()
+    }
+    return {key: dataset[key] for key in keys if key in dataset} | {"properties": properties}

@@ -1,0 +1,1 @@
+"""Molecules table -> folds; one module a scheme. Everything here is deterministic."""

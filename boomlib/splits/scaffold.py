@@ -1,0 +1,49 @@
+"""Split by Murcko scaffold: whole scaffolds are OOD, the rarest ones first."""
+
+import hashlib
+import random
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def rank_scaffolds(scaffolds: Sequence[str]) -> np.ndarray:
+    """Rank of each molecule's scaffold by how many molecules share it, int64 [n]; 0 is the most common.
+
+    Equally common scaffolds stand in the order of the blake2 hash of their SMILES: the same in every process,
+    and unlike the order of rows or of the alphabet unrelated to chemistry.
+    """
+    unique, inverse, counts = np.unique(np.asarray(scaffolds, dtype=object), return_inverse=True, return_counts=True)
+    hashes = [hashlib.blake2b(scaffold.encode(), digest_size=8).hexdigest() for scaffold in unique]
+    order = sorted(range(len(unique)), key=lambda i: (-counts[i], hashes[i]))
+    rank = np.empty(len(unique), dtype=np.int64)
+    rank[order] = np.arange(len(unique))
+    return rank[inverse]
+
+
+def assign(
+    scaffolds: Sequence[str], *, ood_size: int, id_fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Folds ``train``, ``id`` and ``ood`` by scaffold.
+
+    From the rarest scaffold upwards, each goes to OOD as a whole if it still fits into ``ood_size``. A molecule
+    of the others is ``id`` where its draw from ``random.Random(seed)``, row by row, is below ``id_fraction``.
+
+    Returns:
+        fold (str [n]) and the scaffold's rank (float64 [n], 0 the most common).
+    """
+    rank = rank_scaffolds(scaffolds)
+    sizes = np.bincount(rank)
+    chosen, left = [], ood_size
+    for scaffold in range(len(sizes) - 1, -1, -1):
+        if sizes[scaffold] <= left:
+            chosen.append(scaffold)
+            left -= sizes[scaffold]
+        if not left:
+            break
+    fold = np.where(np.isin(rank, chosen), "ood", "train").astype("<U5")
+    generator = random.Random(seed)
+    for row in np.flatnonzero(fold == "train"):
+        if generator.random() < id_fraction:
+            fold[row] = "id"
+    return fold, rank.astype(np.float64)

@@ -1,0 +1,110 @@
+"""Look-ups shared by all rules: what is registered, what this run covers, where it lands.
+
+Needs: the merged configuration, config/datasets.yaml and config/models/*.yaml.
+Offers: DATASETS, SOURCES, MODELS, RUNS and the functions below.
+"""
+
+import re
+import sys
+
+sys.path.insert(0, str(workflow.basedir))
+
+from boomlib import registry
+from boomlib.contracts import ContractError
+from boomlib.provenance import code_hash
+from boomlib.runs import list_runs
+
+try:
+    DATASETS, SOURCES = registry.load_datasets()
+    MODELS = registry.load_models()
+    config = registry.check_config(config, DATASETS, MODELS)
+except ContractError as error:
+    raise WorkflowError(error) from None
+
+PROPERTIES = sorted({name for dataset in DATASETS.values() for name in dataset["properties"]})
+RUNS = list_runs(config)
+RUN_TUPLES = [[run.dataset, run.property, run.scheme, run.model, run.seed] for run in RUNS]
+RUN_MODELS = {name: MODELS[name] for name in config["models"]}
+RUN_DATASETS = {name: DATASETS[name] for name in sorted({run.dataset for run in RUNS})}
+CONTROLS = [name for name, model in RUN_MODELS.items() if model["family"] == "control"]
+LABELS = {name: model["label"] for name, model in RUN_MODELS.items()}
+TASKS = sorted({(run.dataset, run.property, run.scheme) for run in RUNS})
+
+
+def one_of(names):
+    """A regular expression that matches exactly the given names."""
+    return "|".join(map(re.escape, sorted(names)))
+
+
+def of_family(family):
+    """A regular expression for the models of a family; matches nothing if there are none."""
+    return one_of(name for name, model in MODELS.items() if model["family"] == family) or "(?!x)x"
+
+
+def get_sources(wildcards):
+    """Source files of a dataset: downloads, or the user's own file."""
+    dataset = DATASETS[wildcards.dataset]
+    own = [dataset["file"]] if "file" in dataset else []
+    return own + [f"results/downloads/{name}" for name in dataset["sources"]]
+
+
+def get_reading(wildcards):
+    """What decides a dataset's molecules: its registry entry without labels, licence and split."""
+    return registry.reading(DATASETS[wildcards.dataset])
+
+
+def get_property_names(wildcards):
+    """All properties of a dataset, in the registry's order."""
+    return list(DATASETS[wildcards.dataset]["properties"])
+
+
+def get_features(wildcards):
+    """Feature tables that a model reads."""
+    return [f"results/features/{wildcards.dataset}/{name}.parquet" for name in MODELS[wildcards.model]["features"]]
+
+
+def get_truth(wildcards):
+    """All labels, for a model that is allowed to see them: the oracle."""
+    seen = MODELS[wildcards.model]["sees_truth"]
+    return f"results/data/{wildcards.dataset}/molecules.parquet" if seen else []
+
+
+def get_predictions(wildcards):
+    """Predictions of every model and seed of one task."""
+    task = (wildcards.dataset, wildcards.property, wildcards.scheme)
+    return [f"results/predictions/{run.stem}.parquet" for run in RUNS if task == (run.dataset, run.property, run.scheme)]
+
+
+def get_figures(wildcards):
+    """All figures of the leaderboard."""
+    figures = [f"results/plots/{kind}/{each}.png" for kind in ("heatmap", "ratio") for each in config["schemes"]]
+    return figures + [f"results/plots/{kind}/{'/'.join(t)}.png" for kind in ("parity", "distribution") for t in TASKS]
+
+
+def get_property(wildcards):
+    """Registry entry of a property: label, unit and kind."""
+    return DATASETS[wildcards.dataset]["properties"][wildcards.property]
+
+
+def code_of(*modules, **files):
+    """A parameter that changes when the code of the modules does; names may hold wildcards."""
+    return lambda wildcards: code_hash(*(name.format(**wildcards) for name in modules), **files)
+
+
+def code_of_dataset(wildcards):
+    """A parameter that changes when the code of the wildcards' kind of dataset does."""
+    kind = DATASETS[wildcards.dataset]["kind"]
+    return code_hash("boomlib.datasets.prepare", f"boomlib.datasets.{kind}")
+
+
+def code_of_model(wildcards):
+    """A parameter that changes when the code of the wildcards' model does."""
+    file = MODELS[wildcards.model]["class"].rpartition(".")[0]
+    return code_hash("boomlib.models.train", f"boomlib.models.{file}")
+
+
+def report_failures():
+    """After a failed run, write a leaderboard of what there is, with the failures and their reasons."""
+    from boomlib.report.build import write_partial
+
+    write_partial("results", RUNS, config=config, datasets=DATASETS, models=MODELS)

@@ -1,0 +1,48 @@
+"""Source files -> molecules.
+
+Needs: the registry config/datasets.yaml; a mirror folder, or the network.
+Offers: results/data/{dataset}/molecules.parquet and rejects.csv.
+"""
+
+
+rule download_source:
+    output:
+        file="results/downloads/{source}",
+    log:
+        "logs/download_source/{source}.log",
+    wildcard_constraints:
+        source=one_of(SOURCES) or "(?!x)x",
+    cache: "omit-software"
+    retries: 1
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=60,
+    params:
+        source=lookup("{source}", within=SOURCES),
+    script:
+        "../workflow_scripts/download_source.py"
+
+
+rule prepare_molecules:
+    input:
+        sources=get_sources,
+    output:
+        molecules="results/data/{dataset}/molecules.parquet",
+        rejects="results/data/{dataset}/rejects.csv",
+    log:
+        "logs/prepare_molecules/{dataset}.log",
+    cache: "omit-software"
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        dataset=get_reading,
+        code=code_of_dataset,
+    script:
+        "../workflow_scripts/prepare_molecules.py"

@@ -1,0 +1,31 @@
+"""Predictions -> metrics. The truth enters here and nowhere before.
+
+Needs: molecules, split and predictions.
+Offers: results/metrics/{dataset}/{property}/{scheme}/{model}/seed{seed}.json.
+"""
+
+
+rule evaluate:
+    input:
+        molecules="results/data/{dataset}/molecules.parquet",
+        split="results/splits/{dataset}/{property}/{scheme}.parquet",
+        predictions="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet",
+    output:
+        metrics="results/metrics/{dataset}/{property}/{scheme}/{model}/seed{seed}.json",
+    log:
+        "logs/evaluate/{dataset}/{property}/{scheme}/{model}/seed{seed}.log",
+    benchmark:
+        "logs/evaluate/{dataset}/{property}/{scheme}/{model}/seed{seed}.tsv"
+    group:
+        "evaluate"
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        unit=lookup("{dataset}/properties/{property}/unit", within=DATASETS),
+        code=code_of("boomlib.evaluation.score"),
+    script:
+        "../workflow_scripts/evaluate.py"

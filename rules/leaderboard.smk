@@ -1,0 +1,167 @@
+"""Metrics -> summary, figures and the leaderboard.
+
+Needs: the metrics and predictions of every run.
+Offers: results/leaderboard.md, results/leaderboard.csv, results/plots/….
+"""
+
+
+rule summarise:
+    input:
+        metrics=[f"results/metrics/{run.stem}.json" for run in RUNS],
+    output:
+        csv="results/leaderboard.csv",
+    log:
+        "logs/summarise.log",
+    benchmark:
+        "logs/summarise.tsv"
+    localrule: True
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        runs=RUN_TUPLES,
+        code=code_of("boomlib.evaluation.summary"),
+    script:
+        "../workflow_scripts/summarise.py"
+
+
+rule plot_distribution:
+    input:
+        molecules="results/data/{dataset}/molecules.parquet",
+        split="results/splits/{dataset}/{property}/{scheme}.parquet",
+    output:
+        figure=report(
+            "results/plots/distribution/{dataset}/{property}/{scheme}.png",
+            caption="captions/distribution.rst",
+            category="Distributions",
+            labels={"task": "{dataset}/{property}", "split": "{scheme}"},
+        ),
+    log:
+        "logs/plot_distribution/{dataset}/{property}/{scheme}.log",
+    benchmark:
+        "logs/plot_distribution/{dataset}/{property}/{scheme}.tsv"
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        entry=get_property,
+        code=code_of("boomlib.report.figures"),
+    script:
+        "../workflow_scripts/plot_distribution.py"
+
+
+rule plot_parity:
+    input:
+        molecules="results/data/{dataset}/molecules.parquet",
+        split="results/splits/{dataset}/{property}/{scheme}.parquet",
+        predictions=get_predictions,
+    output:
+        figure=report(
+            "results/plots/parity/{dataset}/{property}/{scheme}.png",
+            caption="captions/parity.rst",
+            category="Parity",
+            labels={"task": "{dataset}/{property}", "split": "{scheme}"},
+        ),
+    log:
+        "logs/plot_parity/{dataset}/{property}/{scheme}.log",
+    benchmark:
+        "logs/plot_parity/{dataset}/{property}/{scheme}.tsv"
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        entry=get_property,
+        labels=LABELS,
+        code=code_of("boomlib.report.figures"),
+    script:
+        "../workflow_scripts/plot_parity.py"
+
+
+rule plot_heatmap:
+    input:
+        csv="results/leaderboard.csv",
+    output:
+        figure=report(
+            "results/plots/heatmap/{scheme}.png",
+            caption="captions/heatmap.rst",
+            category="Overview",
+            labels={"figure": "normalised OOD error", "split": "{scheme}"},
+        ),
+    log:
+        "logs/plot_heatmap/{scheme}.log",
+    benchmark:
+        "logs/plot_heatmap/{scheme}.tsv"
+    localrule: True
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        figure="heatmap",
+        labels=LABELS,
+        controls=CONTROLS,
+        code=code_of("boomlib.report.figures"),
+    script:
+        "../workflow_scripts/plot_overview.py"
+
+
+use rule plot_heatmap as plot_ratio with:
+    output:
+        figure=report(
+            "results/plots/ratio/{scheme}.png",
+            caption="captions/ratio.rst",
+            category="Overview",
+            labels={"figure": "OOD/ID ratio", "split": "{scheme}"},
+        ),
+    log:
+        "logs/plot_ratio/{scheme}.log",
+    benchmark:
+        "logs/plot_ratio/{scheme}.tsv"
+    params:
+        figure="ratio",
+        labels=LABELS,
+        controls=CONTROLS,
+        code=code_of("boomlib.report.figures"),
+
+
+rule leaderboard:
+    input:
+        metrics=[f"results/metrics/{run.stem}.json" for run in RUNS],
+        rejects=[f"results/data/{name}/rejects.csv" for name in RUN_DATASETS],
+        csv="results/leaderboard.csv",
+        figures=get_figures,
+    output:
+        markdown=report(
+            "results/leaderboard.md", caption="captions/leaderboard.rst", category="Leaderboard"
+        ),
+        config="results/config.yaml",
+    log:
+        "logs/leaderboard.log",
+    benchmark:
+        "logs/leaderboard.tsv"
+    localrule: True
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        runs=RUN_TUPLES,
+        config={key: value for key, value in config.items() if key != "mirror"},
+        datasets=RUN_DATASETS,
+        models=RUN_MODELS,
+        code=code_of("boomlib.report.build", files=("boomlib/report/leaderboard.md.j2",)),
+    script:
+        "../workflow_scripts/leaderboard.py"

@@ -1,0 +1,45 @@
+"""Task -> predictions. One named rule a family of models, so that a profile can give each its resources.
+
+Needs: results/tasks/{dataset}/{property}/{scheme}.parquet and the feature tables that the model reads.
+Offers: results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet; beside it, in the folder
+seed{seed}/, run.json and what the model leaves (history, checkpoints, the model itself if it is kept).
+"""
+
+
+rule train_tabular:
+    input:
+        task="results/tasks/{dataset}/{property}/{scheme}.parquet",
+        features=get_features,
+        truth=get_truth,
+    output:
+        predictions="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet",
+        run="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/run.json",
+    log:
+        "logs/train/{dataset}/{property}/{scheme}/{model}/seed{seed}.log",
+    benchmark:
+        "logs/train/{dataset}/{property}/{scheme}/{model}/seed{seed}.tsv"
+    wildcard_constraints:
+        model=of_family("tabular"),
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        model_class=lookup("{model}/class", within=MODELS),
+        parameters=lookup("{model}/parameters", within=MODELS),
+        feature_names=lookup("{model}/features", within=MODELS),
+        kind=lookup("{dataset}/properties/{property}/kind", within=DATASETS),
+        keep_model=config["keep_models"],
+        code=code_of_model,
+    script:
+        "../workflow_scripts/train_predict.py"
+
+
+use rule train_tabular as train_control with:
+    wildcard_constraints:
+        model=of_family("control"),
+    resources:
+        mem_mb=1000,
+        runtime=10,

@@ -1,0 +1,55 @@
+"""What every adapter needs: the log, which terminal users see as well, and a clear last line on failure."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import TextIO
+
+from threadpoolctl import threadpool_limits
+
+from boomlib.contracts import ContractError
+
+
+class Tee:
+    """Writes to the log and to the terminal."""
+
+    def __init__(self, *streams: TextIO) -> None:
+        self.streams = streams
+
+    def write(self, text: str) -> int:
+        """Write ``text`` to all streams."""
+        for stream in self.streams:
+            stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush all streams."""
+        for stream in self.streams:
+            stream.flush()
+
+    def isatty(self) -> bool:
+        """Whether the last stream, the one people see, is a terminal."""
+        return self.streams[-1].isatty()
+
+
+@contextlib.contextmanager
+def logged(log: str, threads: int = 1) -> Iterator[None]:
+    """Send output to ``log`` and to the terminal, and keep numerical libraries to ``threads`` threads.
+
+    A contract error ends the job with its message instead of a traceback.
+    """
+    with (
+        open(log, "w", encoding="utf-8") as stream,
+        contextlib.redirect_stderr(Tee(stream, sys.stderr)),
+        contextlib.redirect_stdout(Tee(stream, sys.stdout)),
+        threadpool_limits(threads),
+    ):
+        try:
+            yield
+        except ContractError as error:
+            sys.exit(f"error: {error}")
+        except Exception:
+            import traceback
+
+            traceback.print_exc()
+            sys.exit(1)

@@ -1,0 +1,21 @@
+"""Adapter of the rules train_…: fit one model, predict the test folds."""
+
+from boomlib.models.train import train_and_predict
+from workflow_scripts.job import logged
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0], snakemake.threads):
+        train_and_predict(
+            snakemake.input.task,
+            dict(zip(snakemake.params.feature_names, snakemake.input.features, strict=True)),
+            snakemake.output.predictions,
+            snakemake.output.run,
+            model={"class": snakemake.params.model_class, "parameters": snakemake.params.parameters},
+            kind=snakemake.params.kind,
+            name=snakemake.wildcards.property,
+            seed=int(snakemake.wildcards.seed),
+            threads=snakemake.threads,
+            keep_model=snakemake.params.keep_model,
+            truth=snakemake.input.truth or None,
+            log=snakemake.log[0],
+        )
