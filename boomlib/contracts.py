@@ -50,12 +50,8 @@ class TableContract:
 MOLECULES = TableContract("molecules", {"molecule_id": pa.int64(), "smiles": pa.string()})
 REJECTS = ("row", "smiles", "reason")
 SPLIT = TableContract("split", {"molecule_id": pa.int64(), "fold": FOLD_TYPE, "density": pa.float64()})
-TASK = TableContract(
-    "task", {"molecule_id": pa.int64(), "smiles": pa.string(), "fold": FOLD_TYPE, "y": pa.float64()}
-)
-PREDICTIONS = TableContract(
-    "predictions", {"molecule_id": pa.int64(), "fold": FOLD_TYPE, "y_pred": pa.float64()}
-)
+TASK = TableContract("task", {"molecule_id": pa.int64(), "smiles": pa.string(), "fold": FOLD_TYPE, "y": pa.float64()})
+PREDICTIONS = TableContract("predictions", {"molecule_id": pa.int64(), "fold": FOLD_TYPE, "y_pred": pa.float64()})
 
 
 # -- files -----------------------------------------------------------------------------------------------
@@ -133,11 +129,11 @@ def write_molecules(
     fields = [pa.field("molecule_id", pa.int64()), pa.field("smiles", pa.string())]
     arrays = [pa.array(np.arange(len(smiles), dtype=np.int64)), pa.array(list(smiles), pa.string())]
     for name, values in properties.items():
-        values = np.asarray(values, dtype=np.float64)
-        if not np.isfinite(values).all():
+        array = np.asarray(values, dtype=np.float64)
+        if not np.isfinite(array).all():
             raise ContractError(f"{path}: property '{name}' has a value that is not finite")
         fields.append(pa.field(name, pa.float64(), metadata={"unit": units[name]}))
-        arrays.append(pa.array(values))
+        arrays.append(pa.array(array))
     write_table(pa.table(arrays, schema=pa.schema(fields)), path, MOLECULES)
 
 

@@ -85,7 +85,9 @@ def commit_id() -> str:
     return done.stdout.strip() if done.returncode == 0 else "unknown"
 
 
-def versions(packages: tuple[str, ...] = ("numpy", "pyarrow", "rdkit", "scikit-learn", "torch")) -> dict[str, str]:
+def versions(
+    packages: tuple[str, ...] = ("numpy", "pyarrow", "rdkit", "scikit-learn", "torch"),
+) -> dict[str, str]:
     """The installed versions of Python and of those ``packages`` that are installed."""
     found = {"python": platform.python_version()}
     for package in packages:

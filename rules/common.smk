@@ -21,9 +21,13 @@ try:
 except ContractError as error:
     raise WorkflowError(error) from None
 
-PROPERTIES = sorted({name for dataset in DATASETS.values() for name in dataset["properties"]})
+PROPERTIES = sorted(
+    {name for dataset in DATASETS.values() for name in dataset["properties"]}
+)
 RUNS = list_runs(config)
-RUN_TUPLES = [[run.dataset, run.property, run.scheme, run.model, run.seed] for run in RUNS]
+RUN_TUPLES = [
+    [run.dataset, run.property, run.scheme, run.model, run.seed] for run in RUNS
+]
 RUN_MODELS = {name: MODELS[name] for name in config["models"]}
 RUN_DATASETS = {name: DATASETS[name] for name in sorted({run.dataset for run in RUNS})}
 CONTROLS = [name for name, model in RUN_MODELS.items() if model["family"] == "control"]
@@ -38,7 +42,10 @@ def one_of(names):
 
 def of_family(family):
     """A regular expression for the models of a family; matches nothing if there are none."""
-    return one_of(name for name, model in MODELS.items() if model["family"] == family) or "(?!x)x"
+    return (
+        one_of(name for name, model in MODELS.items() if model["family"] == family)
+        or "(?!x)x"
+    )
 
 
 def get_sources(wildcards):
@@ -60,7 +67,10 @@ def get_property_names(wildcards):
 
 def get_features(wildcards):
     """Feature tables that a model reads."""
-    return [f"results/features/{wildcards.dataset}/{name}.parquet" for name in MODELS[wildcards.model]["features"]]
+    return [
+        f"results/features/{wildcards.dataset}/{name}.parquet"
+        for name in MODELS[wildcards.model]["features"]
+    ]
 
 
 def get_truth(wildcards):
@@ -72,13 +82,25 @@ def get_truth(wildcards):
 def get_predictions(wildcards):
     """Predictions of every model and seed of one task."""
     task = (wildcards.dataset, wildcards.property, wildcards.scheme)
-    return [f"results/predictions/{run.stem}.parquet" for run in RUNS if task == (run.dataset, run.property, run.scheme)]
+    return [
+        f"results/predictions/{run.stem}.parquet"
+        for run in RUNS
+        if task == (run.dataset, run.property, run.scheme)
+    ]
 
 
 def get_figures(wildcards):
     """All figures of the leaderboard."""
-    figures = [f"results/plots/{kind}/{each}.png" for kind in ("heatmap", "ratio") for each in config["schemes"]]
-    return figures + [f"results/plots/{kind}/{'/'.join(t)}.png" for kind in ("parity", "distribution") for t in TASKS]
+    figures = [
+        f"results/plots/{kind}/{each}.png"
+        for kind in ("heatmap", "ratio")
+        for each in config["schemes"]
+    ]
+    return figures + [
+        f"results/plots/{kind}/{'/'.join(t)}.png"
+        for kind in ("parity", "distribution")
+        for t in TASKS
+    ]
 
 
 def get_property(wildcards):
@@ -88,7 +110,9 @@ def get_property(wildcards):
 
 def code_of(*modules, **files):
     """A parameter that changes when the code of the modules does; names may hold wildcards."""
-    return lambda wildcards: code_hash(*(name.format(**wildcards) for name in modules), **files)
+    return lambda wildcards: code_hash(
+        *(name.format(**wildcards) for name in modules), **files
+    )
 
 
 def code_of_dataset(wildcards):

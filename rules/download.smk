@@ -22,6 +22,8 @@ rule download_source:
         runtime=60,
     params:
         source=lookup("{source}", within=SOURCES),
+    message:
+        "Download {wildcards.source}"
     script:
         "../workflow_scripts/download_source.py"
 
@@ -44,5 +46,7 @@ rule prepare_molecules:
     params:
         dataset=get_reading,
         code=code_of_dataset,
+    message:
+        "Read and check the molecules of {wildcards.dataset}"
     script:
         "../workflow_scripts/prepare_molecules.py"

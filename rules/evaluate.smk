@@ -27,5 +27,7 @@ rule evaluate:
     params:
         unit=lookup("{dataset}/properties/{property}/unit", within=DATASETS),
         code=code_of("boomlib.evaluation.score"),
+    message:
+        "Score {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
         "../workflow_scripts/evaluate.py"

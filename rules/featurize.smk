@@ -23,5 +23,7 @@ rule featurize:
         runtime=60,
     params:
         code=code_of("boomlib.features.compute", "boomlib.features.{feature}"),
+    message:
+        "Compute {wildcards.feature} of {wildcards.dataset}"
     script:
         "../workflow_scripts/featurize.py"

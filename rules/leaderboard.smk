@@ -24,6 +24,8 @@ rule summarise:
     params:
         runs=RUN_TUPLES,
         code=code_of("boomlib.evaluation.summary"),
+    message:
+        "Collect the metrics of all runs"
     script:
         "../workflow_scripts/summarise.py"
 
@@ -52,6 +54,8 @@ rule plot_distribution:
     params:
         entry=get_property,
         code=code_of("boomlib.report.figures"),
+    message:
+        "Plot the distribution of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
         "../workflow_scripts/plot_distribution.py"
 
@@ -82,6 +86,8 @@ rule plot_parity:
         entry=get_property,
         labels=LABELS,
         code=code_of("boomlib.report.figures"),
+    message:
+        "Plot predictions of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
         "../workflow_scripts/plot_parity.py"
 
@@ -112,6 +118,8 @@ rule plot_heatmap:
         labels=LABELS,
         controls=CONTROLS,
         code=code_of("boomlib.report.figures"),
+    message:
+        "Plot the overview {params.figure} of the {wildcards.scheme} split"
     script:
         "../workflow_scripts/plot_overview.py"
 
@@ -143,7 +151,9 @@ rule leaderboard:
         figures=get_figures,
     output:
         markdown=report(
-            "results/leaderboard.md", caption="captions/leaderboard.rst", category="Leaderboard"
+            "results/leaderboard.md",
+            caption="captions/leaderboard.rst",
+            category="Leaderboard",
         ),
         config="results/config.yaml",
     log:
@@ -162,6 +172,10 @@ rule leaderboard:
         config={key: value for key, value in config.items() if key != "mirror"},
         datasets=RUN_DATASETS,
         models=RUN_MODELS,
-        code=code_of("boomlib.report.build", files=("boomlib/report/leaderboard.md.j2",)),
+        code=code_of(
+            "boomlib.report.build", files=("boomlib/report/leaderboard.md.j2",)
+        ),
+    message:
+        "Write the leaderboard"
     script:
         "../workflow_scripts/leaderboard.py"

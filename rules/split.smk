@@ -26,5 +26,7 @@ rule make_split:
         properties=get_property_names,
         settings=lookup("{dataset}/split", within=DATASETS),
         code=code_of("boomlib.splits.make"),
+    message:
+        "Split {wildcards.dataset}/{wildcards.property} by {wildcards.scheme}"
     script:
         "../workflow_scripts/make_split.py"

@@ -33,6 +33,8 @@ rule train_tabular:
         kind=lookup("{dataset}/properties/{property}/kind", within=DATASETS),
         keep_model=config["keep_models"],
         code=code_of_model,
+    message:
+        "Train {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
         "../workflow_scripts/train_predict.py"
 

@@ -2,7 +2,9 @@
 
 import contextlib
 import sys
+import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TextIO
 
 from threadpoolctl import threadpool_limits
@@ -39,7 +41,7 @@ def logged(log: str, threads: int = 1) -> Iterator[None]:
     A contract error ends the job with its message instead of a traceback.
     """
     with (
-        open(log, "w", encoding="utf-8") as stream,
+        Path(log).open("w", encoding="utf-8") as stream,
         contextlib.redirect_stderr(Tee(stream, sys.stderr)),
         contextlib.redirect_stdout(Tee(stream, sys.stdout)),
         threadpool_limits(threads),
@@ -49,7 +51,5 @@ def logged(log: str, threads: int = 1) -> Iterator[None]:
         except ContractError as error:
             sys.exit(f"error: {error}")
         except Exception:
-            import traceback
-
             traceback.print_exc()
             sys.exit(1)

@@ -93,7 +93,15 @@ def download_wheel(name: str, source: dict, part: Path) -> None:
     with tempfile.TemporaryDirectory(dir=part.parent) as folder:
         pinned = Path(folder) / "requirements.txt"
         pinned.write_text(f"{source['pypi']} --hash=sha256:{source['sha256']}\n")
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--require-hashes",
+        ]
         command += ["--disable-pip-version-check", "--dest", folder, "--requirement", str(pinned)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         wheel = Path(folder) / name

@@ -8,7 +8,10 @@ from boomlib.datasets.rows import draw_sample, write_dataset
 
 
 def prepare(
-    dataset: dict, sources: Sequence[str | os.PathLike], molecules: str | os.PathLike, rejects: str | os.PathLike
+    dataset: dict,
+    sources: Sequence[str | os.PathLike],
+    molecules: str | os.PathLike,
+    rejects: str | os.PathLike,
 ) -> None:
     """Read the sources of a registered dataset, sample them if it says so, check every row, and write.
 

@@ -52,7 +52,9 @@ def read_columns(path: str | os.PathLike, columns: Sequence[str], hint: str) -> 
                 path,
                 parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
                 convert_options=pyarrow.csv.ConvertOptions(
-                    column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=True, null_values=[""]
+                    column_types=dict.fromkeys(columns, pa.string()),
+                    strings_can_be_null=True,
+                    null_values=[""],
                 ),
             )
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -115,9 +117,7 @@ def find_rejects(rows: Rows) -> dict[int, str]:
     return reasons
 
 
-def write_dataset(
-    rows: Rows, units: dict[str, str], molecules: str | os.PathLike, rejects: str | os.PathLike
-) -> None:
+def write_dataset(rows: Rows, units: dict[str, str], molecules: str | os.PathLike, rejects: str | os.PathLike) -> None:
     """Check ``rows`` and write the molecules table and ``rejects.csv`` (row, smiles, reason)."""
     reasons = find_rejects(rows)
     kept = rows.take(np.array([i for i in range(len(rows.row)) if i not in reasons], dtype=np.int64))

@@ -43,7 +43,11 @@ class MLP(Model):
         self.epochs, self.patience = epochs, patience
         self.winsorized, self.x_scaler, self.y_scaler = Winsorized(margin), StandardScaler(), StandardScaler()
         self.network = MLPRegressor(
-            hidden_layer_sizes=tuple(hidden), learning_rate_init=learning_rate, batch_size=batch, alpha=weight_decay, random_state=self.seed
+            hidden_layer_sizes=tuple(hidden),
+            learning_rate_init=learning_rate,
+            batch_size=batch,
+            alpha=weight_decay,
+            random_state=self.seed,
         )
 
     def columns(self, molecules: Molecules) -> np.ndarray:

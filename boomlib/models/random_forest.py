@@ -22,7 +22,9 @@ class RandomForest(Model):
         super().__init__(**common)
         self.drop = drop
         self.gaps = Winsorized(margin=0.0)
-        self.forest = RandomForestRegressor(trees, max_features=max_features, random_state=self.seed, n_jobs=self.threads)
+        self.forest = RandomForestRegressor(
+            trees, max_features=max_features, random_state=self.seed, n_jobs=self.threads
+        )
 
     def columns(self, molecules: Molecules):
         """Descriptors but the dropped ones, [n, columns]."""

@@ -16,7 +16,10 @@ class Shuffled(Model):
 
     def predict(self, molecules: Molecules) -> Prediction:
         """One label of train a molecule, whatever other molecules are asked for."""
-        picks = [np.random.default_rng((self.seed, identity)).integers(len(self.labels)) for identity in molecules.molecule_id]
+        picks = [
+            np.random.default_rng((self.seed, identity)).integers(len(self.labels))
+            for identity in molecules.molecule_id
+        ]
         return Prediction(self.labels[picks])
 
     def save(self, folder: Path) -> None:

@@ -21,9 +21,7 @@ def rank_scaffolds(scaffolds: Sequence[str]) -> np.ndarray:
     return rank[inverse]
 
 
-def assign(
-    scaffolds: Sequence[str], *, ood_size: int, id_fraction: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def assign(scaffolds: Sequence[str], *, ood_size: int, id_fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Folds ``train``, ``id`` and ``ood`` by scaffold.
 
     From the rarest scaffold upwards, each goes to OOD as a whole if it still fits into ``ood_size``. A molecule

@@ -1,0 +1,1 @@
+"""Predictions -> metrics with intervals -> one table of all runs."""

@@ -1,0 +1,1 @@
+"""Tables of all runs -> Markdown and figures; reads files and computes no metric."""

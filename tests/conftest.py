@@ -1,0 +1,125 @@
+"""Small real molecules, and copies of the project to run them in."""
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PARTS = ("Snakefile", "boomlib", "config", "envs", "profiles", "rules", "workflow_scripts")
+
+
+def make_molecules(n: int) -> pd.DataFrame:
+    """``n`` molecules with an additive property ``size`` and a size-free one ``polarity``, both a little noisy."""
+    heads = ["C", "O", "N", "F", "C#N", "c1ccccc1", "C1CCCCC1", "c1ccncc1", "c1ccoc1", "O=C1CCCN1"]
+    tails = ["", "O", "N", "C#N", "C(=O)O", "C(C)(C)C", "c1ccccc1", "OC", "C(F)(F)F"]
+    smiles = [h + "C" * length + t for length, h, t in itertools.product(range(1, 9), heads, tails)]
+    chosen = sorted(np.random.default_rng(1).choice(len(smiles), size=n, replace=False))
+    smiles = [smiles[i] for i in chosen]
+    carbon = np.array([s.lower().count("c") for s in smiles], dtype=float)
+    hetero = np.array([sum(s.count(x) for x in "ONFno") for s in smiles], dtype=float)
+    noise = np.random.default_rng(0).normal(size=(2, n))
+    size = -5 * carbon - 20 * hetero + noise[0]
+    return pd.DataFrame({"smiles": smiles, "size": size, "polarity": hetero / (carbon + hetero) + 0.01 * noise[1]})
+
+
+TINY = {
+    "kind": "table",
+    "label": "Tiny",
+    "file": "tiny.csv",
+    "split": {"ood_size": 20, "id_fraction": 0.1},
+    "properties": {
+        "size": {"unit": "kcal/mol", "kind": "extensive"},
+        "polarity": {"unit": "1", "kind": "intensive"},
+    },
+}
+
+
+class Project:
+    """A copy of the project's files in a folder of its own, with a tiny dataset registered."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def write_config(self, **changes) -> None:
+        """Write config/config.yaml: one task, fast models, unless ``changes`` say otherwise."""
+        config = {
+            "tasks": ["tiny/size"],
+            "schemes": ["kde"],
+            "seeds": [0],
+            "models": ["oracle", "train_mean", "ridge", "mlp"],
+        }
+        (self.folder / "config/config.yaml").write_text(yaml.safe_dump(config | changes))
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace ``old``, which must occur, in a file."""
+        text = (self.folder / path).read_text()
+        assert old in text, f"{path} does not hold {old!r}"
+        (self.folder / path).write_text(text.replace(old, new, 1))
+
+    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+        """Run Snakemake in the copy; output is one text."""
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        done = subprocess.run(
+            command, cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
+        assert not check or done.returncode == 0, done.stdout
+        return done
+
+    def planned(self, *arguments: str) -> set[str]:
+        """The messages of the jobs that a dry run would start."""
+        lines = self.snakemake("--dry-run", *arguments).stdout.splitlines()
+        return {line.split(": ", 1)[1].removesuffix(" ") for line in lines if line.startswith("Job ")}
+
+    def copy(self, folder: Path) -> "Project":
+        """A copy of the copy, with results, times and Snakemake's own records."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
+
+
+def make_project(folder: Path) -> Project:
+    """Copy the project's own files into ``folder`` and register the tiny dataset."""
+    folder.mkdir(parents=True)
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, folder / part)
+    make_molecules(160).to_csv(folder / "tiny.csv", index=False)
+    registry = yaml.safe_load((folder / "config/datasets.yaml").read_text())
+    registry["datasets"]["tiny"] = TINY
+    (folder / "config/datasets.yaml").write_text(yaml.safe_dump(registry, sort_keys=False))
+    project = Project(folder)
+    project.write_config()
+    return project
+
+
+@pytest.fixture
+def project(tmp_path) -> Project:
+    """A fresh copy without results."""
+    return make_project(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Project:
+    """A copy in which the tiny benchmark has run once. Tests copy it before they change anything."""
+    project = make_project(tmp_path_factory.mktemp("finished") / "project")
+    project.snakemake("results/leaderboard.md")
+    return project
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The folder of public source files that BOOM_MIRROR names; skips where there is none."""
+    folder = os.environ.get("BOOM_MIRROR")
+    if not folder:
+        pytest.skip("BOOM_MIRROR is not set: this test needs the public source files")
+    return Path(folder).resolve()

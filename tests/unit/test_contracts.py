@@ -1,0 +1,103 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from boomlib import contracts
+from boomlib.contracts import ContractError
+
+FOLD = np.array(["train", "valid", "id", "ood", "ood", "train"])
+
+
+def predictions(path, ids=(1, 2, 3, 4), fold=("valid", "id", "ood", "ood"), y=(1.0, 2.0, 3.0, 4.0)):
+    contracts.write_predictions(path, np.array(ids), list(fold), np.array(y))
+    return path
+
+
+def test_predictions_round_trip_sorted(tmp_path):
+    path = predictions(tmp_path / "p.parquet", ids=(4, 3, 2, 1), fold=("ood", "ood", "id", "valid"), y=(4, 3, 2, 1))
+    table = contracts.read_predictions(path, FOLD)
+    assert table["molecule_id"].to_pylist() == [1, 2, 3, 4]
+    assert table["y_pred"].to_pylist() == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ids": (1, 2, 3), "fold": ("valid", "id", "ood"), "y": (1, 2, 3)}, "1 missing molecule_id (4)"),
+        ({"ids": (1, 2, 3, 3)}, "1 doubled molecule_id (3)"),
+        ({"ids": (1, 2, 3, 9)}, "1 unknown molecule_id (9)"),
+        ({"ids": (0, 2, 3, 4)}, "1 unknown molecule_id (0)"),
+        ({"y": (1, 2, float("nan"), 4)}, "y_pred of molecule_id 3 is not a finite number (1 such rows)"),
+        ({"y": (1, 2, 3, float("inf"))}, "y_pred of molecule_id 4 is not a finite number"),
+        ({"fold": ("valid", "ood", "ood", "ood")}, "molecule_id 2 stands in another fold than in the split"),
+    ],
+)
+def test_broken_predictions_name_file_row_and_remedy(tmp_path, change, message):
+    path = predictions(tmp_path / "p.parquet", **change)
+    with pytest.raises(ContractError) as error:
+        contracts.read_predictions(path, FOLD)
+    assert str(path) in str(error.value)
+    assert message in str(error.value)
+    assert "delete the file and rerun" in str(error.value)
+
+
+def test_truncated_parquet(tmp_path):
+    path = predictions(tmp_path / "p.parquet")
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(
+        ContractError, match=r"p\.parquet: not readable as Parquet, probably truncated .*delete it and"
+    ):
+        contracts.read_predictions(path, FOLD)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(ContractError, match=r"x\.parquet: no such file; rerun the stage that makes it"):
+        contracts.read_table(tmp_path / "x.parquet")
+
+
+def test_missing_column_and_wrong_type(tmp_path):
+    path = tmp_path / "m.parquet"
+    contracts.write_table(pa.table({"molecule_id": [0, 1]}), path)
+    with pytest.raises(ContractError, match="the molecules table lacks the column 'smiles'"):
+        contracts.read_molecules(path)
+    contracts.write_table(pa.table({"molecule_id": [0.0, 1.0], "smiles": ["C", "N"]}), path)
+    with pytest.raises(ContractError, match="column 'molecule_id' of the molecules table is double, not int64"):
+        contracts.read_molecules(path)
+
+
+def test_molecules_carry_units_and_refuse_gaps(tmp_path):
+    path = tmp_path / "m.parquet"
+    contracts.write_molecules(path, ["C", "N"], {"p": np.array([1.0, 2.0])}, {"p": "eV"})
+    table = contracts.read_molecules(path)
+    assert table.schema.field("p").metadata == {b"unit": b"eV"}
+    with pytest.raises(ContractError, match="no property 'q'; it has p"):
+        contracts.property_values(table, "q", path)
+    with pytest.raises(ContractError, match="property 'p' has a value that is not finite"):
+        contracts.write_molecules(path, ["C"], {"p": np.array([np.nan])}, {"p": "eV"})
+
+
+def test_molecule_ids_must_count_up(tmp_path):
+    path = tmp_path / "m.parquet"
+    contracts.write_table(pa.table({"molecule_id": [0, 2], "smiles": ["C", "N"]}), path)
+    with pytest.raises(ContractError, match="molecule_id is not 0…1 in order"):
+        contracts.read_molecules(path)
+
+
+def test_interrupted_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.json"
+    contracts.write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        contracts.write_json(path, {"a": float("nan")})
+    contracts.atomic_path(path).write_text("half")
+    assert contracts.read_json(path) == {"a": 1}
+
+
+def test_truncated_json(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": ')
+    with pytest.raises(ContractError, match=r"a\.json: not readable as JSON .* delete it and rerun"):
+        contracts.read_json(tmp_path / "a.json")
+
+
+def test_unknown_fold():
+    with pytest.raises(ContractError, match="unknown fold 'test'; a fold is one of train, valid, id, ood"):
+        contracts.fold_array(["train", "test"])

@@ -1,0 +1,214 @@
+import math
+import re
+
+import numpy as np
+import pytest
+
+from boomlib.contracts import write_json
+from boomlib.evaluation.score import score
+from boomlib.evaluation.summary import write_summary
+from boomlib.report.leaderboard import format_metric, format_number, markdown_table, write_leaderboard
+from boomlib.runs import Run
+
+Y = np.arange(12, dtype=float)
+FOLD = np.array(["train"] * 4 + ["valid"] * 2 + ["id"] * 3 + ["ood"] * 3)
+LABELS = {"good": "Good | model", "same": "Same", "half": "Half", "oracle": "Oracle"}
+DATASETS = {
+    "data": {
+        "label": "Our data",
+        "licence": "CC0",
+        "doi": "10.1/x",
+        "rejected": 1234,
+        "properties": {
+            "x": {"label": "Width", "unit": "eV", "kind": "intensive"},
+            "y": {"unit": "D", "kind": "extensive"},
+        },
+    }
+}
+
+
+def make_results(folder):
+    """OOD errors 2 on x and 4 on y for good and same; half has one seed of x; the oracle is perfect."""
+    runs = []
+    for model in ("oracle", "half", "good", "same"):
+        for task, error in (("x", 2.0), ("y", 4.0)):
+            for seed in (0, 1):
+                run = Run("data", task, "kde", model, seed)
+                runs.append(run)
+                if model == "half" and (task, seed) != ("x", 0):
+                    record = {
+                        "error": "ValueError",
+                        "message": f"a|b\n`c` {'z' * 300}",
+                        "log": "logs/half.log",
+                    }
+                    if seed:
+                        write_json(folder / "predictions" / run.stem / "failure.json", record)
+                    continue
+                error_here = 0 if model == "oracle" else error + (seed - 0.5)
+                y_pred = Y + np.where(FOLD == "ood", error_here, error_here / 2)
+                content = {"run": vars(run), "unit": "eV"} | score(Y, FOLD, y_pred, resamples=5)
+                write_json(folder / "metrics" / f"{run.stem}.json", content)
+    return runs
+
+
+def write(folder, runs, **changed):
+    arguments = {
+        "labels": LABELS,
+        "controls": {"oracle"},
+        "datasets": DATASETS,
+        "config_hash": "c0ffee",
+        "versions": {"python": "3.11.2", "numpy": "2.4.1"},
+        "notes": {"good": "From the\npaper."},
+    }
+    write_leaderboard(folder, runs, **(arguments | changed))
+    return (folder / "leaderboard.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def results(tmp_path):
+    runs = make_results(tmp_path)
+    return tmp_path, runs, write(tmp_path, runs)
+
+
+def rows(text, heading):
+    """The table below a heading, as lists of cells."""
+    section = text.split(f"{heading}\n", 1)[1]
+    table = re.search(r"(^\|.*\n)+", section, re.MULTILINE).group(0)
+    split = [re.split(r"(?<!\\)\|", line)[1:-1] for line in table.splitlines()]
+    return [[cell.strip() for cell in line] for line in split[:1] + split[2:]]
+
+
+def test_overall(results):
+    _, _, text = results
+    table = rows(text, "### Overall")
+    assert [row[0] for row in table[1:]] == ["Good \\| model", "Same", "Half", "*Oracle*"]
+    assert [row[1] for row in table[1:]] == ["1.50", "1.50", "—", "—"]
+    assert [row[3] for row in table[1:]] == ["2.00", "2.00", "—", "—"]
+    assert [row[4:] for row in table[1:]] == [
+        ["2 of 2", "4 of 4"],
+        ["2 of 2", "4 of 4"],
+        ["1 of 2", "1 of 4"],
+        ["2 of 2", "4 of 4"],
+    ]
+
+
+def test_rmse_tables(results):
+    _, _, text = results
+    assert rows(text, "### OOD RMSE ↓") == [
+        ["Model", "data/x (eV)", "data/y (D)"],
+        ["Good \\| model", "2.00 ± 0.71", "**4.00 ± 0.71**"],
+        ["Same", "2.00 ± 0.71", "**4.00 ± 0.71**"],
+        ["Half", "**1.50** (1 of 2 seeds)", "—"],
+        ["*Oracle*", "0 ± 0", "0 ± 0"],
+    ]
+    assert rows(text, "### ID RMSE ↓")[1][1:] == ["1.00 ± 0.35", "**2.00 ± 0.35**"]
+    # all labels of OOD lie beyond those of train and valid
+    assert rows(text, "### OOD inside and outside the training range")[1][1] == "2.00 / —"
+
+
+def test_a_control_is_never_bold(results):
+    folder, runs, _ = results
+    table = rows(write(folder, runs, controls={"oracle", "same"}), "### OOD RMSE ↓")
+    assert [row[0] for row in table[1:]] == ["Good \\| model", "Half", "*Oracle*", "*Same*"]
+    assert [row[2] for row in table[1:]] == ["**4.00 ± 0.71**", "—", "0 ± 0", "4.00 ± 0.71"]
+
+
+def test_details_have_arrows_and_intervals(results):
+    _, _, text = results
+    table = rows(text, "RMSE over molecules</summary>")
+    assert table[0][2:] == ["RMSE ↓", "95 % interval", "MAE ↓", "R² ↑", "Pearson ↑", "Spearman ↑", "Bias →0"]
+    assert table[1][2:4] == ["2.00", "[2.00, 2.00]"]
+    assert table[1][6:] == ["1.000", "1.000", "2.00"]
+    assert len(table) == 1 + 2 * 4
+
+
+def test_splits_and_sources(results):
+    _, _, text = results
+    table = rows(text, "## Splits")
+    assert table[0][5:] == ["train", "valid", "ID", "OOD", "OOD tail", "OOD interior"]
+    assert table[1] == ["data/x", "Width", "kde", "eV", "intensive", "4", "2", "3", "3", "3", "0"]
+    assert table[2][1:5] == ["y", "kde", "D", "extensive"]
+    assert re.search(r"\| data +\| Our data +\| CC0 +\| 10.1/x +\| +1,234 \|", text)
+    assert "Seeds: 0, 1." in text
+    assert "- **Good | model**: From the paper.\n" in text
+    assert "Configuration `c0ffee`; python 3.11.2, numpy 2.4.1." in text
+
+
+def test_failures_are_listed_with_their_reason(results):
+    _, _, text = results
+    table = rows(text, "## Failures")
+    assert [row[:2] for row in table[1:]] == [
+        ["`data/x/kde/half/seed1`", "failed"],
+        ["`data/y/kde/half/seed0`", "missing"],
+        ["`data/y/kde/half/seed1`", "failed"],
+    ]
+    reason = table[1][2].strip("`")
+    assert reason.startswith("ValueError: a\\|b 'c' zzz")
+    assert len(reason.replace("\\|", "|")) == 200
+    assert reason.endswith("…")
+    assert table[1][3] == "`logs/half.log`"
+    assert table[2][2:] == ["`no result; see its log`", ""]
+
+
+def test_every_run_finished(tmp_path):
+    runs = [run for run in make_results(tmp_path) if run.model != "half"]
+    assert "## Failures\n\nEvery run finished.\n" in write(tmp_path, runs)
+
+
+def test_figures_that_exist_are_shown(results):
+    folder, runs, text = results
+    assert "![" not in text
+    for path in ("plots/heatmap/kde.png", "plots/parity/data/x/kde.png", "plots/parity/data/x/scaffold.png"):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).touch()
+    assert re.findall(r"!\[[^]]+\]\((.*)\)", write(folder, runs)) == [
+        "plots/heatmap/kde.png",
+        "plots/parity/data/x/kde.png",
+    ]
+
+
+def test_same_bytes_again_and_same_csv_as_the_summary(results):
+    folder, runs, text = results
+    write_summary(folder, runs, folder / "other.csv")
+    assert (folder / "other.csv").read_bytes() == (folder / "leaderboard.csv").read_bytes()
+    assert write(folder, runs) == text
+
+
+def test_no_result_at_all(tmp_path):
+    text = write(tmp_path, [Run("data", "x", "kde", "good", 0)])
+    assert rows(text, "### OOD RMSE ↓")[1] == ["Good \\| model", "—"]
+    assert rows(text, "## Splits")[1][5:] == ["—"] * 6
+
+
+@pytest.mark.parametrize(
+    ("value", "std", "text"),
+    [
+        (16.349, 0.26, "16.3 ± 0.3"),
+        (9.996, math.nan, "10.0"),
+        (0.0123456, 0.0004, "0.0123 ± 0.0004"),
+        (260.8, 0.0, "261 ± 0"),
+        (123456.0, 78.9, "123456 ± 79"),
+        (1.234e-7, 5e-9, "(1.23 ± 0.05)e-7"),
+        (3.5e8, math.nan, "3.50e8"),
+        (-0.5, math.nan, "-0.500"),
+        (0.0, math.nan, "0"),
+        (math.nan, math.nan, "—"),
+    ],
+)
+def test_three_significant_digits(value, std, text):
+    assert format_number(value, std) == text
+
+
+def test_metrics_without_unit_have_three_decimals():
+    assert format_metric("r2", -0.00001) == "0.000"
+    assert format_metric("r2", math.nan) == "—"
+    assert format_metric("bias", -0.00123) == "-0.00123"
+
+
+def test_markdown_table_is_aligned_and_escaped():
+    assert markdown_table(["Name", "n"], [["a|b\nc", "1"], ["long name", "10"]]).splitlines() == [
+        "| Name      |   n |",
+        "| --------- | --: |",
+        "| a\\|b c    |   1 |",
+        "| long name |  10 |",
+    ]
