@@ -21,7 +21,7 @@ wildcard_constraints:
 
 rule all:
     input:
-        "<results>/leaderboard.md",
+        "results/leaderboard.md",
 
 
 include: "rules/download.smk"

@@ -1,7 +1,9 @@
 """The runs that a configuration asks for: every task × scheme × model × seed."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -34,3 +36,15 @@ def list_runs(config: Mapping) -> list[Run]:
         for model in config["models"]
         for seed in config["seeds"]
     ]
+
+
+def mark_orphans(results: str | os.PathLike, runs: Iterable[Run]) -> None:
+    """Date scores whose predictions have been deleted back to 1970, so that the workflow makes both again.
+
+    Snakemake lets a missing intermediate file be while what was made from it exists, but a score without its
+    evidence is no result.
+    """
+    for run in runs:
+        metrics = Path(results, "metrics", f"{run.stem}.json")
+        if metrics.exists() and not Path(results, "predictions", f"{run.stem}.parquet").exists():
+            os.utime(metrics, (0, 0))

@@ -12,7 +12,7 @@ sys.path.insert(0, str(workflow.basedir))
 from boomlib import registry
 from boomlib.contracts import ContractError
 from boomlib.provenance import code_hash
-from boomlib.runs import list_runs
+from boomlib.runs import list_runs, mark_orphans
 
 try:
     DATASETS, SOURCES = registry.load_datasets()
@@ -25,6 +25,7 @@ PROPERTIES = sorted(
     {name for dataset in DATASETS.values() for name in dataset["properties"]}
 )
 RUNS = list_runs(config)
+mark_orphans("results", RUNS)
 RUN_TUPLES = [
     [run.dataset, run.property, run.scheme, run.model, run.seed] for run in RUNS
 ]

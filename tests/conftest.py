@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -76,7 +77,7 @@ class Project:
     def planned(self, *arguments: str) -> set[str]:
         """The messages of the jobs that a dry run would start."""
         lines = self.snakemake("--dry-run", *arguments).stdout.splitlines()
-        return {line.split(": ", 1)[1].removesuffix(" ") for line in lines if line.startswith("Job ")}
+        return {match[1] for line in lines if (match := re.match(r" *Job \d+: (.*?) *$", line))}
 
     def copy(self, folder: Path) -> "Project":
         """A copy of the copy, with results, times and Snakemake's own records."""

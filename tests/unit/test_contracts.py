@@ -44,9 +44,7 @@ def test_broken_predictions_name_file_row_and_remedy(tmp_path, change, message):
 def test_truncated_parquet(tmp_path):
     path = predictions(tmp_path / "p.parquet")
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(
-        ContractError, match=r"p\.parquet: not readable as Parquet, probably truncated .*delete it and"
-    ):
+    with pytest.raises(ContractError, match=r"p\.parquet: not readable as Parquet, probably truncated .*delete it"):
         contracts.read_predictions(path, FOLD)
 
 

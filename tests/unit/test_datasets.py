@@ -1,0 +1,340 @@
+import csv
+import io
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from boomlib import contracts
+from boomlib.contracts import ContractError
+from boomlib.datasets.prepare import prepare
+from boomlib.datasets.qm9 import COLUMNS, ENTHALPY, PARTS, heat_of_formation
+from boomlib.datasets.rows import Rows, draw_sample, find_rejects, read_columns
+
+TABLE = {
+    "kind": "table",
+    "smiles_column": "smiles",
+    "properties": {"size": {"unit": "kcal/mol", "kind": "extensive"}, "mu": {"unit": "D", "kind": "intensive"}},
+}
+HEADER = "smiles,size,mu\n"
+
+
+def prepared(tmp_path, source, dataset=TABLE):
+    """Run a dataset's sources through prepare; returns the molecules table and the rejects as (row, smiles, reason)."""
+    sources = source if isinstance(source, list) else [source]
+    prepare(dataset, sources, tmp_path / "out/molecules.parquet", tmp_path / "out/rejects.csv")
+    with (tmp_path / "out/rejects.csv").open(newline="", encoding="utf-8") as stream:
+        header, *rejects = list(csv.reader(stream))
+    assert header == ["row", "smiles", "reason"]
+    return contracts.read_molecules(tmp_path / "out/molecules.parquet"), [(int(r), s, why) for r, s, why in rejects]
+
+
+def write(path, text: str, encoding="utf-8"):
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("line", "smiles", "reason"),
+    [
+        (",1,2", "", "no SMILES"),
+        ("   ,1,2", "", "no SMILES"),
+        ("C1CC,1,2", "C1CC", "RDKit cannot parse the SMILES"),
+        ("C(C)(C)(C)(C)C,1,2", "C(C)(C)(C)(C)C", "RDKit cannot parse the SMILES"),
+        ("N,NaN,2", "N", "size is not a finite number: 'NaN'"),
+        ("N,1,-inf", "N", "mu is not a finite number: '-inf'"),
+        ("N,1e999,2", "N", "size is not a finite number: '1e999'"),
+        ("N,n/a,2", "N", "size is not a finite number: 'n/a'"),
+        ('N,"1,5",2', "N", "size is not a finite number: '1,5'"),
+        ("N,,2", "N", "size is not a finite number: None"),
+        ("O,3,4", "O", "repeats row 1"),
+    ],
+)
+def test_a_bad_row_is_rejected_with_row_number_and_reason(tmp_path, line, smiles, reason):
+    source = write(tmp_path / "x.csv", f"{HEADER}O,3,4\n{line}\nCC,5,6\n")
+    molecules, rejects = prepared(tmp_path, source)
+    assert rejects == [(2, smiles, reason)]
+    assert molecules["smiles"].to_pylist() == ["O", "CC"]
+
+
+def test_all_rows_of_a_molecule_with_different_labels_are_rejected(tmp_path):
+    source = write(tmp_path / "x.csv", f"{HEADER}OCC,1,2\nC,1,2\nCCO,1,2\nCC,1,2\nC(O)C,1,2.5\n")
+    molecules, rejects = prepared(tmp_path, source)
+    reason = "the same molecule has different labels in rows 1, 3, 5"
+    assert rejects == [(1, "OCC", reason), (3, "CCO", reason), (5, "C(O)C", reason)]
+    assert molecules["smiles"].to_pylist() == ["C", "CC"]
+
+
+def test_labels_that_differ_only_in_spelling_are_a_repetition(tmp_path):
+    source = write(tmp_path / "x.csv", f"{HEADER}C,1,20\nC,1.0,2e1\n")
+    molecules, rejects = prepared(tmp_path, source)
+    assert rejects == [(2, "C", "repeats row 1")]
+    assert molecules["mu"].to_pylist() == [20.0]
+
+
+def test_a_repetition_with_a_broken_label_does_not_take_the_good_row_with_it(tmp_path):
+    source = write(tmp_path / "x.csv", f"{HEADER}C,nan,2\nC,1,2\n")
+    molecules, rejects = prepared(tmp_path, source)
+    assert [(row, why) for row, _, why in rejects] == [(1, "size is not a finite number: 'nan'")]
+    assert molecules.num_rows == 1
+
+
+def test_kept_rows_keep_order_and_every_bit_of_their_numbers(tmp_path):
+    numbers = np.random.default_rng(0).normal(size=(6, 2)) * 10.0 ** np.arange(-9, 9, 3)[:, None]
+    smiles = ["CCCC", "C", "CCC", "O", "CC", "N"]
+    lines = [f"{s},{a!r},{b!r}" for s, (a, b) in zip(smiles, numbers.tolist(), strict=True)]
+    lines.insert(2, "broken(,1,2")
+    molecules, rejects = prepared(tmp_path, write(tmp_path / "x.csv", HEADER + "\n".join(lines) + "\n"))
+    assert len(rejects) == 1
+    assert molecules["smiles"].to_pylist() == smiles
+    assert molecules["molecule_id"].to_pylist() == list(range(6))
+    assert np.array_equal(molecules.select(["size", "mu"]).to_pandas().to_numpy(), numbers)
+    assert molecules.schema.field("mu").metadata == {b"unit": b"D"}
+
+
+def test_no_usable_row_names_the_first_reason(tmp_path):
+    source = write(tmp_path / "x.csv", f"{HEADER}C1CC,1,2\nC,x,2\n")
+    with pytest.raises(ContractError, match=r"no usable row .*\(row 1\): RDKit cannot parse the SMILES"):
+        prepared(tmp_path, source)
+    with pytest.raises(ContractError, match=r"no usable row .* there are no rows"):
+        prepared(tmp_path, write(tmp_path / "x.csv", HEADER))
+
+
+def rows_of(n: int) -> Rows:
+    return Rows(np.arange(1, n + 1), ["C" * i for i in range(1, n + 1)], {"size": [float(i) for i in range(n)]})
+
+
+def test_a_sample_is_seeded_in_source_order_and_keeps_rows_together():
+    one, again, other = (draw_sample(rows_of(50), 20, seed) for seed in (3, 3, 4))
+    assert one.row.tolist() == again.row.tolist() != other.row.tolist()
+    assert len(set(one.row.tolist())) == 20
+    assert one.row.tolist() == sorted(one.row.tolist())
+    assert [len(s) for s in one.smiles] == one.row.tolist()
+    assert [v + 1 for v in one.values["size"]] == one.row.tolist()
+
+
+def test_a_sample_of_everything_is_everything_and_of_more_an_error():
+    assert draw_sample(rows_of(5), 5, 0).row.tolist() == [1, 2, 3, 4, 5]
+    with pytest.raises(ContractError, match=r"config/datasets\.yaml: sample\.size 6 exceeds the 5 rows of the source"):
+        draw_sample(rows_of(5), 6, 0)
+
+
+def test_rejects_of_a_sample_carry_the_row_of_the_source(tmp_path):
+    lines = "".join("X,1,2\n" if i == 30 else f"{'C' * i},1,2\n" for i in range(1, 41))
+    dataset = TABLE | {"sample": {"size": 39, "seed": 0}}
+    molecules, rejects = prepared(tmp_path, write(tmp_path / "x.csv", HEADER + lines), dataset)
+    assert molecules.num_rows == 38
+    assert rejects == [(30, "X", "RDKit cannot parse the SMILES")]
+
+
+def test_a_missing_column_lists_what_there_is_and_the_key_to_set(tmp_path):
+    source = write(tmp_path / "x.csv", "SMILES,size,dipole\nC,1,2\n")
+    with pytest.raises(ContractError) as error:
+        prepared(tmp_path, source)
+    for part in (str(source), "no column 'smiles'", "SMILES, size, dipole", "`smiles_column`", "config/datasets.yaml"):
+        assert part in str(error.value)
+    with pytest.raises(ContractError, match=r"no column 'mu' \(it has: SMILES, size, dipole\); set .*`column`"):
+        prepared(tmp_path, source, TABLE | {"smiles_column": "SMILES"})
+
+
+def test_columns_are_renamed_by_the_registry(tmp_path):
+    dataset = TABLE | {"smiles_column": "SMILES", "properties": {"mu": {"unit": "D", "column": "dipole"}}}
+    molecules, _ = prepared(tmp_path, write(tmp_path / "x.csv", "dipole,name,SMILES\n2,a,C\n"), dataset)
+    assert molecules.column_names == ["molecule_id", "smiles", "mu"]
+    assert molecules["mu"].to_pylist() == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("smiles,size\nC,1°\n", "not readable as CSV in UTF-8"),
+        ("smiles,size\nC,1\nCC,2,3\n", "not readable as CSV in UTF-8: .*Expected 2 columns, got 3"),
+        ("", "not readable as CSV in UTF-8: Empty CSV file"),
+        pytest.param(
+            "smiles,size,größe\nC,1,2\n",
+            "not readable as CSV in UTF-8",
+            marks=pytest.mark.xfail(strict=True, reason="a header that is not UTF-8 is a raw UnicodeDecodeError"),
+        ),
+        pytest.param(
+            "smiles,size,size\nC,1,2\n",
+            "column 'size'",
+            marks=pytest.mark.xfail(strict=True, reason="a column that occurs twice is a raw KeyError"),
+        ),
+    ],
+)
+def test_what_is_no_csv_in_utf8_is_named(tmp_path, text, message):
+    source = write(tmp_path / "x.csv", text, "latin-1")
+    with pytest.raises(ContractError, match=rf"x\.csv: {message}"):
+        read_columns(source, ["smiles", "size"], "hint")
+
+
+def test_an_absent_file_is_named(tmp_path):
+    with pytest.raises(ContractError, match=r"x\.csv: not readable .*No such file"):
+        read_columns(tmp_path / "x.csv", ["smiles"], "hint")
+
+
+@pytest.mark.xfail(strict=True, reason="two properties that name one column end in a raw KeyError")
+def test_two_properties_may_read_one_column(tmp_path):
+    dataset = TABLE | {"properties": {name: {"unit": "1", "column": "size"} for name in ("a", "b")}}
+    molecules, _ = prepared(tmp_path, write(tmp_path / "x.csv", f"{HEADER}C,1,2\n"), dataset)
+    assert molecules["a"].to_pylist() == molecules["b"].to_pylist() == [1.0]
+
+
+def test_byte_order_mark_windows_newlines_and_quoted_newlines_are_read(tmp_path):
+    text = 'smiles,note,size,mu\r\nC,"two\r\nlines, one comma",1,2\r\n"CC",x,3,4\r\n'
+    molecules, rejects = prepared(tmp_path, write(tmp_path / "x.csv", text, "utf-8-sig"))
+    assert molecules["smiles"].to_pylist() == ["C", "CC"]
+    assert molecules["mu"].to_pylist() == [2.0, 4.0]
+    assert rejects == []
+
+
+def test_spaces_around_a_smiles_are_no_part_of_it(tmp_path):
+    molecules, _ = prepared(tmp_path, write(tmp_path / "x.csv", f"{HEADER} C ,1,2\n"))
+    assert molecules["smiles"].to_pylist() == ["C"]
+
+
+@pytest.mark.xfail(strict=True, reason="RDKit takes what follows a blank for a name, and it stays in the SMILES")
+def test_a_name_behind_the_smiles_is_not_kept_in_it(tmp_path):
+    molecules, rejects = prepared(tmp_path, write(tmp_path / "x.csv", f"{HEADER}CCO ethanol,1,2\nC,1,2\n"))
+    assert "CCO ethanol" not in molecules["smiles"].to_pylist()
+    assert molecules.num_rows + len(rejects) == 2
+
+
+def test_csv_and_parquet_give_the_same_molecules_and_rejects(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "smiles": ["OCC", "C", None, "CCO", "N", "C1", "CC"],
+            "size": [0.1, -2.5, 1.0, 0.1, np.nan, 1.0, 1e-300],
+            "mu": [1, 2, 3, 1, 4, 5, 6],
+        }
+    )
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    frame.to_parquet(tmp_path / "x.parquet", index=False)
+    from_csv, csv_rejects = prepared(tmp_path, tmp_path / "x.csv")
+    from_parquet, parquet_rejects = prepared(tmp_path, tmp_path / "x.parquet")
+    assert from_csv.equals(from_parquet)
+    assert from_csv["smiles"].to_pylist() == ["OCC", "C", "CC"]
+    assert [row for row, *_ in csv_rejects] == [row for row, *_ in parquet_rejects] == [3, 4, 5, 6]
+    assert csv_rejects[1] == parquet_rejects[1] == (4, "CCO", "repeats row 1")
+
+
+def test_a_truncated_parquet_source_is_named(tmp_path):
+    pd.DataFrame({"smiles": ["C"], "size": [1.0], "mu": [1.0]}).to_parquet(tmp_path / "x.parquet")
+    (tmp_path / "x.parquet").write_bytes((tmp_path / "x.parquet").read_bytes()[:-9])
+    with pytest.raises(ContractError, match=r"x\.parquet: not readable as Parquet, probably truncated"):
+        prepared(tmp_path, tmp_path / "x.parquet")
+
+
+CSD = {"kind": "csd10k", "properties": {"density": {"unit": "g/cm³"}, "hof": {"unit": "kcal/mol", "column": "hof_s"}}}
+
+
+def csd_sources(tmp_path, density: str, hof: str):
+    return [write(tmp_path / "density.csv", density), write(tmp_path / "hof.csv", hof)]
+
+
+def test_csd10k_joins_its_two_files_row_by_row(tmp_path):
+    sources = csd_sources(tmp_path, "smiles,density\nC,0.4\nCC,0.5\n", "smiles,hof_s\nC,-17.8\nCC,-20.0\n")
+    molecules, rejects = prepared(tmp_path, sources, CSD)
+    assert molecules.select(["smiles", "density", "hof"]).to_pylist() == [
+        {"smiles": "C", "density": 0.4, "hof": -17.8},
+        {"smiles": "CC", "density": 0.5, "hof": -20.0},
+    ]
+    assert rejects == []
+
+
+@pytest.mark.parametrize(
+    ("hof", "message"),
+    [
+        ("smiles,hof_s\nC,1\nN,2\nCCC,3\n", r"hof\.csv: row 2 has another SMILES than .*density\.csv"),
+        ("smiles,hof_s\nC,1\nCC,2\n", r"hof\.csv: 2 rows, but .*density\.csv has 3"),
+        ("smiles,hof\nC,1\nCC,2\nCCC,3\n", r"hof\.csv: no column 'hof_s' \(it has: smiles, hof\); this is not the"),
+        pytest.param(
+            "smiles,hof_s\nC,1\n,2\nCCC,3\n",
+            r"hof\.csv: row 2 has another SMILES",
+            marks=pytest.mark.xfail(strict=True, reason="an empty SMILES in one of the files compares as null"),
+        ),
+    ],
+)
+def test_csd10k_files_that_disagree_are_refused_with_the_place(tmp_path, hof, message):
+    sources = csd_sources(tmp_path, "smiles,density\nC,0.4\nCC,0.5\nCCC,0.6\n", hof)
+    with pytest.raises(ContractError, match=message):
+        prepared(tmp_path, sources, CSD)
+
+
+def qm9_row(smiles: str, elements: str, enthalpy: float, **values) -> dict:
+    row = {column: values.get(name, 0.25) for name, column in COLUMNS.items()}
+    return {"tag": "x", "SMILES": smiles, "Elements": str(list(elements)), ENTHALPY: enthalpy} | row
+
+
+QM9_ROWS = [
+    qm9_row("C", "CHHHH", -40.475117, mu=0.0, alpha=13.21, cv=6.469),
+    qm9_row("N", "NHHH", -56.522082, mu=1.6256, alpha=9.46, cv=6.316),
+    qm9_row("FC#N", "FCN", -192.6, mu=2.0),
+]
+QM9 = {"kind": "qm9", "properties": {name: {"unit": "?"} for name in ("mu", "hof", "cv")}}
+
+
+def qm9_wheel(path, parts=PARTS, rows=QM9_ROWS):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
+        for part, row in zip(parts, rows, strict=False):
+            text = io.StringIO()
+            pd.DataFrame([row]).to_csv(text, index=False)
+            wheel.writestr(part, text.getvalue())
+    return path
+
+
+def test_qm9_is_read_from_the_wheel_in_the_order_of_its_parts(tmp_path):
+    molecules, rejects = prepared(tmp_path, qm9_wheel(tmp_path / "q.whl"), QM9)
+    assert molecules.column_names == ["molecule_id", "smiles", "mu", "hof", "cv"]
+    assert molecules["smiles"].to_pylist() == ["C", "N", "FC#N"]
+    assert molecules["mu"].to_pylist() == [0.0, 1.6256, 2.0]
+    assert molecules["cv"].to_pylist() == [6.469, 6.316, 0.25]
+    assert rejects == []
+
+
+def test_heat_of_formation_of_methane_by_hand(tmp_path):
+    # H(CH4) - H(C) - 4 H(H) = -40.475117 + 37.844411 + 4 * 0.497912 = -0.639058 Ha = -401.0149 kcal/mol;
+    # atoms: (716.68 + 4 * 217.998) / 4.184 = 379.7018 kcal/mol; experiment: -17.8 kcal/mol
+    molecules, _ = prepared(tmp_path, qm9_wheel(tmp_path / "q.whl"), QM9)
+    methane, ammonia, _ = molecules["hof"].to_pylist()
+    assert methane == pytest.approx(-401.0149 + 379.7018, abs=1e-3)
+    # ammonia: -56.522082 + 54.581501 + 3 * 0.497912 = -0.446845 Ha = -280.3995; (472.68 + 3 * 217.998) / 4.184 = 269.2820
+    assert ammonia == pytest.approx(-280.3995 + 269.2820, abs=1e-3)
+
+
+def test_heat_of_formation_of_the_free_atoms_is_the_experimental_one():
+    counts = {element: np.array([int(element == "F")]) for element in "HCNOF"}
+    assert heat_of_formation(np.array([-99.716370]), counts) == pytest.approx([79.38 / 4.184])
+
+
+def test_carbon_is_not_counted_in_chlorine_and_its_kin(tmp_path):
+    rows = [dict(row) for row in QM9_ROWS]
+    rows[0]["Elements"] = "['C', 'H', 'H', 'H', 'H', 'Cl', 'He', 'Na', 'Co']"
+    molecules, _ = prepared(tmp_path, qm9_wheel(tmp_path / "q.whl", rows=rows), QM9)
+    assert molecules["hof"][0].as_py() == pytest.approx(-21.3131, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-30]), "not a zip file"),
+        (lambda path: path.write_text("<html>"), "not a zip file"),
+        (lambda path: qm9_wheel(path, parts=PARTS[:2]), "qm9_part3"),
+        (lambda path: qm9_wheel(path, rows=[{"SMILES": "C"}] * 3), "Elements"),
+    ],
+    ids=["truncated", "no zip", "a part is missing", "a column is missing"],
+)
+def test_a_foreign_or_broken_wheel_is_named_with_the_remedy(tmp_path, damage, message):
+    path = qm9_wheel(tmp_path / "q.whl")
+    damage(path)
+    with pytest.raises(ContractError) as error:
+        prepared(tmp_path, path, QM9)
+    for part in ("q.whl: not the wheel of qm9pack 1.0.3", message, "delete it and rerun"):
+        assert part in str(error.value)
+
+
+@pytest.mark.xfail(strict=True, reason="the reason shows NumPy's repr, np.float64(nan)")
+def test_a_number_in_a_reason_is_written_plainly():
+    rows = Rows(np.arange(1, 3), ["C", "CC"], {"mu": np.array([np.nan, 1.0])})
+    assert find_rejects(rows) == {0: "mu is not a finite number: nan"}

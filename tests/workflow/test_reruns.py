@@ -1,0 +1,101 @@
+"""A stage runs again when, and only when, something that it depends on has changed."""
+
+import yaml
+
+REPORT = {
+    "Collect the metrics of all runs",
+    "Plot predictions of tiny/size, kde split",
+    "Plot the overview heatmap of the kde split",
+    "Plot the overview ratio of the kde split",
+    "Write the leaderboard",
+}
+
+
+def jobs_of(model, seed=0):
+    return {
+        f"Train {model} (seed {seed}) on tiny/size, kde split",
+        f"Score {model} (seed {seed}) on tiny/size, kde split",
+    }
+
+
+def test_a_second_run_does_nothing(finished):
+    assert finished.planned() == set()
+    assert "Nothing to be done" in finished.snakemake("results/leaderboard.md").stdout
+
+
+def test_a_hyperparameter_reruns_its_model_and_what_reads_it(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    project.edit("config/models/mlp.yaml", "learning_rate: 0.001", "learning_rate: 0.002")
+    assert project.planned() == jobs_of("mlp") | REPORT
+
+
+def test_code_of_a_model_reruns_its_model_and_what_reads_it(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    project.edit("boomlib/models/mlp.py", "np.inf, 0)", "np.inf, 1)")
+    assert project.planned() == jobs_of("mlp") | REPORT
+
+
+def test_a_comment_reruns_nothing(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    project.edit(
+        "boomlib/models/mlp.py", "best, self.network = (", "# a remark\n                best, self.network = ("
+    )
+    project.edit("config/models/mlp.yaml", "hidden:", "# a remark\n  hidden:")
+    assert project.planned() == set()
+
+
+def test_code_that_models_share_reruns_those_that_use_it(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    project.edit("boomlib/models/tabular.py", "> 1e-12", "> 1e-13")
+    assert project.planned() == jobs_of("mlp") | jobs_of("ridge") | REPORT
+
+
+def test_a_deleted_prediction_is_made_again_alone(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    (project.folder / "results/predictions/tiny/size/kde/ridge/seed0.parquet").unlink()
+    assert project.planned() == jobs_of("ridge") | REPORT
+
+
+def test_a_new_model_in_the_list_runs_that_model_and_the_leaderboard(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    project.write_config(models=["oracle", "train_mean", "ridge", "mlp", "group_contribution"])
+    assert project.planned() == jobs_of("group_contribution") | REPORT
+
+
+def test_a_new_seed_runs_that_seed_and_the_leaderboard(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    project.write_config(seeds=[0, 1])
+    new = set().union(*(jobs_of(model, 1) for model in ("oracle", "train_mean", "ridge", "mlp")))
+    assert project.planned() == new | REPORT
+
+
+def test_a_label_changes_the_report_alone(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    project.edit("config/models/mlp.yaml", "label: MLP", "label: Perceptron")
+    assert project.planned() == REPORT - {"Collect the metrics of all runs"}
+
+
+def test_a_metric_scores_again_without_training(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    project.edit("boomlib/evaluation/score.py", "masks = {", "masks = {} | {")
+    scores = set().union(*(jobs_of(m) for m in ("oracle", "train_mean", "ridge", "mlp")))
+    parity = {"Plot predictions of tiny/size, kde split"}
+    assert project.planned() == {job for job in scores if job.startswith("Score")} | REPORT - parity
+
+
+def test_another_dataset_in_the_registry_reruns_nothing(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    path = project.folder / "config/datasets.yaml"
+    registry = yaml.safe_load(path.read_text())
+    registry["datasets"]["other"] = registry["datasets"]["tiny"] | {"label": "Other"}
+    path.write_text(yaml.safe_dump(registry, sort_keys=False))
+    assert project.planned() == set()
+
+
+def test_an_edited_csv_reruns_all_that_reads_it(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    with (project.folder / "tiny.csv").open("a") as stream:
+        stream.write("CCCCCCCCCCCCO,-1.0,0.1\n")
+    planned = project.planned()
+    assert "Read and check the molecules of tiny" in planned
+    assert jobs_of("ridge") | REPORT <= planned
