@@ -49,6 +49,7 @@ class TableContract:
 
 MOLECULES = TableContract("molecules", {"molecule_id": pa.int64(), "smiles": pa.string()})
 REJECTS = ("row", "smiles", "reason")
+FEATURE = TableContract("feature", {"molecule_id": pa.int64()})
 SPLIT = TableContract("split", {"molecule_id": pa.int64(), "fold": FOLD_TYPE, "density": pa.float64()})
 TASK = TableContract("task", {"molecule_id": pa.int64(), "smiles": pa.string(), "fold": FOLD_TYPE, "y": pa.float64()})
 PREDICTIONS = TableContract("predictions", {"molecule_id": pa.int64(), "fold": FOLD_TYPE, "y_pred": pa.float64()})

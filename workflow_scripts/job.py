@@ -49,7 +49,8 @@ def logged(log: str, threads: int = 1) -> Iterator[None]:
         try:
             yield
         except ContractError as error:
-            sys.exit(f"error: {error}")
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(1)
         except Exception:
             traceback.print_exc()
             sys.exit(1)

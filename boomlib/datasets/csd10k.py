@@ -23,7 +23,7 @@ def read(sources: Sequence[str | os.PathLike], dataset: dict) -> Rows:
             continue
         if table.num_rows != first.num_rows:
             raise ContractError(f"{path}: {table.num_rows} rows, but {sources[0]} has {first.num_rows}")
-        differing = pc.index(pc.not_equal(table["smiles"], first["smiles"]), True).as_py()
+        differing = pc.index(pc.not_equal(table["smiles"].fill_null(""), first["smiles"].fill_null("")), True).as_py()
         if differing >= 0:
             raise ContractError(f"{path}: row {differing + 1} has another SMILES than {sources[0]}")
         rows.values[name] = table[column].to_pylist()

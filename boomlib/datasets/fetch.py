@@ -3,12 +3,13 @@
 Whatever brought it, a file is used only if its sha256 is the registered one.
 """
 
+import glob
 import hashlib
+import http.client
 import os
 import subprocess
 import sys
 import tempfile
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def find_in_mirror(name: str, mirror: str | None) -> Path | None:
         return None
     if not Path(mirror).is_dir():
         raise FetchError(f"the mirror {mirror} is not a folder; correct `mirror:` in the config or BOOM_MIRROR")
-    return next(iter(sorted(Path(mirror).rglob(name))), None)
+    return next(iter(sorted(Path(mirror).rglob(glob.escape(name)))), None)
 
 
 def copy(stream, part: Path, name: str, size: int | None) -> None:
@@ -84,7 +85,7 @@ def download_url(name: str, source: dict, part: Path) -> None:
         with urllib.request.urlopen(source["url"], timeout=TIMEOUT_S) as stream:
             size = stream.headers.get("Content-Length")
             copy(stream, part, name, int(size) if size else None)
-    except (urllib.error.URLError, OSError) as error:
+    except (http.client.HTTPException, OSError) as error:
         raise FetchError(f"cannot download {source['url']} ({error}); {remedy(name, source)}") from error
 
 

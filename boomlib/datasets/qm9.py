@@ -5,6 +5,7 @@ Read straight from the wheel ``qm9pack`` (130,831 characterised molecules); the 
 
 import os
 import zipfile
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -75,7 +76,7 @@ def read_wheel(path: str | os.PathLike) -> pa.Table:
             for part in PARTS:
                 with wheel.open(part) as stream:
                     tables.append(pyarrow.csv.read_csv(stream, convert_options=options))
-    except (zipfile.BadZipFile, KeyError, pa.ArrowException) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, pa.ArrowException) as error:
         raise ContractError(f"{path}: not the wheel of qm9pack 1.0.3 ({error}); delete it and rerun") from error
     return pa.concat_tables(tables)
 

@@ -44,25 +44,25 @@ class Rows:
 
 def read_columns(path: str | os.PathLike, columns: Sequence[str], hint: str) -> pa.Table:
     """Read ``columns`` of a CSV (as text) or Parquet file; raises :class:`ContractError` if one is missing."""
+    columns = list(dict.fromkeys(columns))
     if str(path).endswith((".parquet", ".pq")):
         table = read_table(path)
+        names = table.column_names
     else:
+        options = pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=True, null_values=[""]
+        )
         try:
-            table = pyarrow.csv.read_csv(
-                path,
-                parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-                convert_options=pyarrow.csv.ConvertOptions(
-                    column_types=dict.fromkeys(columns, pa.string()),
-                    strings_can_be_null=True,
-                    null_values=[""],
-                ),
-            )
+            parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
+            table = pyarrow.csv.read_csv(path, parse_options=parse, convert_options=options)
+            names = table.column_names
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise ContractError(f"{path}: not readable as CSV in UTF-8: {error}") from error
     for column in columns:
-        if column not in table.column_names:
-            raise ContractError(f"{path}: no column '{column}' (it has: {', '.join(table.column_names)}); {hint}")
-    return table.select(list(columns))
+        if names.count(column) != 1:
+            problem = "more than one column" if column in names else "no column"
+            raise ContractError(f"{path}: {problem} '{column}' (it has: {', '.join(names)}); {hint}")
+    return table.select(columns)
 
 
 def draw_sample(rows: Rows, size: int, seed: int) -> Rows:
@@ -76,7 +76,9 @@ def draw_sample(rows: Rows, size: int, seed: int) -> Rows:
 def as_number(value: object) -> float | None:
     """``value`` as a finite float, or None if it is none."""
     try:
-        number = float(value)
+        number = float(value)  # of text as CSV files have it; Python alone also reads 1_000
+        if isinstance(value, str) and "_" in value:
+            return None
     except (TypeError, ValueError):
         return None
     return number if math.isfinite(number) else None
@@ -85,8 +87,9 @@ def as_number(value: object) -> float | None:
 def find_rejects(rows: Rows) -> dict[int, str]:
     """Say why rows cannot be used: index of the row -> reason.
 
-    Reasons are: no SMILES, a SMILES that RDKit cannot parse, a label that is no finite number, a repetition of
-    a molecule with the same labels (the first stays), and a molecule with contradicting labels (all go).
+    Reasons are: no SMILES, a SMILES that RDKit cannot parse, text behind it, an atom of no element, a label that is
+    no finite number, a repetition of a molecule with the same labels (the first stays), and a molecule with
+    contradicting labels (all go).
     """
     from rdkit import Chem, RDLogger
 
@@ -98,12 +101,15 @@ def find_rejects(rows: Rows) -> dict[int, str]:
             reasons[i] = "no SMILES"
         elif mol is None:
             reasons[i] = "RDKit cannot parse the SMILES"
-        elif mol.GetNumAtoms() == 0:
-            reasons[i] = "no atoms"
+        elif len(smiles.split()) > 1:
+            reasons[i] = "there is more than a SMILES in its column"
+        elif any(atom.GetAtomicNum() == 0 for atom in mol.GetAtoms()):
+            reasons[i] = "the SMILES has an atom of no element (*)"
         else:
             for name, column in rows.values.items():
                 if as_number(column[i]) is None:
-                    reasons[i] = f"{name} is not a finite number: {column[i]!r}"
+                    found = column[i].item() if isinstance(column[i], np.generic) else column[i]
+                    reasons[i] = f"{name} is not a finite number: {found!r}"
                     break
             else:
                 seen[rows.same_molecule(smiles)].append(i)

@@ -43,17 +43,21 @@ class Failure:
 
 
 def read_results(results_dir: str | os.PathLike, runs: Iterable[Run]) -> tuple[dict[Run, dict], list[Failure]]:
-    """Read the metrics of ``runs``; returns those found, by run, and the reason of every other one."""
+    """Read the metrics of ``runs``; returns those found, by run, and the reason of every other one.
+
+    A failure record, which a later success removes, and deleted predictions outweigh metrics of an earlier run.
+    """
     results, failures = {}, []
     for run in runs:
         metrics = Path(results_dir, "metrics", f"{run.stem}.json")
+        predictions = Path(results_dir, "predictions", f"{run.stem}.parquet")
         record = Path(results_dir, "predictions", run.stem, "failure.json")
-        if metrics.is_file():
-            results[run] = read_json(metrics)
-        elif record.is_file():
+        if record.is_file():
             failure = read_json(record)
             reason = " ".join(f"{failure['error']}: {failure['message']}".split())
             failures.append(Failure(run, "failed", reason, failure["log"]))
+        elif metrics.is_file() and predictions.is_file():
+            results[run] = read_json(metrics)
         else:
             failures.append(Failure(run, "missing", "no result; see its log", ""))
     return results, failures

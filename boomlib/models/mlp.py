@@ -47,7 +47,8 @@ class MLP(Model):
             learning_rate_init=learning_rate,
             batch_size=batch,
             alpha=weight_decay,
-            random_state=self.seed,
+            # a generator, not a seed: with a seed scikit-learn would shuffle every epoch in the same way
+            random_state=np.random.RandomState(self.seed),
         )
 
     def columns(self, molecules: Molecules) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from boomlib.contracts import (
+    FEATURE,
     PREDICTED_FOLDS,
     TASK,
     ContractError,
@@ -46,7 +47,7 @@ def read_task(
     ids = table["molecule_id"].to_numpy()
     tables = {}
     for name, path in features.items():
-        feature = read_table(path)
+        feature = read_table(path, FEATURE)
         missing = np.setdiff1d(ids, feature["molecule_id"].to_numpy())
         if len(missing):
             raise ContractError(

@@ -27,7 +27,8 @@ def gaussian_kde(values: np.ndarray) -> np.ndarray:
     """
     n, bandwidth = len(values), scott_bandwidth(len(values))
     points, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    scaled = points / bandwidth
+    # from the smallest value on, so that large values do not cost digits
+    scaled = (points - points[0]) / bandwidth
     first = np.searchsorted(scaled, scaled - REACH, side="left")
     last = np.searchsorted(scaled, scaled + REACH, side="right")
     density = np.empty(len(points))

@@ -33,7 +33,7 @@ def cut_valid(fold: np.ndarray, fraction: float, seed: int) -> np.ndarray:
 
 def ood_molecules(ood_size: float, n: int, where: str) -> int:
     """Number of OOD molecules: ``ood_size`` itself, or a share of ``n`` below 1; must leave some for the rest."""
-    size = int(ood_size) if ood_size >= 1 else math.ceil(ood_size * n)
+    size = int(ood_size) if ood_size >= 1 else math.ceil(ood_size * n - 1e-9)
     if size >= n:
         raise ContractError(
             f"{where}: {n} molecules are too few for an OOD fold of {size}; lower `split.ood_size` of the "
@@ -80,6 +80,12 @@ def make_split(
         names = read_table(scaffolds)["scaffold"].to_pylist()
         fold, density = scaffold.assign(names, **rule)
         facts = {}
+    left = int((fold == "train").sum())
+    if left < 2:
+        raise ContractError(
+            f"{molecules}, property '{name}': ood and id leave {left} of {len(fold)} molecules for train and valid; "
+            "lower `split.ood_size` or `split.id_fraction` of the dataset in config/datasets.yaml"
+        )
     fold = cut_valid(fold, settings["valid_fraction"], settings["seed"])
     ids, folds = table["molecule_id"], fold_array(fold)
     write_table(pa.table({"molecule_id": ids, "fold": folds, "density": density}), split, SPLIT)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from boomlib.contracts import ContractError
+
 
 def rank_scaffolds(scaffolds: Sequence[str]) -> np.ndarray:
     """Rank of each molecule's scaffold by how many molecules share it, int64 [n]; 0 is the most common.
@@ -39,6 +41,11 @@ def assign(scaffolds: Sequence[str], *, ood_size: int, id_fraction: float, seed:
             left -= sizes[scaffold]
         if not left:
             break
+    if not chosen:
+        raise ContractError(
+            f"every scaffold has more than {ood_size} molecules (the rarest: {sizes[-1]}), so none can be held out "
+            "whole; raise `split.ood_size` of the dataset in config/datasets.yaml"
+        )
     fold = np.where(np.isin(rank, chosen), "ood", "train").astype("<U5")
     generator = random.Random(seed)
     for row in np.flatnonzero(fold == "train"):

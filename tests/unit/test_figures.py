@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 from matplotlib.figure import Figure
 
-from boomlib.contracts import fold_array, write_json, write_molecules, write_predictions, write_table
+from boomlib.contracts import fold_array, write_json, write_molecules, write_predictions, write_table, write_text
 from boomlib.evaluation.score import score
 from boomlib.evaluation.summary import write_summary
 from boomlib.report import figures
@@ -105,6 +105,7 @@ def leaderboard(tmp_path):
             y_pred = y + np.where(fold == "ood", error, error / 2)
             content = {"run": vars(run), "unit": "eV"} | score(y, fold, y_pred, resamples=5)
             write_json(tmp_path / "metrics" / f"{run.stem}.json", content)
+            write_text(tmp_path / "predictions" / f"{run.stem}.parquet", "")
     write_summary(tmp_path, runs, tmp_path / "leaderboard.csv")
     return tmp_path / "leaderboard.csv"
 

@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from boomlib.contracts import write_json
+from boomlib.contracts import write_json, write_text
 from boomlib.evaluation.score import score
 from boomlib.evaluation.summary import write_summary
 from boomlib.report.leaderboard import format_metric, format_number, markdown_table, write_leaderboard
@@ -48,6 +48,7 @@ def make_results(folder):
                 y_pred = Y + np.where(FOLD == "ood", error_here, error_here / 2)
                 content = {"run": vars(run), "unit": "eV"} | score(Y, FOLD, y_pred, resamples=5)
                 write_json(folder / "metrics" / f"{run.stem}.json", content)
+                write_text(folder / "predictions" / f"{run.stem}.parquet", "")
     return runs
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boomlib.contracts import write_json
+from boomlib.contracts import write_json, write_text
 from boomlib.evaluation.score import score
 from boomlib.evaluation.summary import (
     COLUMNS,
@@ -25,6 +25,7 @@ def save(results, run, id_error, ood_error):
     y_pred = Y + np.where(FOLD == "ood", ood_error, id_error)
     content = {"run": vars(run), "unit": "eV"} | score(Y, FOLD, y_pred, resamples=5)
     write_json(results / "metrics" / f"{run.stem}.json", content)
+    write_text(results / "predictions" / f"{run.stem}.parquet", "")
 
 
 @pytest.fixture

@@ -1,0 +1,291 @@
+"""What every registered model must do; a new descriptor in config/models is covered without a change here."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import make_molecules
+from threadpoolctl import threadpool_limits
+
+from boomlib import contracts, registry
+from boomlib.contracts import ContractError
+from boomlib.features.compute import compute_feature
+from boomlib.models.base import Model, Molecules, model_class
+from boomlib.models.train import read_task, train_and_predict
+
+MODELS = registry.load_models()
+# hyper-parameters of any model, at any depth of its descriptor, that are made smaller to keep these tests fast
+SMALL = {"trees": 20, "epochs": 5, "max_iter": 20, "min_samples_leaf": 2, "hidden": [16], "penalties": [0.1, 1, 10]}
+FOLDS = ["train"] * 14 + ["valid"] * 4 + ["id"] * 3 + ["ood"] * 3
+PROPERTY = "size"
+
+
+def shrink(parameters: dict) -> dict:
+    """The parameters with those of :data:`SMALL`, where they have the same type."""
+    return {
+        key: shrink(value)
+        if isinstance(value, dict)
+        else SMALL[key]
+        if key in SMALL and isinstance(value, type(SMALL[key]))
+        else value
+        for key, value in parameters.items()
+    }
+
+
+@pytest.fixture(params=MODELS)
+def descriptor(request) -> dict:
+    """One registered model, made small."""
+    entry = MODELS[request.param]
+    return entry | {"parameters": shrink(entry["parameters"])}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """What the jobs of the workflow do; many threads on small matrices only wait for each other."""
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture(scope="session")
+def benchmark(tmp_path_factory):
+    """A folder with the molecules table, the blinded task table and every feature that some model reads."""
+    folder = tmp_path_factory.mktemp("contract")
+    frame = make_molecules(len(FOLDS))
+    smiles, values = frame["smiles"].tolist(), frame[PROPERTY].to_numpy()
+    contracts.write_molecules(folder / "molecules.parquet", smiles, {PROPERTY: values}, {PROPERTY: "kcal/mol"})
+    fold = np.random.default_rng(1).permutation(FOLDS)
+    task = {
+        "molecule_id": np.arange(len(FOLDS)),
+        "smiles": smiles,
+        "fold": contracts.fold_array(fold),
+        "y": pa.array(values, mask=np.isin(fold, ("id", "ood"))),
+    }
+    contracts.write_table(pa.table(task), folder / "task.parquet", contracts.TASK)
+    for feature in {feature for model in MODELS.values() for feature in model["features"]}:
+        compute_feature(feature, folder / "molecules.parquet", folder / f"{feature}.parquet")
+    return folder
+
+
+def feature_files(descriptor, benchmark) -> dict:
+    return {name: benchmark / f"{name}.parquet" for name in descriptor["features"]}
+
+
+@pytest.fixture
+def data(descriptor, benchmark) -> tuple[Molecules, Molecules, Molecules]:
+    """Train, valid and the molecules to predict, as the model gets them."""
+    truth = pq.read_table(benchmark / "molecules.parquet")[PROPERTY].to_numpy() if descriptor["sees_truth"] else None
+    molecules, fold = read_task(benchmark / "task.parquet", feature_files(descriptor, benchmark), truth)
+    return tuple(
+        molecules.take(rows) for rows in (fold == "train", fold == "valid", np.isin(fold, contracts.PREDICTED_FOLDS))
+    )
+
+
+def new_model(descriptor, kind="extensive", seed=0) -> Model:
+    return model_class(descriptor["class"])(kind=kind, seed=seed, **descriptor["parameters"])
+
+
+def fit(descriptor, data, folder, **arguments) -> Model:
+    folder.mkdir(exist_ok=True)
+    model = new_model(descriptor, **arguments)
+    model.fit(data[0], data[1], folder)
+    return model
+
+
+@pytest.mark.parametrize("kind", ["extensive", "intensive"])
+def test_predictions_are_finite_and_one_a_molecule(descriptor, data, tmp_path, kind):
+    prediction = fit(descriptor, data, tmp_path, kind=kind).predict(data[2])
+    assert prediction.mean.shape == (10,)
+    assert prediction.mean.dtype == np.float64
+    assert np.isfinite(prediction.mean).all()
+    if prediction.std is not None:
+        assert prediction.std.shape == (10,)
+        assert (prediction.std >= 0).all()
+
+
+def test_one_seed_gives_the_same_bits_twice(descriptor, data, tmp_path):
+    first, second = (fit(descriptor, data, tmp_path / name, seed=7).predict(data[2]).mean for name in "ab")
+    assert first.tobytes() == second.tobytes()
+
+
+def test_a_loaded_model_predicts_what_the_saved_one_did(descriptor, data, tmp_path):
+    model = fit(descriptor, data, tmp_path / "fit")
+    expected = model.predict(data[2]).mean
+    (tmp_path / "saved").mkdir()
+    model.save(tmp_path / "saved")
+    fresh = new_model(descriptor)
+    fresh.load(tmp_path / "saved")
+    assert fresh.predict(data[2]).mean.tobytes() == expected.tobytes()
+
+
+def test_a_prediction_does_not_depend_on_the_other_molecules_or_their_order(descriptor, data, tmp_path):
+    model = fit(descriptor, data, tmp_path)
+    together = model.predict(data[2]).mean
+    order = np.random.default_rng(2).permutation(len(together))
+    np.testing.assert_allclose(model.predict(data[2].take(order)).mean, together[order], rtol=1e-9)
+    for some in (np.array([3]), np.array([8, 1, 5])):
+        np.testing.assert_allclose(model.predict(data[2].take(some)).mean, together[some], rtol=1e-9)
+
+
+def test_prediction_leaves_the_molecules_as_they_were(descriptor, data, tmp_path):
+    before = [(each.y.copy(), dict(each.features)) for each in data]
+    fit(descriptor, data, tmp_path).predict(data[2])
+    for (y, features), each in zip(before, data, strict=True):
+        assert np.array_equal(each.y, y, equal_nan=True)
+        assert all(each.features[name] is table for name, table in features.items())
+
+
+@pytest.fixture
+def job(descriptor, benchmark, tmp_path):
+    """Run a model's training job; returns what it wrote, as paths."""
+
+    def run(**changes):
+        arguments = {
+            "task": benchmark / "task.parquet",
+            "features": feature_files(descriptor, benchmark),
+            "predictions": tmp_path / "seed3.parquet",
+            "run": tmp_path / "seed3/run.json",
+            "model": {key: descriptor[key] for key in ("class", "parameters")},
+            "kind": "extensive",
+            "name": PROPERTY,
+            "seed": 3,
+            "truth": benchmark / "molecules.parquet" if descriptor["sees_truth"] else None,
+            "log": "logs/train.log",
+        } | changes
+        train_and_predict(**arguments)
+
+    run.predictions, run.folder = tmp_path / "seed3.parquet", tmp_path / "seed3"
+    return run
+
+
+def task_fold(benchmark) -> np.ndarray:
+    return contracts.read_table(benchmark / "task.parquet")["fold"].to_numpy().astype(str)
+
+
+def test_a_job_writes_valid_predictions_and_what_made_them(descriptor, benchmark, job):
+    job()
+    table = contracts.read_predictions(job.predictions, task_fold(benchmark))
+    assert table.num_rows == 10
+    record = json.loads((job.folder / "run.json").read_text())
+    assert record["seconds"] >= 0
+    assert record["commit"]
+    assert {"python", "numpy", "pyarrow"} <= set(record["versions"])
+    assert record["molecules"] == {"train": 14, "valid": 4, "id": 3, "ood": 3}
+    assert (record["property"], record["seed"]) == (PROPERTY, 3)
+    assert record["model"] == {key: descriptor[key] for key in ("class", "parameters")}
+    assert not (job.folder / "failure.json").exists()
+
+
+def test_a_job_gives_the_same_bytes_twice(job, tmp_path):
+    job()
+    job(predictions=tmp_path / "again.parquet", run=tmp_path / "again/run.json")
+    assert job.predictions.read_bytes() == (tmp_path / "again.parquet").read_bytes()
+
+
+def test_a_kept_model_can_be_loaded_from_the_folder_of_its_run(descriptor, benchmark, data, job):
+    job(keep_model=True)
+    model = new_model(descriptor, seed=3)
+    model.load(job.folder)
+    predicted = model.predict(data[2]).mean
+    table = contracts.read_predictions(job.predictions, task_fold(benchmark))
+    assert table["y_pred"].to_numpy().tobytes() == predicted.tobytes()
+
+
+def test_a_failed_job_leaves_its_reason_until_it_succeeds(descriptor, job, monkeypatch):
+    def fail(*_):
+        raise MemoryError("out of memory in epoch 3")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(model_class(descriptor["class"]), "fit", fail)
+        with pytest.raises(MemoryError):
+            job()
+    failure = json.loads((job.folder / "failure.json").read_text())
+    assert failure["error"] == "MemoryError"
+    assert failure["message"] == "out of memory in epoch 3"
+    assert failure["log"] == "logs/train.log"
+    assert "in fail" in failure["traceback"]
+    assert not job.predictions.exists()
+    assert not (job.folder / "run.json").exists()
+    job()
+    assert not (job.folder / "failure.json").exists()
+    assert job.predictions.exists()
+
+
+def test_a_prediction_that_is_not_finite_fails_the_job(descriptor, job, monkeypatch):
+    cls = model_class(descriptor["class"])
+    predict = cls.predict
+
+    def spoiled(self, molecules):
+        prediction = predict(self, molecules)
+        prediction.mean[1] = np.nan
+        return prediction
+
+    monkeypatch.setattr(cls, "predict", spoiled)
+    with pytest.raises(ContractError, match=r"y_pred of molecule_id .* is not a finite number"):
+        job()
+    assert (job.folder / "failure.json").exists()
+    assert not (job.folder / "run.json").exists()
+
+
+def test_a_feature_file_that_lacks_molecules_is_named_with_them(descriptor, benchmark, job, tmp_path):
+    if not descriptor["features"]:
+        pytest.skip("the model reads no feature file")
+    files = feature_files(descriptor, benchmark)
+    name = descriptor["features"][-1]
+    short = pq.read_table(files[name]).filter(~np.isin(np.arange(24), (2, 17)))
+    pq.write_table(short, tmp_path / "short.parquet")
+    with pytest.raises(ContractError) as error:
+        job(features=files | {name: tmp_path / "short.parquet"})
+    for part in ("short.parquet", "2 molecules", f"have no {name}", "2, 17", "delete the file and rerun"):
+        assert part in str(error.value)
+    assert json.loads((job.folder / "failure.json").read_text())["error"] == "ContractError"
+
+
+def test_the_rows_of_a_feature_file_may_stand_in_any_order(descriptor, benchmark, job, tmp_path):
+    job()
+    shuffled = {}
+    for name, path in feature_files(descriptor, benchmark).items():
+        shuffled[name] = tmp_path / f"{name}.parquet"
+        order = pa.array(np.random.default_rng(0).permutation(24))
+        pq.write_table(pq.read_table(path).take(order), shuffled[name])
+    job(features=shuffled, predictions=tmp_path / "again.parquet", run=tmp_path / "again/run.json")
+    assert job.predictions.read_bytes() == (tmp_path / "again.parquet").read_bytes()
+
+
+def test_only_the_oracle_is_shown_the_labels_of_the_test_folds(descriptor, benchmark, job, monkeypatch):
+    cls, given = model_class(descriptor["class"]), {}
+    fit_, predict_ = cls.fit, cls.predict
+
+    def fit(self, train, valid, folder):
+        given["train"], given["valid"] = train, valid
+        fit_(self, train, valid, folder)
+
+    def predict(self, molecules):
+        given["predict"] = molecules
+        return predict_(self, molecules)
+
+    monkeypatch.setattr(cls, "fit", fit)
+    monkeypatch.setattr(cls, "predict", predict)
+    job()
+    fold = task_fold(benchmark)
+    truth = pq.read_table(benchmark / "molecules.parquet")[PROPERTY].to_numpy()
+    for name in ("train", "valid"):
+        assert set(fold[given[name].molecule_id]) == {name}
+        assert np.array_equal(given[name].y, truth[given[name].molecule_id])
+    asked = given["predict"]
+    assert sorted(asked.molecule_id.tolist()) == np.flatnonzero(fold != "train").tolist()
+    hidden = np.isin(fold[asked.molecule_id], ("id", "ood"))
+    if descriptor["sees_truth"]:
+        assert np.array_equal(asked.y, truth[asked.molecule_id])
+    else:
+        assert np.isnan(asked.y[hidden]).all()
+        assert np.array_equal(asked.y[~hidden], truth[asked.molecule_id[~hidden]])
+
+
+def test_labels_of_the_test_folds_do_not_change_a_prediction(descriptor, data, tmp_path):
+    if descriptor["sees_truth"]:
+        pytest.skip("the oracle is its labels")
+    model = fit(descriptor, data, tmp_path)
+    known = Molecules(data[2].molecule_id, data[2].smiles, np.full(10, 1e6), data[2].features)
+    assert np.array_equal(model.predict(known).mean, model.predict(data[2]).mean)

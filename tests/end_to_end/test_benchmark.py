@@ -1,0 +1,170 @@
+"""The whole pipeline on a tiny table of molecules, as users run it."""
+
+import csv
+import re
+import zipfile
+
+import pandas as pd
+import yaml
+from conftest import ROOT, make_molecules, make_project
+
+from boomlib.registry import load_models
+
+
+def read_summary(project):
+    """OOD RMSE by model, kde split."""
+    table = pd.read_csv(project.folder / "results/leaderboard.csv")
+    chosen = (table.metric == "rmse") & (table.fold == "ood") & (table.scheme == "kde")
+    return table[chosen].set_index("model")["mean"]
+
+
+def test_the_leaderboard_is_filled_and_bounded_by_its_controls(finished):
+    rmse = read_summary(finished)
+    assert rmse["oracle"] == 0
+    assert 0 < rmse["ridge"] < rmse["train_mean"]
+    text = (finished.folder / "results/leaderboard.md").read_text()
+    assert "Every run finished." in text
+    figures = re.findall(r"!\[.+?\]\((.+?)\)", text)
+    assert len(figures) == 4
+    for figure in figures:
+        assert (finished.folder / "results" / figure).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_merged_configuration_lies_beside_the_results(finished):
+    config = yaml.safe_load((finished.folder / "results/config.yaml").read_text())
+    assert config["tasks"] == ["tiny/size"]
+    assert config["keep_models"] is False
+
+
+def test_training_jobs_never_see_the_labels_of_the_test_folds(finished):
+    task = pd.read_parquet(finished.folder / "results/tasks/tiny/size/kde.parquet")
+    assert set(task.columns) == {"molecule_id", "smiles", "fold", "y"}
+    assert task.y.isna().equals(task.fold.isin(["id", "ood"]))
+
+
+def test_snakemake_report(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    project.snakemake("--report", "report.zip", "results/leaderboard.md")
+    with zipfile.ZipFile(project.folder / "report.zip") as report:
+        names = " ".join(report.namelist())
+    assert "report.html" in names
+    assert "leaderboard.md" in names
+    assert names.count(".png") >= 4
+
+
+def test_two_runs_of_every_model_predict_the_same_bytes(tmp_path):
+    models = list(load_models())
+    bytes_of = []
+    for name in ("one", "two"):
+        project = make_project(tmp_path / name)
+        project.write_config(models=models, tasks=["tiny/polarity"])
+        project.snakemake("results/leaderboard.md")
+        files = sorted((project.folder / "results").rglob("seed0.parquet"))
+        bytes_of.append({file.parent.name: file.read_bytes() for file in files})
+    assert set(bytes_of[0]) == set(models)
+    assert [name for name in models if bytes_of[0][name] != bytes_of[1][name]] == []
+
+
+def readme_block(marker):
+    """The fenced block of the README that follows an HTML comment with ``marker``."""
+    text = (ROOT / "README.md").read_text()
+    return re.search(rf"<!-- {re.escape(marker)} -->\n+```\w*\n(.*?)```", text, re.S)[1]
+
+
+def test_a_users_csv_becomes_a_leaderboard_with_the_readmes_config_alone(project):
+    molecules = make_molecules(160).rename(columns={"smiles": "SMILES", "size": "measured logS (mol/L)"})
+    (project.folder / "data").mkdir()
+    molecules.to_csv(project.folder / "data/solubility.csv", index=False)
+    with (project.folder / "config/datasets.yaml").open("a") as stream:
+        stream.write(readme_block("test: own dataset"))
+    (project.folder / "config/solubility.yaml").write_text(readme_block("test: own config"))
+    project.snakemake("results/leaderboard.md", "--configfile", "config/solubility.yaml")
+    text = (project.folder / "results/leaderboard.md").read_text()
+    assert "solubility/logS (log mol/L)" in text
+    assert read_summary(project)["ridge"] < read_summary(project)["train_mean"]
+
+
+def test_a_new_model_is_one_python_file_and_one_yaml(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    (project.folder / "boomlib/models/nearest.py").write_text(readme_block("test: own model"))
+    (project.folder / "config/models/nearest.yaml").write_text(readme_block("test: own descriptor"))
+    project.write_config(models=["oracle", "train_mean", "ridge", "mlp", "nearest"])
+    planned = project.planned()
+    assert not [job for job in planned if re.search("Train (?!nearest)", job)]
+    project.snakemake("results/leaderboard.md")
+    assert "Nearest neighbours" in (project.folder / "results/leaderboard.md").read_text()
+    assert read_summary(project)["nearest"] > 0
+
+
+def test_a_failed_model_is_shown_with_its_reason_and_the_others_finish(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    works, fails = "network.partial_fit(x, y)", 'raise RuntimeError("no | luck")'
+    project.edit("boomlib/models/mlp.py", works, fails)
+    project.edit("config/models/ridge.yaml", "margin: 1.0", "margin: 2.0")
+    done = project.snakemake("results/leaderboard.md", check=False)
+    assert done.returncode != 0
+    text = (project.folder / "results/leaderboard.md").read_text()
+    assert re.search(r"tiny/size/kde/mlp/seed0.*failed.*RuntimeError: no \\\| luck", text)
+    assert "logs/train/tiny/size/kde/mlp/seed0.log" in text
+    assert "0 of 1" in text
+    rows = pd.read_csv(project.folder / "results/leaderboard.csv")
+    assert rows[rows.model == "mlp"].status.tolist() == ["failed"]
+    assert len(rows[rows.model == "ridge"]) > 1
+
+    project.edit("boomlib/models/mlp.py", fails, works)
+    assert not [job for job in project.planned() if "ridge" in job]
+    project.snakemake("results/leaderboard.md")
+    assert "Every run finished." in (project.folder / "results/leaderboard.md").read_text()
+
+
+def test_rejected_rows_are_listed_with_reasons_and_counted(project):
+    path = project.folder / "tiny.csv"
+    n = len(path.read_text().splitlines()) - 1
+    with path.open("a") as stream:
+        stream.write("C1CC,1.0,0.1\nCCCCCCCCCCCCO,nan,0.1\nCCCCCCCCCCCCN,1.0,high\n,1.0,0.1\n")
+        stream.write("CCCCCCCCCCCCF,1.0,0.1\nFCCCCCCCCCCCC,2.0,0.1\n")
+    project.write_config(models=["oracle", "train_mean"])
+    project.snakemake("results/leaderboard.md")
+    with (project.folder / "results/data/tiny/rejects.csv").open() as stream:
+        rejects = [(int(row["row"]), row["reason"]) for row in csv.DictReader(stream)]
+    assert rejects == [
+        (n + 1, "RDKit cannot parse the SMILES"),
+        (n + 2, "size is not a finite number: 'nan'"),
+        (n + 3, "polarity is not a finite number: 'high'"),
+        (n + 4, "no SMILES"),
+        (n + 5, f"the same molecule has different labels in rows {n + 5}, {n + 6}"),
+        (n + 6, f"the same molecule has different labels in rows {n + 5}, {n + 6}"),
+    ]
+    assert re.search(r"^\| tiny +\|.*\| +6 \|$", (project.folder / "results/leaderboard.md").read_text(), re.M)
+
+
+def test_a_missing_smiles_column_is_explained_in_the_log(project):
+    project.edit("tiny.csv", "smiles,", "structure,")
+    done = project.snakemake("results/leaderboard.md", check=False)
+    assert done.returncode != 0
+    message = "tiny.csv: no column 'smiles' (it has: structure, size, polarity); set `smiles_column`"
+    assert message in done.stdout
+    assert message in (project.folder / "logs/prepare_molecules/tiny.log").read_text()
+
+
+def test_too_few_molecules_for_the_ood_fold_is_explained(project):
+    project.edit("config/datasets.yaml", "ood_size: 20", "ood_size: 200")
+    done = project.snakemake("results/leaderboard.md", check=False)
+    assert "160 molecules are too few for an OOD fold of 200; lower `split.ood_size`" in done.stdout
+
+
+def test_a_broken_prediction_file_is_refused_by_name(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    path = project.folder / "results/predictions/tiny/size/kde/ridge/seed0.parquet"
+    frame = pd.read_parquet(path)
+    frame.iloc[:-1].to_parquet(path)
+    done = project.snakemake("results/leaderboard.md", check=False)
+    assert done.returncode != 0
+    assert "ridge/seed0.parquet" in done.stdout
+
+
+def test_single_targets_and_kept_models(project):
+    project.write_config(keep_models=True)
+    project.snakemake("results/predictions/tiny/size/scaffold/ridge/seed7.parquet")
+    made = {path.name for path in (project.folder / "results/predictions").rglob("*") if path.is_file()}
+    assert made == {"seed7.parquet", "run.json", "history.csv", "model.joblib"}

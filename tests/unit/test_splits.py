@@ -1,0 +1,312 @@
+import collections
+import hashlib
+import os
+import random
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.neighbors import KernelDensity
+
+from boomlib import contracts
+from boomlib.contracts import ContractError
+from boomlib.splits import kde, scaffold
+from boomlib.splits.make import cut_valid, make_split, ood_molecules
+
+RNG = np.random.default_rng(5)
+DISTRIBUTIONS = {
+    "normal": RNG.normal(size=400),
+    "one value": np.array([3.7]),
+    "two values": np.array([0.0, 1e3]),
+    "all equal": np.full(50, -1.25),
+    "few distinct values": RNG.integers(0, 6, size=500) / 4,
+    "heavy tails": RNG.standard_cauchy(size=400),
+    "far apart": np.concatenate([RNG.normal(size=150), 1e4 + RNG.normal(size=150), [-5e5]]),
+    "wider than the windows": np.sort(RNG.uniform(-500, 500, size=600))[::-1],
+    "tiny numbers": RNG.normal(size=300) * 1e-6,
+    "far from zero": 1e4 + RNG.normal(size=300),
+    "zeros of both signs": np.array([0.0, -0.0, 1.0, -1.0, 0.0]),
+}
+
+
+def sklearn_density(values: np.ndarray) -> np.ndarray:
+    column = values.reshape(-1, 1)
+    return np.exp(KernelDensity(kernel="gaussian", bandwidth="scott").fit(column).score_samples(column))
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+@pytest.mark.parametrize("block", [kde.BLOCK, 64], ids=["one block", "many blocks"])
+def test_gaussian_kde_is_scikit_learns(monkeypatch, name, block):
+    monkeypatch.setattr(kde, "BLOCK", block)
+    values = DISTRIBUTIONS[name]
+    np.testing.assert_allclose(kde.gaussian_kde(values), sklearn_density(values), rtol=1e-9)
+
+
+def test_gaussian_kde_by_hand():
+    # two points one apart, bandwidth h = 2^(-1/5): density = (1 + exp(-1/(2h²))) / (2 h sqrt(2π))
+    h = 2**-0.2
+    expected = (1 + np.exp(-1 / (2 * h * h))) / (2 * h * np.sqrt(2 * np.pi))
+    assert kde.gaussian_kde(np.array([4.0, 5.0])) == pytest.approx([expected, expected])
+
+
+def test_equal_values_have_equal_density_to_the_bit():
+    values = np.repeat(np.random.default_rng(0).normal(size=40), 3)
+    density = kde.gaussian_kde(values).reshape(40, 3)
+    assert (density == density[:, :1]).all()
+
+
+def test_ties_at_the_threshold_go_to_the_lower_id_and_are_counted():
+    density = np.array([0.5, 0.1, 0.3, 0.3, 0.2, 0.3, 0.9])
+    assert np.flatnonzero(kde.lowest(density, 3)).tolist() == [1, 2, 4]
+    assert np.flatnonzero(kde.lowest(density, 4)).tolist() == [1, 2, 3, 4]
+    ties = [kde.ties_at_threshold(density, size) for size in range(1, 8)]
+    assert ties == [0, 0, 3, 3, 0, 0, 0]
+
+
+def boom_folds(properties, name, *, size, fraction, seed, shared):
+    """BOOM's procedure written out: a threshold by partition, then one pass over the rows."""
+    density = {each: sklearn_density(values) for each, values in properties.items()}
+    threshold = {each: np.partition(values, size)[size] for each, values in density.items()}
+    generator = random.Random(seed)
+    folds = []
+    for row in range(len(properties[name])):
+        for each in properties if shared else [name]:
+            if density[each][row] < threshold[each]:
+                fold = "ood"
+            else:
+                fold = "id" if generator.random() < fraction else "train"
+            if each == name:
+                folds.append(fold)
+    return folds
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("name", ["a", "b", "c"])
+def test_kde_assign_is_booms_procedure(shared, name):
+    rng = np.random.default_rng(11)
+    properties = {"a": rng.normal(size=300), "b": rng.gamma(2, 30, size=300), "c": rng.normal(size=300) * 100}
+    fold, density = kde.assign(properties, name, ood_size=40, id_fraction=0.2, seed=42, shared_generator=shared)
+    assert fold.tolist() == boom_folds(properties, name, size=40, fraction=0.2, seed=42, shared=shared)
+    np.testing.assert_allclose(density, sklearn_density(properties[name]), rtol=1e-9)
+    assert collections.Counter(fold.tolist())["ood"] == 40
+
+
+def test_generators_differ_between_shared_and_separate():
+    rng = np.random.default_rng(11)
+    properties = {"a": rng.normal(size=300), "b": rng.normal(size=300)}
+    rule = {"ood_size": 40, "id_fraction": 0.2, "seed": 42}
+    together, apart = (kde.assign(properties, "b", shared_generator=shared, **rule)[0] for shared in (True, False))
+    assert (together != apart).any()
+    assert np.array_equal(together == "ood", apart == "ood")
+
+
+def test_the_seed_decides_id_and_nothing_else():
+    properties = {"a": np.random.default_rng(0).normal(size=200)}
+    one, other = (
+        kde.assign(properties, "a", ood_size=20, id_fraction=0.3, seed=seed, shared_generator=False)[0]
+        for seed in (1, 2)
+    )
+    assert (one != other).any()
+    assert np.array_equal(one == "ood", other == "ood")
+
+
+# 9 acyclic molecules, 6 of benzene, 3 of pyridine and of furan, 1 of each of 5 more
+SCAFFOLDS = [""] * 9 + ["c1ccccc1"] * 6 + ["c1ccncc1"] * 3 + ["c1ccoc1"] * 3 + [f"C1{'C' * n}1" for n in range(2, 7)]
+
+
+def shuffled_scaffolds():
+    return [SCAFFOLDS[i] for i in np.random.default_rng(0).permutation(len(SCAFFOLDS))]
+
+
+def ood_scaffolds(names, fold):
+    return collections.Counter(name for name, each in zip(names, fold, strict=True) if each == "ood")
+
+
+@pytest.mark.parametrize("size", range(1, 26))
+def test_scaffolds_go_to_ood_whole_and_never_beyond_its_size(size):
+    names = shuffled_scaffolds()
+    fold, _ = scaffold.assign(names, ood_size=size, id_fraction=0.3, seed=42)
+    taken = ood_scaffolds(names, fold)
+    assert sum(taken.values()) <= size
+    assert all(count == names.count(name) for name, count in taken.items())
+    left = size - sum(taken.values())
+    assert all(names.count(name) > left for name in set(names) - set(taken)), "what still fits is taken"
+
+
+def test_the_rarest_scaffolds_go_to_ood_first():
+    names = shuffled_scaffolds()
+    fold, rank = scaffold.assign(names, ood_size=11, id_fraction=0.3, seed=42)
+    assert sorted(ood_scaffolds(names, fold).values()) == [1, 1, 1, 1, 1, 3, 3]
+    by_name = dict(zip(names, rank.tolist(), strict=True))
+    assert by_name[""] == 0
+    assert by_name["c1ccccc1"] == 1
+    assert {by_name["c1ccncc1"], by_name["c1ccoc1"]} == {2, 3}
+    assert sorted(by_name.values()) == list(range(9))
+
+
+def test_equally_common_scaffolds_stand_in_the_order_of_a_hash():
+    names = ["c1ccccc1", "c1ccncc1", "c1ccoc1", "C1CC1", ""]
+    ordered = sorted(names, key=lambda name: hashlib.blake2b(name.encode(), digest_size=8).hexdigest())
+    assert scaffold.rank_scaffolds(names).tolist() == [ordered.index(name) for name in names]
+
+
+def test_molecules_outside_ood_draw_for_id_row_by_row():
+    names = shuffled_scaffolds()
+    fold, _ = scaffold.assign(names, ood_size=8, id_fraction=0.3, seed=42)
+    generator = random.Random(42)
+    drawn = ["id" if generator.random() < 0.3 else "train" for each in fold if each != "ood"]
+    assert [each for each in fold if each != "ood"] == drawn
+
+
+def test_acyclic_molecules_are_one_scaffold_and_a_rare_one_is_ood():
+    names = ["c1ccccc1"] * 8 + [""] * 2 + ["c1ccncc1"] * 5
+    fold, _ = scaffold.assign(names, ood_size=4, id_fraction=0.2, seed=0)
+    assert ood_scaffolds(names, fold) == {"": 2}
+
+
+def test_scaffold_split_does_not_depend_on_pythons_hash_seed():
+    code = (
+        "from boomlib.splits import scaffold\n"
+        f"print(scaffold.assign({shuffled_scaffolds()!r}, ood_size=9, id_fraction=0.3, seed=42))"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "2")
+    }
+    assert len(outputs) == 1
+
+
+def test_valid_is_cut_from_train_alone():
+    fold = np.array((["train"] * 10 + ["id"] * 3 + ["ood"] * 7) * 5)
+    cut = cut_valid(fold, 0.1, seed=42)
+    assert collections.Counter(cut.tolist()) == {"train": 45, "valid": 5, "id": 15, "ood": 35}
+    assert set(fold[cut == "valid"]) == {"train"}
+    assert np.array_equal(cut[cut != "valid"], fold[cut != "valid"])
+    assert np.array_equal(cut, cut_valid(fold, 0.1, seed=42))
+    assert not np.array_equal(cut, cut_valid(fold, 0.1, seed=43))
+    assert (fold == "valid").sum() == 0, "the fold that was given stays as it is"
+
+
+def test_valid_is_never_empty():
+    cut = cut_valid(np.array(["train"] * 3), 0.01, seed=0)
+    assert collections.Counter(cut.tolist()) == {"train": 2, "valid": 1}
+
+
+@pytest.mark.parametrize(
+    ("size", "n", "expected"),
+    [
+        (100, 1000, 100),
+        (1, 10, 1),
+        (0.1, 25, 3),
+        (0.5, 10, 5),
+        pytest.param(
+            0.07,
+            100,
+            7,
+        ),
+    ],
+)
+def test_ood_size_is_a_number_or_below_1_a_share(size, n, expected):
+    assert ood_molecules(size, n, "x") == expected
+
+
+SETTINGS = {"ood_size": 12, "id_fraction": 0.2, "valid_fraction": 0.1, "seed": 42, "shared_generator": False}
+
+
+@pytest.fixture
+def split(tmp_path):
+    """Run make_split on 100 molecules with two properties; returns (counts, split table, task table)."""
+    values = {name: np.random.default_rng(i).normal(size=100) for i, name in enumerate(("p", "q"))}
+    smiles = ["C" * (i + 1) for i in range(100)]
+
+    def run(scheme="kde", names=None, **changes):
+        contracts.write_molecules(tmp_path / "m.parquet", smiles, values, {"p": "eV", "q": "eV"})
+        names = [f"scaffold {i // 6}" for i in range(100)] if names is None else names
+        contracts.write_table(
+            pa.table({"molecule_id": np.arange(100), "scaffold": names}), tmp_path / "scaffolds.parquet"
+        )
+        out = (tmp_path / "split.parquet", tmp_path / "task.parquet")
+        counts = make_split(
+            tmp_path / "m.parquet",
+            tmp_path / "scaffolds.parquet",
+            *out,
+            properties=["p", "q"],
+            name="q",
+            scheme=scheme,
+            settings=SETTINGS | changes,
+        )
+        return counts, *(contracts.read_table(path) for path in out), values["q"], smiles
+
+    return run
+
+
+@pytest.mark.parametrize("scheme", ["kde", "scaffold"])
+def test_the_task_shows_labels_of_train_and_valid_alone(split, scheme):
+    counts, split_table, task, values, smiles = split(scheme)
+    fold = task["fold"].to_numpy().astype(str)
+    assert task["fold"].to_pylist() == split_table["fold"].to_pylist()
+    assert task["molecule_id"].to_pylist() == split_table["molecule_id"].to_pylist() == list(range(100))
+    assert task["smiles"].to_pylist() == smiles
+    seen = [value if each in ("train", "valid") else None for value, each in zip(values.tolist(), fold, strict=True)]
+    assert task["y"].to_pylist() == seen
+    assert set(task.column_names) == {"molecule_id", "smiles", "fold", "y"}, "nothing else could tell the label"
+    sizes = {each: counts[each] for each in contracts.FOLDS}
+    assert sizes == collections.Counter(fold.tolist())
+    assert all(sizes.values())
+
+
+def test_make_split_by_density_is_kde_assign_with_the_valid_cut(split):
+    counts, table, _, values, _ = split()
+    fold, density = kde.assign({"q": values}, "q", ood_size=12, id_fraction=0.2, seed=42, shared_generator=False)
+    assert table["fold"].to_pylist() == cut_valid(fold, 0.1, 42).tolist()
+    assert table["density"].to_pylist() == density.tolist()
+    assert counts["tied_at_threshold"] == 0
+
+
+def test_make_split_by_scaffold_takes_whole_scaffolds(split):
+    counts, table, *_ = split("scaffold")
+    # 16 scaffolds of 6 molecules and the last of 4: 4 + 6 fit into 12
+    assert counts["ood"] == 10
+    ood = np.flatnonzero(table["fold"].to_numpy() == "ood") // 6
+    assert sorted(np.bincount(ood)[np.unique(ood)].tolist()) == [4, 6]
+
+
+def test_a_split_is_the_same_to_the_byte_twice(split, tmp_path):
+    split()
+    before = [(tmp_path / name).read_bytes() for name in ("split.parquet", "task.parquet")]
+    split()
+    assert [(tmp_path / name).read_bytes() for name in ("split.parquet", "task.parquet")] == before
+
+
+@pytest.mark.parametrize("size", [100, 1000, 0.995])
+@pytest.mark.parametrize("scheme", ["kde", "scaffold"])
+def test_too_few_molecules_for_the_ood_fold(split, tmp_path, size, scheme):
+    with pytest.raises(ContractError) as error:
+        split(scheme, ood_size=size)
+    number = 100 if size < 1 else size
+    for part in ("m.parquet", "'q'", "100 molecules", f"fold of {number}", "`split.ood_size`", "config/datasets.yaml"):
+        assert part in str(error.value)
+    assert not (tmp_path / "task.parquet").exists()
+
+
+def test_a_split_without_train_molecules_is_refused(split):
+    with pytest.raises(ContractError):
+        split(ood_size=99, id_fraction=0.01)
+
+
+def test_a_split_whose_train_is_used_up_by_id_is_refused(split):
+    with pytest.raises(ContractError):
+        split(ood_size=99, id_fraction=0.99)
+
+
+def test_a_scaffold_split_in_which_no_scaffold_fits_is_refused(split):
+    with pytest.raises(ContractError):
+        split("scaffold", names=[""] * 100)
