@@ -46,9 +46,17 @@ class TableContract:
                     "delete the file and rerun to make it anew"
                 )
 
+    def empty(self) -> pa.Table:
+        """A table of no rows."""
+        return pa.schema(list(self.columns.items())).empty_table()
+
 
 MOLECULES = TableContract("molecules", {"molecule_id": pa.int64(), "smiles": pa.string()})
 REJECTS = ("row", "smiles", "reason")
+GEOMETRY = TableContract(
+    "geometry",
+    {"molecule_id": pa.int64(), "atomic_numbers": pa.list_(pa.uint8()), "positions": pa.list_(pa.float64())},
+)
 FEATURE = TableContract("feature", {"molecule_id": pa.int64()})
 SPLIT = TableContract("split", {"molecule_id": pa.int64(), "fold": FOLD_TYPE, "density": pa.float64()})
 TASK = TableContract("task", {"molecule_id": pa.int64(), "smiles": pa.string(), "fold": FOLD_TYPE, "y": pa.float64()})

@@ -1,7 +1,7 @@
 """Source files -> molecules.
 
 Needs: the registry config/datasets.yaml; a mirror folder, or the network.
-Offers: results/data/{dataset}/molecules.parquet and rejects.csv.
+Offers: results/data/{dataset}/molecules.parquet, rejects.csv and geometry.parquet (empty without positions).
 """
 
 
@@ -34,6 +34,7 @@ rule prepare_molecules:
     output:
         molecules="results/data/{dataset}/molecules.parquet",
         rejects="results/data/{dataset}/rejects.csv",
+        geometry="results/data/{dataset}/geometry.parquet",
     log:
         "logs/prepare_molecules/{dataset}.log",
     cache: "omit-software"

@@ -10,4 +10,5 @@ if __name__ == "__main__":
             snakemake.input.sources,
             snakemake.output.molecules,
             snakemake.output.rejects,
+            snakemake.output.geometry,
         )

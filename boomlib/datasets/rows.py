@@ -13,7 +13,16 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from tqdm import tqdm
 
-from boomlib.contracts import REJECTS, ContractError, atomic_path, commit, read_table, write_molecules
+from boomlib.contracts import (
+    GEOMETRY,
+    REJECTS,
+    ContractError,
+    atomic_path,
+    commit,
+    read_table,
+    write_molecules,
+    write_table,
+)
 
 
 @dataclass(frozen=True)
@@ -24,12 +33,15 @@ class Rows:
         row: number of each row in the source, the first below the header is 1; int64 [n].
         smiles: as written in the source, None where empty; [n].
         values: by property, numbers or the text that stands there, None where empty; [n] each.
+        geometry: where the source has positions, maps row numbers to a table of ``atomic_numbers`` (list<uint8>)
+            and ``positions`` (list<double>, flat, Å).
         same_molecule: maps a SMILES to what identifies its molecule when duplicates are looked for.
     """
 
     row: np.ndarray
     smiles: Sequence[str | None]
     values: dict[str, Sequence[object]]
+    geometry: Callable[[np.ndarray], pa.Table] | None = None
     same_molecule: Callable[[str], str] = str
 
     def take(self, indices: np.ndarray) -> "Rows":
@@ -38,6 +50,7 @@ class Rows:
             self.row[indices],
             [self.smiles[i] for i in indices],
             {name: [column[i] for i in indices] for name, column in self.values.items()},
+            self.geometry,
             self.same_molecule,
         )
 
@@ -123,8 +136,17 @@ def find_rejects(rows: Rows) -> dict[int, str]:
     return reasons
 
 
-def write_dataset(rows: Rows, units: dict[str, str], molecules: str | os.PathLike, rejects: str | os.PathLike) -> None:
-    """Check ``rows`` and write the molecules table and ``rejects.csv`` (row, smiles, reason)."""
+def write_dataset(
+    rows: Rows,
+    units: dict[str, str],
+    molecules: str | os.PathLike,
+    rejects: str | os.PathLike,
+    geometry: str | os.PathLike,
+) -> None:
+    """Check ``rows`` and write the molecules table, ``rejects.csv`` (row, smiles, reason) and the geometry table.
+
+    The geometry table has the positions that the source brings, atoms in the source's order; else it is empty.
+    """
     reasons = find_rejects(rows)
     kept = rows.take(np.array([i for i in range(len(rows.row)) if i not in reasons], dtype=np.int64))
     if not len(kept.row):
@@ -137,6 +159,11 @@ def write_dataset(rows: Rows, units: dict[str, str], molecules: str | os.PathLik
     commit(rejects)
     values = {name: np.array([as_number(v) for v in column]) for name, column in kept.values.items()}
     write_molecules(molecules, kept.smiles, values, units)
+    if kept.geometry is None:
+        table = GEOMETRY.empty()
+    else:
+        table = kept.geometry(kept.row).add_column(0, "molecule_id", pa.array(np.arange(len(kept.row))))
+    write_table(table, geometry, GEOMETRY)
 
 
 def text_rows(table: pa.Table, smiles_column: str, columns: dict[str, str], **extra) -> Rows:

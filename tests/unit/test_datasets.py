@@ -1,6 +1,4 @@
 import csv
-import io
-import zipfile
 
 import numpy as np
 import pandas as pd
@@ -9,7 +7,6 @@ import pytest
 from boomlib import contracts
 from boomlib.contracts import ContractError
 from boomlib.datasets.prepare import prepare
-from boomlib.datasets.qm9 import COLUMNS, ENTHALPY, PARTS, heat_of_formation
 from boomlib.datasets.rows import Rows, draw_sample, find_rejects, read_columns
 
 TABLE = {
@@ -23,7 +20,11 @@ HEADER = "smiles,size,mu\n"
 def prepared(tmp_path, source, dataset=TABLE):
     """Prepare a dataset; returns its molecules table and its rejects as (row, smiles, reason)."""
     sources = source if isinstance(source, list) else [source]
-    prepare(dataset, sources, tmp_path / "out/molecules.parquet", tmp_path / "out/rejects.csv")
+    prepare(
+        dataset,
+        sources,
+        *(tmp_path / "out" / name for name in ("molecules.parquet", "rejects.csv", "geometry.parquet")),
+    )
     with (tmp_path / "out/rejects.csv").open(newline="", encoding="utf-8") as stream:
         header, *rejects = list(csv.reader(stream))
     assert header == ["row", "smiles", "reason"]
@@ -263,78 +264,6 @@ def test_csd10k_files_that_disagree_are_refused_with_the_place(tmp_path, hof, me
     sources = csd_sources(tmp_path, "smiles,density\nC,0.4\nCC,0.5\nCCC,0.6\n", hof)
     with pytest.raises(ContractError, match=message):
         prepared(tmp_path, sources, CSD)
-
-
-def qm9_row(smiles: str, elements: str, enthalpy: float, **values) -> dict:
-    row = {column: values.get(name, 0.25) for name, column in COLUMNS.items()}
-    return {"tag": "x", "SMILES": smiles, "Elements": str(list(elements)), ENTHALPY: enthalpy} | row
-
-
-QM9_ROWS = [
-    qm9_row("C", "CHHHH", -40.475117, mu=0.0, alpha=13.21, cv=6.469),
-    qm9_row("N", "NHHH", -56.522082, mu=1.6256, alpha=9.46, cv=6.316),
-    qm9_row("FC#N", "FCN", -192.6, mu=2.0),
-]
-QM9 = {"kind": "qm9", "properties": {name: {"unit": "?"} for name in ("mu", "hof", "cv")}}
-
-
-def qm9_wheel(path, parts=PARTS, rows=QM9_ROWS):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
-        for part, row in zip(parts, rows, strict=False):
-            text = io.StringIO()
-            pd.DataFrame([row]).to_csv(text, index=False)
-            wheel.writestr(part, text.getvalue())
-    return path
-
-
-def test_qm9_is_read_from_the_wheel_in_the_order_of_its_parts(tmp_path):
-    molecules, rejects = prepared(tmp_path, qm9_wheel(tmp_path / "q.whl"), QM9)
-    assert molecules.column_names == ["molecule_id", "smiles", "mu", "hof", "cv"]
-    assert molecules["smiles"].to_pylist() == ["C", "N", "FC#N"]
-    assert molecules["mu"].to_pylist() == [0.0, 1.6256, 2.0]
-    assert molecules["cv"].to_pylist() == [6.469, 6.316, 0.25]
-    assert rejects == []
-
-
-def test_heat_of_formation_of_methane_by_hand(tmp_path):
-    # H(CH4) - H(C) - 4 H(H) = -40.475117 + 37.844411 + 4 * 0.497912 = -0.639058 Ha = -401.0149 kcal/mol;
-    # atoms: (716.68 + 4 * 217.998) / 4.184 = 379.7018 kcal/mol; experiment: -17.8 kcal/mol
-    molecules, _ = prepared(tmp_path, qm9_wheel(tmp_path / "q.whl"), QM9)
-    methane, ammonia, _ = molecules["hof"].to_pylist()
-    assert methane == pytest.approx(-401.0149 + 379.7018, abs=1e-3)
-    # NH3: -56.522082 + 54.581501 + 3 * 0.497912 = -0.446845 Ha = -280.3995; (472.68 + 3 * 217.998) / 4.184 = 269.2820
-    assert ammonia == pytest.approx(-280.3995 + 269.2820, abs=1e-3)
-
-
-def test_heat_of_formation_of_the_free_atoms_is_the_experimental_one():
-    counts = {element: np.array([int(element == "F")]) for element in "HCNOF"}
-    assert heat_of_formation(np.array([-99.716370]), counts) == pytest.approx([79.38 / 4.184])
-
-
-def test_carbon_is_not_counted_in_chlorine_and_its_kin(tmp_path):
-    rows = [dict(row) for row in QM9_ROWS]
-    rows[0]["Elements"] = "['C', 'H', 'H', 'H', 'H', 'Cl', 'He', 'Na', 'Co']"
-    molecules, _ = prepared(tmp_path, qm9_wheel(tmp_path / "q.whl", rows=rows), QM9)
-    assert molecules["hof"][0].as_py() == pytest.approx(-21.3131, abs=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda path: path.write_bytes(path.read_bytes()[:-30]), "not a zip file"),
-        (lambda path: path.write_text("<html>"), "not a zip file"),
-        (lambda path: qm9_wheel(path, parts=PARTS[:2]), "qm9_part3"),
-        (lambda path: qm9_wheel(path, rows=[{"SMILES": "C"}] * 3), "Elements"),
-    ],
-    ids=["truncated", "no zip", "a part is missing", "a column is missing"],
-)
-def test_a_foreign_or_broken_wheel_is_named_with_the_remedy(tmp_path, damage, message):
-    path = qm9_wheel(tmp_path / "q.whl")
-    damage(path)
-    with pytest.raises(ContractError) as error:
-        prepared(tmp_path, path, QM9)
-    for part in ("q.whl: not the wheel of qm9pack 1.0.3", message, "delete it and rerun"):
-        assert part in str(error.value)
 
 
 def test_a_number_in_a_reason_is_written_plainly():

@@ -25,7 +25,7 @@ def csd10k(mirror, tmp_path_factory):
     for name in CSD["sources"]:
         fetch(name, SOURCES[name], folder / name, str(mirror))
     sources = [folder / name for name in CSD["sources"]]
-    prepare(CSD, sources, folder / "molecules.parquet", folder / "rejects.csv")
+    prepare(CSD, sources, *(folder / name for name in ("molecules.parquet", "rejects.csv", "geometry.parquet")))
     contracts.write_table(pa.table({"molecule_id": pa.array([], pa.int64())}), folder / "scaffolds.parquet")
     return folder
 

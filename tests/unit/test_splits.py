@@ -37,9 +37,7 @@ def sklearn_density(values: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
-@pytest.mark.parametrize("block", [kde.BLOCK, 64], ids=["one block", "many blocks"])
-def test_gaussian_kde_is_scikit_learns(monkeypatch, name, block):
-    monkeypatch.setattr(kde, "BLOCK", block)
+def test_gaussian_kde_is_scikit_learns(name):
     values = DISTRIBUTIONS[name]
     np.testing.assert_allclose(kde.gaussian_kde(values), sklearn_density(values), rtol=1e-9)
 

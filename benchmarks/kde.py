@@ -1,0 +1,73 @@
+"""Fast one-dimensional KDE against scikit-learn's, on QM9-like or real property columns.
+
+    python benchmarks/kde.py                                     # columns made here
+    python benchmarks/kde.py results/data/qm9/molecules.parquet  # the columns of a molecules table
+
+Both densities are computed from all values. scikit-learn's cost grows in proportion to the number of queries, so it
+is timed on every k-th value and multiplied by k; ours is timed on all of them. The largest relative difference between
+the two on those values is printed beside.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from boomlib.splits.kde import gaussian_kde
+
+
+def made_columns(n: int) -> dict[str, np.ndarray]:
+    """Columns like QM9's: few distinct values under a wide kernel, many under a narrow one, and in between."""
+    rng = np.random.default_rng(0)
+    return {
+        "wide kernel, 4 decimals (like homo)": rng.normal(-0.24, 0.022, n).round(4),
+        "wide kernel, 6 decimals (like zpve)": rng.normal(0.149, 0.033, n).round(6),
+        "middling kernel (like mu)": np.abs(rng.normal(2.7, 1.5, n)).round(4),
+        "narrow kernel (like r2)": rng.gamma(18, 66, n).round(4),
+    }
+
+
+def main() -> None:
+    """Print a line a column and the ratio of the sums."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("molecules", nargs="?", help="a molecules table (Parquet); default: columns made here")
+    parser.add_argument("--columns", nargs="*", help="its columns; default: all of numbers but molecule_id")
+    parser.add_argument("--n", type=int, default=130_000, help="values a made column has")
+    parser.add_argument("--queries", type=int, default=1000, help="values that scikit-learn is timed on")
+    arguments = parser.parse_args()
+    if arguments.molecules:
+        table = pq.read_table(arguments.molecules).drop_columns(["smiles"])
+        names = arguments.columns or [name for name in table.column_names if name != "molecule_id"]
+        columns = {name: table[name].to_numpy() for name in names}
+    else:
+        columns = made_columns(arguments.n)
+
+    from sklearn.neighbors import KernelDensity
+
+    total_ours = total_theirs = 0.0
+    for name, values in columns.items():
+        start = time.perf_counter()
+        ours = gaussian_kde(values)
+        seconds = time.perf_counter() - start
+        every = max(1, len(values) // arguments.queries)
+        start = time.perf_counter()
+        theirs = KernelDensity(kernel="gaussian", bandwidth="scott").fit(values[:, None])
+        fitted = time.perf_counter() - start
+        start = time.perf_counter()
+        log_density = theirs.score_samples(values[::every, None])
+        reference = fitted + (time.perf_counter() - start) * len(values) / len(log_density)
+        difference = np.abs(ours[::every] / np.exp(log_density) - 1).max()
+        total_ours, total_theirs = total_ours + seconds, total_theirs + reference
+        print(
+            f"{name:40s} n={len(values):7d}  ours {seconds:7.2f} s  scikit-learn {reference:8.1f} s  "
+            f"ratio {reference / seconds:8.1f}  largest relative difference {difference:.1e}"
+        )
+    print(f"together: {total_theirs / total_ours:.1f} times as fast")
+
+
+if __name__ == "__main__":
+    main()
