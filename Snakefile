@@ -17,11 +17,17 @@ wildcard_constraints:
     scheme="kde|scaffold",
     model=one_of(MODELS),
     seed=r"\d+",
+    feature=one_of(FEATURES),
 
 
 rule all:
     input:
         "results/leaderboard.md",
+
+
+rule prepare:
+    input:
+        get_prepared(),
 
 
 include: "rules/download.smk"

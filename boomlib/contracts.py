@@ -51,11 +51,16 @@ class TableContract:
         return pa.schema(list(self.columns.items())).empty_table()
 
 
+def list_of(dtype: pa.DataType) -> pa.DataType:
+    """A list type whose child is named as Parquet reads it back: a table read from a file writes the same bytes."""
+    return pa.list_(pa.field("element", dtype))
+
+
 MOLECULES = TableContract("molecules", {"molecule_id": pa.int64(), "smiles": pa.string()})
 REJECTS = ("row", "smiles", "reason")
 GEOMETRY = TableContract(
     "geometry",
-    {"molecule_id": pa.int64(), "atomic_numbers": pa.list_(pa.uint8()), "positions": pa.list_(pa.float64())},
+    {"molecule_id": pa.int64(), "atomic_numbers": list_of(pa.uint8()), "positions": list_of(pa.float64())},
 )
 FEATURE = TableContract("feature", {"molecule_id": pa.int64()})
 SPLIT = TableContract("split", {"molecule_id": pa.int64(), "fold": FOLD_TYPE, "density": pa.float64()})

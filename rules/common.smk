@@ -21,6 +21,14 @@ try:
 except ContractError as error:
     raise WorkflowError(error) from None
 
+FEATURES = (
+    "descriptors",
+    "morgan_counts",
+    "elements",
+    "maccs",
+    "scaffolds",
+    "conformers",
+)
 PROPERTIES = sorted(
     {name for dataset in DATASETS.values() for name in dataset["properties"]}
 )
@@ -72,6 +80,31 @@ def get_features(wildcards):
         f"results/features/{wildcards.dataset}/{name}.parquet"
         for name in MODELS[wildcards.model]["features"]
     ]
+
+
+def get_geometry(wildcards):
+    """Positions that the source brings, for the feature that needs them."""
+    needed = wildcards.feature == "conformers"
+    return f"results/data/{wildcards.dataset}/geometry.parquet" if needed else []
+
+
+def get_feature_parts(wildcards):
+    """Parts of a feature table, in order."""
+    parts = config["feature_jobs"]
+    return [
+        f"results/features/{wildcards.dataset}/{wildcards.feature}/part{part}of{parts}.parquet"
+        for part in range(1, parts + 1)
+    ]
+
+
+def get_prepared():
+    """Molecules, all features and splits of this run: what needs the network, and no training."""
+    features = [
+        f"results/features/{name}/{feature}.parquet"
+        for name in RUN_DATASETS
+        for feature in FEATURES
+    ]
+    return features + [f"results/splits/{'/'.join(task)}.parquet" for task in TASKS]
 
 
 def get_truth(wildcards):

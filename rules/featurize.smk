@@ -1,29 +1,69 @@
 """Molecules -> feature tables, once a dataset, shared by all models.
 
-Needs: results/data/{dataset}/molecules.parquet.
+Needs: results/data/{dataset}/molecules.parquet, and geometry.parquet for conformers.
 Offers: results/features/{dataset}/{feature}.parquet.
+
+With `feature_jobs: 1` one job computes a feature on all processors of its machine. With more, that many jobs share the
+molecules, wherever a cluster has room, and their parts are merged in order to the same bytes.
 """
 
 
-rule featurize:
+rule featurize_part:
     input:
         molecules="results/data/{dataset}/molecules.parquet",
+        geometry=get_geometry,
     output:
-        features="results/features/{dataset}/{feature}.parquet",
+        features="results/features/{dataset}/{feature}/part{part}of{parts}.parquet",
     log:
-        "logs/featurize/{dataset}/{feature}.log",
+        "logs/featurize/{dataset}/{feature}/part{part}of{parts}.log",
     wildcard_constraints:
-        feature="descriptors|morgan_counts|elements|maccs|scaffolds",
+        part=r"\d+",
+        parts=r"\d+",
     cache: "omit-software"
     conda:
         "../envs/boomlib.yaml"
     threads: 8
     resources:
         mem_mb=4000,
-        runtime=60,
+        runtime=120,
     params:
         code=code_of("boomlib.features.compute", "boomlib.features.{feature}"),
     message:
-        "Compute {wildcards.feature} of {wildcards.dataset}"
+        "Compute part {wildcards.part} of {wildcards.parts} of {wildcards.feature} of {wildcards.dataset}"
     script:
         "../workflow_scripts/featurize.py"
+
+
+if config["feature_jobs"] == 1:
+
+    use rule featurize_part as featurize with:
+        output:
+            features="results/features/{dataset}/{feature}.parquet",
+        log:
+            "logs/featurize/{dataset}/{feature}.log",
+        message:
+            "Compute {wildcards.feature} of {wildcards.dataset}"
+
+else:
+
+    rule merge_feature:
+        input:
+            parts=get_feature_parts,
+        output:
+            features="results/features/{dataset}/{feature}.parquet",
+        log:
+            "logs/merge_feature/{dataset}/{feature}.log",
+        benchmark:
+            "logs/merge_feature/{dataset}/{feature}.tsv"
+        conda:
+            "../envs/boomlib.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=20,
+        params:
+            code=code_of("boomlib.features.compute"),
+        message:
+            "Merge the parts of {wildcards.feature} of {wildcards.dataset}"
+        script:
+            "../workflow_scripts/merge_feature.py"

@@ -1,4 +1,4 @@
-"""Adapter of rule featurize."""
+"""Adapter of the rules featurize and featurize_part."""
 
 from boomlib.features.compute import compute_feature
 from workflow_scripts.job import logged
@@ -9,5 +9,7 @@ if __name__ == "__main__":
             snakemake.wildcards.feature,
             snakemake.input.molecules,
             snakemake.output.features,
-            snakemake.threads,
+            workers=snakemake.threads,
+            part=(int(snakemake.wildcards.get("part", 1)) - 1, int(snakemake.wildcards.get("parts", 1))),
+            geometry=snakemake.input.geometry or None,
         )

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from tqdm import tqdm
 
-from boomlib.contracts import ContractError
+from boomlib.contracts import ContractError, list_of
 from boomlib.datasets.rows import Rows
 
 # What stands in the second line of an archive member after "gdb INDEX", and what the wheel calls it.
@@ -84,8 +84,8 @@ class Source:
         chosen = pa.array(rows - 1)
         return pa.table(
             {
-                "atomic_numbers": numbers.take(chosen).cast(pa.list_(pa.uint8())),
-                "positions": positions.take(chosen).cast(pa.list_(pa.float64())),
+                "atomic_numbers": numbers.take(chosen).cast(list_of(pa.uint8())),
+                "positions": positions.take(chosen).cast(list_of(pa.float64())),
             }
         )
 

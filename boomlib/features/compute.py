@@ -4,18 +4,27 @@ import functools
 import importlib
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from boomlib.contracts import ContractError, atomic_path, commit, read_molecules
+from boomlib.contracts import GEOMETRY, ContractError, atomic_path, commit, read_molecules, read_table
 
 CHUNK = 512
 
 
-def compute_feature(feature: str, molecules: str | os.PathLike, out: str | os.PathLike, workers: int = 1) -> None:
+def compute_feature(
+    feature: str,
+    molecules: str | os.PathLike,
+    out: str | os.PathLike,
+    workers: int = 1,
+    part: tuple[int, int] = (0, 1),
+    geometry: str | os.PathLike | None = None,
+) -> None:
     """Write ``out`` with ``molecule_id`` and the columns of ``boomlib.features.{feature}``.
 
     Args:
@@ -23,35 +32,85 @@ def compute_feature(feature: str, molecules: str | os.PathLike, out: str | os.Pa
         molecules: the molecules table.
         out: the Parquet file to write, one row group a chunk; the same whatever ``workers`` is.
         workers: processes.
+        geometry: the geometry table, for a feature that reads it: its ``compute`` gets the molecules' rows as well,
+            or None if the table is empty.
+        part: (i, n): compute the i-th of n parts; :func:`merge_parts` joins them to the same bytes as one job's.
     """
     module = importlib.import_module(f"boomlib.features.{feature}")
-    table = read_molecules(molecules)
-    smiles = table["smiles"].to_pylist()
-    chunks = [(start, smiles[start : start + CHUNK]) for start in range(0, len(smiles), CHUNK)]
+    smiles = read_molecules(molecules)["smiles"].to_pylist()
+    size = getattr(module, "CHUNK", CHUNK)
+    starts = share(range(0, len(smiles), size), part) or [len(smiles)]
+    total = min(starts[-1] + size, len(smiles)) - starts[0]
+    chunks = ((start, smiles[start : start + size]) for start in starts)
+    if geometry is not None:
+        given = read_geometry(geometry, len(smiles))
+        chunks = ((start, texts, given and compact(given, start, len(texts))) for start, texts in chunks)
     work = functools.partial(compute_chunk, module.compute)
     writer = None
     with (
         multiprocessing.Pool(workers, initializer=silence_rdkit) as pool,
-        tqdm(total=len(smiles), desc=feature, unit="mol", mininterval=1) as bar,
+        tqdm(total=total, desc=feature, unit="mol", mininterval=1) as bar,
     ):
         for columns in pool.imap(work, chunks):
             if writer is None:
                 writer = pq.ParquetWriter(atomic_path(out), columns.schema, compression="zstd")
             writer.write_table(columns)
             bar.update(columns.num_rows)
+            report_notes(columns, smiles)
     writer.close()
     commit(out)
 
 
-def compute_chunk(compute: Callable[[Sequence[str]], dict[str, pa.Array]], chunk: tuple[int, list[str]]) -> pa.Table:
-    """Apply ``compute`` to the molecules of one chunk (first id, SMILES)."""
-    start, smiles = chunk
+def read_geometry(path: str | os.PathLike, n: int) -> pa.Table | None:
+    """The geometry table of ``n`` molecules, or None if it is empty."""
+    table = read_table(path, GEOMETRY)
+    if table.num_rows and not np.array_equal(table["molecule_id"].to_numpy(), np.arange(n)):
+        raise ContractError(f"{path}: molecule_id is not 0…{n - 1} in order; delete it and rerun")
+    return table if table.num_rows else None
+
+
+def compact(table: pa.Table, start: int, length: int) -> pa.Table:
+    """A copy of some rows; a mere slice would send the whole table to another process."""
+    return table.take(pa.array(np.arange(start, start + length)))
+
+
+def report_notes(columns: pa.Table, smiles: Sequence[str]) -> None:
+    """Print what a feature has to say of single molecules, into the job's log."""
+    if "note" in columns.column_names:
+        for molecule, note in zip(columns["molecule_id"].to_pylist(), columns["note"].to_pylist(), strict=True):
+            if note:
+                tqdm.write(f"molecule {molecule} ({smiles[molecule]}): {note}", file=sys.stderr)
+
+
+def compute_chunk(compute: Callable[..., dict[str, pa.Array]], chunk: tuple) -> pa.Table:
+    """Apply ``compute`` to the molecules of one chunk (first id, SMILES, and their geometries if it reads them)."""
+    start, smiles, *extra = chunk
     try:
-        columns = compute(smiles)
+        columns = compute(smiles, *extra)
     except Exception as error:
         last = start + len(smiles) - 1
         raise ContractError(f"{compute.__module__}: molecules {start} to {last}: {error!r}") from error
     return pa.table({"molecule_id": pa.array(range(start, start + len(smiles)), pa.int64()), **columns})
+
+
+def share(chunks: Sequence, part: tuple[int, int]) -> Sequence:
+    """The i-th of n contiguous shares of ``chunks``; empty where there are fewer chunks than parts."""
+    index, parts = part
+    return chunks[index * len(chunks) // parts : (index + 1) * len(chunks) // parts]
+
+
+def merge_parts(parts: Sequence[str | os.PathLike], out: str | os.PathLike) -> None:
+    """Join the parts of a feature table, in their order, row group by row group."""
+    writer = None
+    for path in tqdm(parts, desc="merge", unit="part"):
+        with pq.ParquetFile(path) as part:
+            if writer is None:
+                writer = pq.ParquetWriter(atomic_path(out), part.schema_arrow, compression="zstd")
+            for group in range(part.num_row_groups):
+                if part.metadata.row_group(group).num_rows:
+                    writer.write_table(part.read_row_group(group))
+    writer.close()
+    commit(out)
 
 
 def silence_rdkit() -> None:

@@ -10,6 +10,8 @@ import pyarrow as pa
 from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
 
+from boomlib.contracts import list_of
+
 RADIUS = 2
 
 
@@ -26,7 +28,7 @@ def compute(smiles: Sequence[str]) -> dict[str, pa.Array]:
         radii.append([min(radius for _, radius in where) for _, where in found])
         counts.append([len(where) for _, where in found])
     return {
-        "environment": pa.array(environments, pa.list_(pa.uint32())),
-        "radius": pa.array(radii, pa.list_(pa.uint8())),
-        "count": pa.array(counts, pa.list_(pa.uint16())),
+        "environment": pa.array(environments, list_of(pa.uint32())),
+        "radius": pa.array(radii, list_of(pa.uint8())),
+        "count": pa.array(counts, list_of(pa.uint16())),
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from boomlib.contracts import (
     FEATURE,
@@ -55,6 +56,14 @@ def read_task(
                 f"{', '.join(map(str, missing[:5]))}{' …' if len(missing) > 5 else ''}); every model predicts every "
                 "molecule, so delete the file and rerun"
             )
+        for column in set(feature.column_names) - {"note"}:
+            gaps = feature.filter(pc.is_null(feature[column]))["molecule_id"].to_pylist()
+            if gaps:
+                raise ContractError(
+                    f"{path}: {len(gaps)} molecules have no {column} (molecule_id {', '.join(map(str, gaps[:5]))}"
+                    f"{' …' if len(gaps) > 5 else ''}; the column `note` says why); every model predicts every "
+                    "molecule, so mend or remove them in the source"
+                )
         feature = feature.sort_by("molecule_id")
         tables[name] = feature.drop_columns("molecule_id").take(
             pa.array(np.searchsorted(feature["molecule_id"].to_numpy(), ids))

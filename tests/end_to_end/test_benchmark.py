@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 import zipfile
 
 import pandas as pd
@@ -168,3 +169,16 @@ def test_single_targets_and_kept_models(project):
     project.snakemake("results/predictions/tiny/size/scaffold/ridge/seed7.parquet")
     made = {path.name for path in (project.folder / "results/predictions").rglob("*") if path.is_file()}
     assert made == {"seed7.parquet", "run.json", "history.csv", "model.joblib"}
+
+
+def test_features_computed_in_parts_are_those_of_one_job(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    whole = (project.folder / "results/features/tiny/descriptors.parquet").read_bytes()
+    shutil.rmtree(project.folder / "results/features")
+    project.write_config(feature_jobs=3)
+    targets = [f"results/features/tiny/{feature}.parquet" for feature in ("descriptors", "conformers")]
+    project.snakemake(*targets)
+    assert (project.folder / targets[0]).read_bytes() == whole
+    conformers = pd.read_parquet(project.folder / targets[1])
+    assert conformers.molecule_id.tolist() == list(range(160))
+    assert set(conformers.source) == {"etkdg"}

@@ -227,3 +227,16 @@ def test_a_molecule_that_fails_names_feature_and_molecules_and_writes_nothing(tm
     with pytest.raises(ContractError, match=r"boomlib\.features\.elements: molecules 2 to 3: "):
         compute.compute_feature("elements", tmp_path / "m.parquet", tmp_path / "out.parquet", workers)
     assert not (tmp_path / "out.parquet").exists()
+
+
+@pytest.mark.parametrize("parts", [2, 3, 40])
+@pytest.mark.parametrize("feature", ["elements", "morgan_counts"])
+def test_parts_computed_apart_merge_to_the_same_bytes(tmp_path, monkeypatch, feature, parts):
+    monkeypatch.setattr(compute, "CHUNK", 4)
+    contracts.write_molecules(tmp_path / "m.parquet", SMILES, {"p": np.zeros(len(SMILES))}, {"p": "1"})
+    compute.compute_feature(feature, tmp_path / "m.parquet", tmp_path / "whole.parquet")
+    paths = [tmp_path / f"{part}.parquet" for part in range(parts)]
+    for part, path in enumerate(paths):
+        compute.compute_feature(feature, tmp_path / "m.parquet", path, part=(part, parts))
+    compute.merge_parts(paths, tmp_path / "merged.parquet")
+    assert (tmp_path / "merged.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()

@@ -20,6 +20,7 @@ def test_defaults_come_from_the_schema():
         "schemes": ["kde"],
         "seeds": [0],
         "mirror": None,
+        "feature_jobs": 1,
         "keep_models": False,
     }
 
