@@ -59,7 +59,7 @@ def test_csd10k_has_booms_folds(csd10k, tmp_path, name, train, id_):
     assert np.array_equal(fold == "ood", score < threshold)
 
 
-@pytest.mark.parametrize("name", ["homo", "mu", "Cv"])
+@pytest.mark.parametrize("name", ["alpha", "Cv", "gap", "homo", "lumo", "mu", "r2", "zpve"])
 def test_all_of_qm9_has_booms_fold_sizes(mirror, name):
     path = find_in_mirror("qm9_properties.parquet", str(mirror))
     if path is None:
