@@ -112,6 +112,16 @@ def test_heat_of_formation_of_a_free_atom_is_the_experimental_one():
     assert heat_of_formation(np.array([-99.716370]), fluorine) == pytest.approx([79.38 / 4.184])
 
 
+def test_a_ch2_of_an_alkane_is_worth_what_thermochemistry_knows():
+    # QM9's enthalpies (Ha) of propane to nonane; Benson's C-(C)2(H)2 group is -4.93 kcal/mol
+    enthalpy = np.array(
+        [-119.046983, -158.334226, -197.621376, -236.908501, -276.195616, -315.48275, -354.769842],
+    )
+    carbons = np.arange(3, 10)
+    counts = np.column_stack([2 * carbons + 2, carbons, *[np.zeros(7, dtype=int)] * 3])
+    assert np.diff(heat_of_formation(enthalpy, counts)).mean() == pytest.approx(-4.9, abs=0.5)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
