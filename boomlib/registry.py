@@ -72,6 +72,9 @@ def load_datasets(path: str | os.PathLike = CONFIG / "datasets.yaml") -> tuple[d
     """Read ``datasets.yaml``; returns its ``datasets`` and its ``sources`` by name."""
     content = check_schema(read_yaml(path), "datasets", str(path))
     for name, dataset in content["datasets"].items():
+        needed = "file" if dataset["kind"] == "table" else "sources"
+        if not dataset.get(needed):
+            raise RegistryError(f"{path}: datasets.{name}: kind '{dataset['kind']}' needs the key '{needed}'")
         for source in dataset["sources"]:
             if source not in content["sources"]:
                 raise RegistryError(

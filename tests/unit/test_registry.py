@@ -56,6 +56,15 @@ def test_unknown_source_of_a_dataset(tmp_path):
         registry.load_datasets(path)
 
 
+@pytest.mark.parametrize(("kind", "needed"), [("table", "file"), ("qm9", "sources")])
+def test_a_dataset_without_its_source(tmp_path, kind, needed):
+    path = tmp_path / "datasets.yaml"
+    entry = {"kind": kind, "label": "x", "properties": {"p": {"unit": "1", "kind": "intensive"}}}
+    path.write_text(yaml.safe_dump({"datasets": {"d": entry}}))
+    with pytest.raises(RegistryError, match=rf"datasets\.d: kind '{kind}' needs the key '{needed}'"):
+        registry.load_datasets(path)
+
+
 def test_broken_yaml_names_the_file(tmp_path):
     (tmp_path / "m.yaml").write_text("label: [unclosed")
     with pytest.raises(RegistryError, match=r"m\.yaml: not valid YAML"):
