@@ -165,7 +165,8 @@ def read_archive(path: str | os.PathLike) -> Source:
 
 def members(path: str | os.PathLike) -> Iterator[tuple[str, bytes]]:
     """Name and content of the archive's members, one after the other; anything but a plain file is refused."""
-    with tarfile.open(path, "r|bz2") as archive, tqdm(desc="read archive", unit="mol", mininterval=1) as bar:
+    # read front to back; tarfile's own stream mode ("r|bz2") takes twice as long
+    with tarfile.open(path, "r:bz2") as archive, tqdm(desc="read archive", unit="mol", mininterval=1) as bar:
         for member in archive:
             if not member.isfile():
                 raise ContractError(f"member {member.name!r} is no plain file")
