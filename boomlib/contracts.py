@@ -154,10 +154,19 @@ def write_molecules(
 def read_molecules(path: str | os.PathLike) -> pa.Table:
     """Read the molecules table; ids must be 0…n-1 in order."""
     table = read_table(path, MOLECULES)
-    ids = table["molecule_id"].to_numpy()
-    if not np.array_equal(ids, np.arange(len(ids))):
-        raise ContractError(f"{path}: molecule_id is not 0…{len(ids) - 1} in order; delete it and rerun")
+    check_ids(table, table.num_rows, path)
     return table
+
+
+def check_ids(table: pa.Table, n: int, path: str | os.PathLike) -> None:
+    """Raise :class:`ContractError` unless ``molecule_id`` is 0…n-1 in order."""
+    if not np.array_equal(table["molecule_id"].to_numpy(), np.arange(n)):
+        raise ContractError(f"{path}: molecule_id is not 0…{n - 1} in order; delete it and rerun")
+
+
+def listed(ids: Sequence[int]) -> str:
+    """The first five ids for an error message, and whether there are more."""
+    return ", ".join(map(str, ids[:5])) + (" …" if len(ids) > 5 else "")
 
 
 def property_values(table: pa.Table, name: str, path: str | os.PathLike) -> np.ndarray:
@@ -184,9 +193,7 @@ def fold_array(folds: Iterable[str]) -> pa.DictionaryArray:
 def read_split(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
     """Read a split; returns ``fold`` (str [n], in the order of molecule_id) and ``density`` (float64 [n])."""
     table = read_table(path, SPLIT)
-    ids = table["molecule_id"].to_numpy()
-    if not np.array_equal(ids, np.arange(len(ids))):
-        raise ContractError(f"{path}: molecule_id is not 0…{len(ids) - 1} in order; delete it and rerun")
+    check_ids(table, table.num_rows, path)
     return table["fold"].to_numpy().astype(str), table["density"].to_numpy()
 
 
@@ -233,8 +240,7 @@ def read_predictions(path: str | os.PathLike, fold: np.ndarray) -> pa.Table:
         ("missing", np.setdiff1d(expected, unique)),
     ):
         if len(wrong):
-            listed = ", ".join(map(str, wrong[:5])) + (" …" if len(wrong) > 5 else "")
-            raise ContractError(f"{path}: {len(wrong)} {problem} molecule_id ({listed}); {remedy}")
+            raise ContractError(f"{path}: {len(wrong)} {problem} molecule_id ({listed(wrong)}); {remedy}")
     moved = ids[table["fold"].to_numpy().astype(str) != fold[ids]]
     if len(moved):
         raise ContractError(f"{path}: molecule_id {moved[0]} stands in another fold than in the split; {remedy}")

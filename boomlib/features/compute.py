@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from boomlib.contracts import GEOMETRY, ContractError, atomic_path, commit, read_molecules, read_table
+from boomlib.contracts import GEOMETRY, ContractError, atomic_path, check_ids, commit, read_molecules, read_table
 
 CHUNK = 512
 
@@ -64,9 +64,10 @@ def compute_feature(
 def read_geometry(path: str | os.PathLike, n: int) -> pa.Table | None:
     """The geometry table of ``n`` molecules, or None if it is empty."""
     table = read_table(path, GEOMETRY)
-    if table.num_rows and not np.array_equal(table["molecule_id"].to_numpy(), np.arange(n)):
-        raise ContractError(f"{path}: molecule_id is not 0…{n - 1} in order; delete it and rerun")
-    return table if table.num_rows else None
+    if not table.num_rows:
+        return None
+    check_ids(table, n, path)
+    return table
 
 
 def compact(table: pa.Table, start: int, length: int) -> pa.Table:

@@ -1,13 +1,16 @@
 """The interface of every model, and the molecules as a model sees them."""
 
+import csv
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+
+from boomlib.contracts import atomic_path, commit
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,13 @@ class Model(ABC):
     @abstractmethod
     def load(self, folder: Path) -> None:
         """Read back what :meth:`save` wrote, into a model made with the same arguments."""
+
+
+def write_history(folder: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
+    """Write ``history.csv``: what a model tried or went through, and its RMSE on valid."""
+    with atomic_path(folder / "history.csv").open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([header, *rows])
+    commit(folder / "history.csv")
 
 
 def model_class(name: str) -> type[Model]:

@@ -1,7 +1,6 @@
 """Multi-layer perceptron on RDKit descriptors (scikit-learn), the epoch with the best RMSE on valid kept."""
 
 import copy
-import csv
 from pathlib import Path
 
 import joblib
@@ -9,8 +8,7 @@ import numpy as np
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
-from boomlib.contracts import atomic_path, commit
-from boomlib.models.base import Model, Molecules, Prediction
+from boomlib.models.base import Model, Molecules, Prediction, write_history
 from boomlib.models.tabular import Winsorized, descriptor_values
 
 
@@ -71,9 +69,7 @@ class MLP(Model):
                 best, self.network = (rmse, epoch), copy.deepcopy(network)
             if epoch - best[1] >= self.patience:
                 break
-        with atomic_path(folder / "history.csv").open("w", newline="") as stream:
-            csv.writer(stream, lineterminator="\n").writerows([("epoch", "train_loss", "valid_rmse"), *history])
-        commit(folder / "history.csv")
+        write_history(folder, ("epoch", "train_loss", "valid_rmse"), history)
 
     def predict_with(self, network: MLPRegressor, molecules: Molecules) -> np.ndarray:
         """Predictions of a network in native units, float64 [n]."""

@@ -4,15 +4,13 @@ With ``margin: null`` it uses counts alone: the additive group-contribution mode
 & Buss, J. Chem. Phys. 29, 546, 1958), whose groups are an atom with its neighbours.
 """
 
-import csv
 from pathlib import Path
 
 import joblib
 import numpy as np
 from scipy.linalg import eigh
 
-from boomlib.contracts import atomic_path, commit
-from boomlib.models.base import Model, Molecules, Prediction
+from boomlib.models.base import Model, Molecules, Prediction, write_history
 from boomlib.models.tabular import LinearDesign
 
 
@@ -50,9 +48,7 @@ class Ridge(Model):
         # exact leave-one-out residuals of a linear smoother: residual / (1 - leverage)
         leverage = 1 / len(x) + (x @ vectors) ** 2 @ (1 / (np.maximum(values, 0) + self.penalty))
         self.leave_one_out_residuals = (train.y - x @ self.weights - self.intercept) / (1 - leverage)
-        with atomic_path(folder / "history.csv").open("w", newline="") as stream:
-            csv.writer(stream, lineterminator="\n").writerows([("penalty", "valid_rmse"), *history])
-        commit(folder / "history.csv")
+        write_history(folder, ("penalty", "valid_rmse"), history)
 
     def predict(self, molecules: Molecules) -> Prediction:
         """Intercept plus weighted columns."""

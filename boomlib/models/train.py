@@ -1,6 +1,5 @@
 """The one way from a task table to predictions, whatever the model."""
 
-import json
 import os
 import traceback
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from boomlib.contracts import (
     PREDICTED_FOLDS,
     TASK,
     ContractError,
+    listed,
     property_values,
     read_molecules,
     read_predictions,
@@ -52,17 +52,15 @@ def read_task(
         missing = np.setdiff1d(ids, feature["molecule_id"].to_numpy())
         if len(missing):
             raise ContractError(
-                f"{path}: {len(missing)} molecules of {task} have no {name} (molecule_id "
-                f"{', '.join(map(str, missing[:5]))}{' …' if len(missing) > 5 else ''}); every model predicts every "
-                "molecule, so delete the file and rerun"
+                f"{path}: {len(missing)} molecules of {task} have no {name} (molecule_id {listed(missing)}); every "
+                "model predicts every molecule, so delete the file and rerun"
             )
-        for column in set(feature.column_names) - {"note"}:
-            gaps = feature.filter(pc.is_null(feature[column]))["molecule_id"].to_pylist()
-            if gaps:
+        for column in feature.column_names:
+            if column != "note" and feature[column].null_count:
+                gaps = feature.filter(pc.is_null(feature[column]))["molecule_id"].to_pylist()
                 raise ContractError(
-                    f"{path}: {len(gaps)} molecules have no {column} (molecule_id {', '.join(map(str, gaps[:5]))}"
-                    f"{' …' if len(gaps) > 5 else ''}; the column `note` says why); every model predicts every "
-                    "molecule, so mend or remove them in the source"
+                    f"{path}: {len(gaps)} molecules have no {column} (molecule_id {listed(gaps)}; the column `note` "
+                    "says why); every model predicts every molecule, so mend or remove them in the source"
                 )
         feature = feature.sort_by("molecule_id")
         tables[name] = feature.drop_columns("molecule_id").take(
@@ -128,4 +126,4 @@ def train_and_predict(
         raise
     sizes = {each: int((fold == each).sum()) for each in ("train", *PREDICTED_FOLDS)}
     facts = record.finish(model=model, property=name, seed=seed, threads=threads, molecules=sizes)
-    write_json(run, json.loads(json.dumps(facts)))
+    write_json(run, facts)
