@@ -32,7 +32,7 @@ SMILES = [
     "CC#N",
     "OP(=O)(O)OCS",
 ]
-FEATURES = ["descriptors", "morgan_counts", "elements", "maccs", "scaffolds"]
+FEATURES = ["descriptors", "morgan_counts", "elements", "maccs", "scaffolds", "fragmentations", "context"]
 
 
 @pytest.mark.parametrize("smiles", SMILES)
