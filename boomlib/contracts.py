@@ -67,6 +67,29 @@ SPLIT = TableContract("split", {"molecule_id": pa.int64(), "fold": FOLD_TYPE, "d
 TASK = TableContract("task", {"molecule_id": pa.int64(), "smiles": pa.string(), "fold": FOLD_TYPE, "y": pa.float64()})
 PREDICTIONS = TableContract("predictions", {"molecule_id": pa.int64(), "fold": FOLD_TYPE, "y_pred": pa.float64()})
 
+EPOCHS = TableContract("epochs", {"molecule_id": pa.int64(), "epoch": pa.int32(), "y_pred": pa.float64()})
+# A model's answers about a policy, all in native units: see boomlib.models.nlmtp.model
+POLICY = TableContract(
+    "policy",
+    {"molecule_id": pa.int64(), "environment": pa.int64()}
+    | dict.fromkeys(
+        (
+            "m_observed",
+            "m_moved",
+            "m_policy",
+            "log_ratio_density",
+            "log_ratio_classifier",
+            "support",
+            "support_before",
+            "alpha",
+        ),
+        pa.float64(),
+    )
+    | {"sweep": list_of(pa.float64())},
+)
+
+PAIRS = TableContract("matched pairs", {"left": pa.int64(), "right": pa.int64(), "delta_mass": pa.float64()})
+
 
 # -- files -----------------------------------------------------------------------------------------------
 

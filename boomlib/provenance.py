@@ -4,6 +4,7 @@ import ast
 import functools
 import hashlib
 import json
+import os
 import platform
 import resource
 import subprocess
@@ -76,6 +77,12 @@ def code_hash(*modules: str, files: tuple[str, ...] = ()) -> str:
 def content_hash(value: object) -> str:
     """Short hash of a JSON-like value, the same for equal values in every process."""
     return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=6).hexdigest()
+
+
+def file_hash(path: str | os.PathLike) -> str:
+    """Short hash of a file's bytes."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
 
 
 def commit_id() -> str:

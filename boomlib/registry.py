@@ -91,6 +91,41 @@ def load_models(folder: str | os.PathLike = CONFIG / "models") -> dict:
     }
 
 
+def with_variants(models: dict, config: dict, where: str = "config") -> dict:
+    """The models and the configuration's ``variants`` of them, for ablations: a descriptor with some keys changed.
+
+    Raises:
+        RegistryError: a variant of an unknown model, with the name of a registered one, or of an unknown parameter.
+    """
+    made = dict(models)
+    for name, variant in config.get("variants", {}).items():
+        at = f"{where}: variants.{name}"
+        base = variant.get("of", "")
+        if base not in models:
+            raise RegistryError(f"{at}: unknown model '{base}'; {suggestion(base, list(models))}")
+        if name in models:
+            raise RegistryError(f"{at}: a registered model has this name; choose another")
+        parameters = override(models[base]["parameters"], variant.get("parameters", {}), at)
+        made[name] = models[base] | {key: variant[key] for key in ("label", "features") if key in variant}
+        made[name]["parameters"] = parameters
+    return made
+
+
+def override(base: dict, changes: dict, at: str) -> dict:
+    """``base`` with the leaves of ``changes``, whose keys must be there."""
+    made = dict(base)
+    for key, value in changes.items():
+        if key not in base:
+            raise RegistryError(f"{at}: unknown parameter '{key}'; {suggestion(key, list(base))}")
+        made[key] = override(base[key], value, at) if isinstance(base[key], dict) else value
+    return made
+
+
+def evaluates_policy(model: dict) -> bool:
+    """Whether a model evaluates a policy, by its descriptor: it leaves ``policy.parquet`` beside its predictions."""
+    return model["family"] == "nlmtp"
+
+
 def check_config(config: dict, datasets: dict, models: dict, where: str = "config") -> dict:
     """Check the run's configuration against its schema and against what is registered.
 

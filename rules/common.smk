@@ -16,7 +16,7 @@ from boomlib.runs import list_runs, mark_orphans
 
 try:
     DATASETS, SOURCES = registry.load_datasets()
-    MODELS = registry.load_models()
+    MODELS = registry.with_variants(registry.load_models(), config)
     config = registry.check_config(config, DATASETS, MODELS)
 except ContractError as error:
     raise WorkflowError(error) from None
@@ -28,6 +28,8 @@ FEATURES = (
     "maccs",
     "scaffolds",
     "conformers",
+    "fragmentations",
+    "context",
 )
 PROPERTIES = sorted(
     {name for dataset in DATASETS.values() for name in dataset["properties"]}
@@ -41,6 +43,7 @@ RUN_MODELS = {name: MODELS[name] for name in config["models"]}
 RUN_DATASETS = {name: DATASETS[name] for name in sorted({run.dataset for run in RUNS})}
 CONTROLS = [name for name, model in RUN_MODELS.items() if model["family"] == "control"]
 LABELS = {name: model["label"] for name, model in RUN_MODELS.items()}
+POLICY_RUNS = [run for run in RUNS if registry.evaluates_policy(MODELS[run.model])]
 TASKS = sorted({(run.dataset, run.property, run.scheme) for run in RUNS})
 
 
@@ -130,6 +133,7 @@ def get_figures(wildcards):
         for kind in ("heatmap", "ratio")
         for each in config["schemes"]
     ]
+    figures += [f"results/plots/policy/{run.stem}.png" for run in POLICY_RUNS]
     return figures + [
         f"results/plots/{kind}/{'/'.join(t)}.png"
         for kind in ("parity", "distribution")

@@ -1,7 +1,8 @@
 """Predictions -> metrics. The truth enters here and nowhere before.
 
 Needs: molecules, split and predictions.
-Offers: results/metrics/{dataset}/{property}/{scheme}/{model}/seed{seed}.json.
+Offers: results/metrics/{dataset}/{property}/{scheme}/{model}/seed{seed}.json, and for a model that evaluates a policy
+results/policy/{dataset}/{property}/{scheme}/{model}/seed{seed}.json.
 """
 
 
@@ -31,3 +32,30 @@ rule evaluate:
         "Score {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
         "../workflow_scripts/evaluate.py"
+
+
+rule evaluate_policy:
+    input:
+        molecules="results/data/{dataset}/molecules.parquet",
+        split="results/splits/{dataset}/{property}/{scheme}.parquet",
+        policy="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/policy.parquet",
+        pairs="results/features/{dataset}/ch2_pairs.parquet",
+    output:
+        policy="results/policy/{dataset}/{property}/{scheme}/{model}/seed{seed}.json",
+    log:
+        "logs/evaluate_policy/{dataset}/{property}/{scheme}/{model}/seed{seed}.log",
+    benchmark:
+        "logs/evaluate_policy/{dataset}/{property}/{scheme}/{model}/seed{seed}.tsv"
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        unit=lookup("{dataset}/properties/{property}/unit", within=DATASETS),
+        code=code_of("boomlib.evaluation.policy"),
+    message:
+        "Score the policy of {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
+    script:
+        "../workflow_scripts/evaluate_policy.py"

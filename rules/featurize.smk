@@ -1,7 +1,7 @@
 """Molecules -> feature tables, once a dataset, shared by all models.
 
 Needs: results/data/{dataset}/molecules.parquet, and geometry.parquet for conformers.
-Offers: results/features/{dataset}/{feature}.parquet.
+Offers: results/features/{dataset}/{feature}.parquet and results/features/{dataset}/ch2_pairs.parquet.
 
 With `feature_jobs: 1` one job computes a feature on all processors of its machine. With more, that many jobs share the
 molecules, wherever a cluster has room, and their parts are merged in order to the same bytes.
@@ -67,3 +67,26 @@ else:
             "Merge the parts of {wildcards.feature} of {wildcards.dataset}"
         script:
             "../workflow_scripts/merge_feature.py"
+
+
+rule find_ch2_pairs:
+    input:
+        fragmentations="results/features/{dataset}/fragmentations.parquet",
+    output:
+        pairs="results/features/{dataset}/ch2_pairs.parquet",
+    log:
+        "logs/find_ch2_pairs/{dataset}.log",
+    benchmark:
+        "logs/find_ch2_pairs/{dataset}.tsv"
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        code=code_of("boomlib.features.matched_pairs"),
+    message:
+        "Find molecules of {wildcards.dataset} that differ by one CH2"
+    script:
+        "../workflow_scripts/find_ch2_pairs.py"

@@ -1,6 +1,6 @@
 """Metrics -> summary, figures and the leaderboard.
 
-Needs: the metrics and predictions of every run.
+Needs: the metrics and predictions of every run, and the policy of those that evaluate one.
 Offers: results/leaderboard.md, results/leaderboard.csv, results/plots/….
 """
 
@@ -92,6 +92,46 @@ rule plot_parity:
         "../workflow_scripts/plot_parity.py"
 
 
+rule plot_policy:
+    input:
+        molecules="results/data/{dataset}/molecules.parquet",
+        split="results/splits/{dataset}/{property}/{scheme}.parquet",
+        run="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/run.json",
+        epochs="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/epochs.parquet",
+        policy="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/policy.parquet",
+        pairs="results/features/{dataset}/ch2_pairs.parquet",
+        scores="results/policy/{dataset}/{property}/{scheme}/{model}/seed{seed}.json",
+    output:
+        figure=report(
+            "results/plots/policy/{dataset}/{property}/{scheme}/{model}/seed{seed}.png",
+            caption="captions/policy.rst",
+            category="Policies",
+            labels={
+                "task": "{dataset}/{property}",
+                "split": "{scheme}",
+                "model": "{model}",
+                "seed": "{seed}",
+            },
+        ),
+    log:
+        "logs/plot_policy/{dataset}/{property}/{scheme}/{model}/seed{seed}.log",
+    benchmark:
+        "logs/plot_policy/{dataset}/{property}/{scheme}/{model}/seed{seed}.tsv"
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        unit=lookup("{dataset}/properties/{property}/unit", within=DATASETS),
+        code=code_of("boomlib.report.policy"),
+    message:
+        "Plot the policy of {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
+    script:
+        "../workflow_scripts/plot_policy.py"
+
+
 rule plot_heatmap:
     input:
         csv="results/leaderboard.csv",
@@ -146,6 +186,7 @@ use rule plot_heatmap as plot_ratio with:
 rule leaderboard:
     input:
         metrics=[f"results/metrics/{run.stem}.json" for run in RUNS],
+        policy=[f"results/policy/{run.stem}.json" for run in POLICY_RUNS],
         rejects=[f"results/data/{name}/rejects.csv" for name in RUN_DATASETS],
         csv="results/leaderboard.csv",
         figures=get_figures,

@@ -2,7 +2,8 @@
 
 Needs: results/tasks/{dataset}/{property}/{scheme}.parquet and the feature tables that the model reads.
 Offers: results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet; beside it, in the folder
-seed{seed}/, run.json and what the model leaves (history, checkpoints, the model itself if it is kept).
+seed{seed}/, run.json and what the model leaves (history, checkpoints, the model itself if it is kept); of a model that
+evaluates a policy also policy.parquet and epochs.parquet.
 """
 
 
@@ -45,3 +46,19 @@ use rule train_tabular as train_control with:
     resources:
         mem_mb=1000,
         runtime=10,
+
+
+use rule train_tabular as train_nlmtp with:
+    output:
+        predictions="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet",
+        run="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/run.json",
+        epochs="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/epochs.parquet",
+        policy="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/policy.parquet",
+    wildcard_constraints:
+        model=of_family("nlmtp"),
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=1440,

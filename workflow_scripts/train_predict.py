@@ -16,6 +16,7 @@ if __name__ == "__main__":
             seed=int(snakemake.wildcards.seed),
             threads=snakemake.threads,
             keep_model=snakemake.params.keep_model,
+            policy=snakemake.output.get("policy"),
             truth=snakemake.input.truth or None,
             log=snakemake.log[0],
         )

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from boomlib.contracts import atomic_path, commit
+from boomlib.contracts import EPOCHS, atomic_path, commit, write_table
+
+CHECKPOINTS = "checkpoints"  # a run's subfolder while a model trains
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ class Model(ABC):
         threads: processors that the job was given. Results must not depend on it.
     """
 
+    unlabelled: Molecules | None = None
+    """Molecules that will be predicted, without labels but on valid: for learning curves, see :func:`write_epochs`."""
+
     def __init__(self, *, kind: str, seed: int, threads: int = 1) -> None:
         self.kind, self.seed, self.threads = kind, seed, threads
 
@@ -84,6 +89,23 @@ def write_history(folder: Path, header: Sequence[str], rows: Iterable[Sequence])
     with atomic_path(folder / "history.csv").open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream, lineterminator="\n").writerows([header, *rows])
     commit(folder / "history.csv")
+
+
+def write_epochs(folder: Path, molecule_id: np.ndarray, predictions: Sequence[np.ndarray]) -> None:
+    """Write ``epochs.parquet``: predictions after each epoch, which evaluation scores once training is over.
+
+    Args:
+        folder: the run's folder.
+        molecule_id: int64 [n].
+        predictions: an array [n] for each epoch, in native units.
+    """
+    n = len(molecule_id)
+    columns = {
+        "molecule_id": pa.array(np.tile(molecule_id, len(predictions))),
+        "epoch": pa.array(np.repeat(np.arange(1, len(predictions) + 1, dtype=np.int32), n)),
+        "y_pred": pa.array(np.concatenate(predictions).astype(np.float64)),
+    }
+    write_table(pa.table(columns), folder / "epochs.parquet", EPOCHS)
 
 
 def model_class(name: str) -> type[Model]:

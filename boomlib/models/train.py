@@ -1,6 +1,7 @@
 """The one way from a task table to predictions, whatever the model."""
 
 import os
+import shutil
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 
 from boomlib.contracts import (
     FEATURE,
+    POLICY,
     PREDICTED_FOLDS,
     TASK,
     ContractError,
@@ -21,9 +23,11 @@ from boomlib.contracts import (
     read_table,
     write_json,
     write_predictions,
+    write_table,
+    write_text,
 )
-from boomlib.models.base import Molecules, model_class
-from boomlib.provenance import RunRecord
+from boomlib.models.base import CHECKPOINTS, Molecules, model_class
+from boomlib.provenance import RunRecord, code_hash, content_hash, file_hash
 
 FAILURE = "failure.json"
 
@@ -83,6 +87,7 @@ def train_and_predict(
     seed: int,
     threads: int = 1,
     keep_model: bool = False,
+    policy: str | os.PathLike | None = None,
     truth: str | os.PathLike | None = None,
     log: str | None = None,
 ) -> None:
@@ -102,22 +107,27 @@ def train_and_predict(
         seed: seed of the run.
         threads: processors for the job.
         keep_model: whether to save the fitted model.
+        policy: the policy table to write, for a model that evaluates one.
         truth: the molecules table, for a model whose descriptor says ``sees_truth``.
         log: the job's log, named in ``failure.json``.
     """
     folder = Path(run).parent
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FAILURE).unlink(missing_ok=True)
+    forget_other_runs(folder, {"model": model, "kind": kind, "seed": seed}, task, *features.values())
     record = RunRecord()
     try:
         labels = property_values(read_molecules(truth), name, truth) if truth else None
         molecules, fold = read_task(task, features, labels)
         fitted = model_class(model["class"])(kind=kind, seed=seed, threads=threads, **model["parameters"])
-        fitted.fit(molecules.take(fold == "train"), molecules.take(fold == "valid"), folder)
         asked = np.isin(fold, PREDICTED_FOLDS)
-        predicted = fitted.predict(molecules.take(asked))
+        fitted.unlabelled = molecules.take(asked)
+        fitted.fit(molecules.take(fold == "train"), molecules.take(fold == "valid"), folder)
+        predicted = fitted.predict(fitted.unlabelled)
         write_predictions(predictions, molecules.molecule_id[asked], fold[asked], predicted.mean, predicted.std)
         read_predictions(predictions, fold)
+        if policy:
+            write_table(fitted.policy(molecules), policy, POLICY)
         if keep_model:
             fitted.save(folder)
     except Exception as error:
@@ -127,3 +137,15 @@ def train_and_predict(
     sizes = {each: int((fold == each).sum()) for each in ("train", *PREDICTED_FOLDS)}
     facts = record.finish(model=model, property=name, seed=seed, threads=threads, molecules=sizes)
     write_json(run, facts)
+    shutil.rmtree(folder / CHECKPOINTS)
+
+
+def forget_other_runs(folder: Path, settings: dict, *inputs: str | os.PathLike) -> None:
+    """Remove checkpoints that other settings, other code or other inputs have left in the folder of a run."""
+    module = settings["model"]["class"].rpartition(".")[0]
+    code = code_hash(f"boomlib.models.{module}")
+    identity = content_hash([settings, code, *(file_hash(path) for path in inputs)])
+    mark = folder / CHECKPOINTS / "identity"
+    if mark.parent.exists() and not (mark.exists() and mark.read_text(encoding="utf-8") == identity):
+        shutil.rmtree(mark.parent)
+    write_text(mark, identity)

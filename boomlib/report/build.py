@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from boomlib import registry
 from boomlib.contracts import write_text
 from boomlib.evaluation.summary import write_summary
 from boomlib.provenance import content_hash, versions
@@ -49,6 +50,7 @@ def write_markdown(
         runs,
         labels={name: models[name]["label"] for name in used},
         controls={name for name in used if models[name]["family"] == "control"},
+        evaluators={name for name in used if registry.evaluates_policy(models[name])},
         datasets=described,
         config_hash=content_hash({key: value for key, value in config.items() if key != "mirror"}),
         versions=versions(),

@@ -28,7 +28,7 @@ from boomlib.contracts import (
 )
 from boomlib.evaluation.metrics import rmse
 from boomlib.evaluation.summary import overall, pivot, read_summary
-from boomlib.report.leaderboard import format_number
+from boomlib.report.markdown import format_number
 
 # Okabe and Ito's palette, which people with any colour vision tell apart
 FOLD_COLOURS = {"train": "#C4C4C4", "valid": "#7A7A7A", "id": "#0072B2", "ood": "#D55E00"}
@@ -167,14 +167,22 @@ def draw_parity(ax: Axes, y: np.ndarray, y_pred: np.ndarray, fold: np.ndarray, l
 
 
 def draw_density(
-    ax: Axes, in_distribution: tuple, out_of_distribution: tuple, limits: tuple[float, float], bins: int = 90
+    ax: Axes,
+    first: tuple,
+    second: tuple,
+    limits: tuple[float, float],
+    bins: int = 90,
+    folds: tuple[str, str] = ("id", "ood"),
 ) -> None:
-    """Two sets of (true, predicted) as one histogram: the hue is the share of OOD, the strength the count."""
+    """Two sets of (true, predicted) as one histogram: the hue is the share of the second, the strength the count.
+
+    The sets have the colours of ``folds``.
+    """
     edges = np.linspace(*limits, bins + 1)
-    counts = [np.histogram2d(*points, bins=(edges, edges))[0].T for points in (in_distribution, out_of_distribution)]
+    counts = [np.histogram2d(*points, bins=(edges, edges))[0].T for points in (first, second)]
     total = counts[0] + counts[1]
     share = counts[1] / np.maximum(total, 1)
-    low, high = (np.array(to_rgb(FOLD_COLOURS[name])) for name in ("id", "ood"))
+    low, high = (np.array(to_rgb(FOLD_COLOURS[name])) for name in folds)
     image = np.empty((bins, bins, 4))
     image[..., :3] = low + share[..., None] * (high - low)
     strength = np.log1p(total) / np.log1p(total.max() or 1)
@@ -335,14 +343,8 @@ def plot_ratio(
 ) -> None:
     """Draw the RMSE on OOD over that on ID, one point a model and task; right of 1 OOD is harder.
 
-    A black bar is the mean over tasks of a model that has them all; one that lacks some says so.
-
-    Args:
-        leaderboard_csv: what :func:`boomlib.evaluation.summary.write_summary` wrote.
-        out_png: the figure.
-        scheme: the scheme to show.
-        labels: name for people, by model.
-        controls: models that stand last.
+    A black bar is the mean over tasks of a model that has them all; one that lacks some says so. Arguments are those
+    of :func:`plot_heatmap`.
     """
     ranking, values, names, ranked = read_ranked(leaderboard_csv, scheme, "ood_id_ratio", labels, controls)
     cells = values.to_numpy()

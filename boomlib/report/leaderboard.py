@@ -1,7 +1,6 @@
-"""Writes the leaderboard: ``leaderboard.csv`` for programs and ``leaderboard.md`` for people."""
+"""Writes the leaderboard for people, ``leaderboard.md``."""
 
 import os
-import re
 from collections.abc import Sequence
 from math import isnan
 from pathlib import Path
@@ -11,17 +10,11 @@ import pandas as pd
 
 from boomlib.contracts import write_text
 from boomlib.evaluation.metrics import METRICS
-from boomlib.evaluation.summary import (
-    Failure,
-    overall,
-    pivot,
-    read_results,
-    tidy_table,
-    write_table_csv,
-)
+from boomlib.evaluation.summary import Failure, overall, pivot, read_results, tidy_table
+from boomlib.report.markdown import NONE, code, format_interval, format_metric, format_number, markdown_table
+from boomlib.report.policy_tables import policy_section
 from boomlib.runs import Run
 
-NONE = "—"
 REASON_LENGTH = 200
 SCHEMES = {
     "kde": (
@@ -34,62 +27,6 @@ SCHEMES = {
         "OOD are the molecules with the rarest Murcko scaffolds; a scaffold is never divided.",
     ),
 }
-
-
-def exponent(value: float) -> int:
-    """Decimal exponent of ``value`` after rounding to three significant digits."""
-    return int(f"{value:.2e}".split("e")[1])
-
-
-def format_number(value: float, std: float = float("nan")) -> str:
-    """Format with three significant digits, and ``std``, if there is one, with as many decimals; NaN is —."""
-    if isnan(value):
-        return NONE
-    power = exponent(value) if value else 0
-    if -5 <= power < 6:
-        decimals, scale, suffix = (max(0, 2 - power) if value else 0), 1.0, ""
-    else:
-        decimals, scale, suffix = 2, 10.0**power, f"e{power}"
-    text = f"{value / scale:.{decimals}f}"
-    if isnan(std):
-        return text + suffix
-    spread = f"{text} ± {std / scale:.{decimals}f}"
-    return f"({spread}){suffix}" if suffix else spread
-
-
-def format_metric(name: str, value: float) -> str:
-    """Format the value of a metric: three decimals if it has no unit, else three significant digits."""
-    if METRICS[name].unit == "none" and not isnan(value):
-        return f"{value:z.3f}"
-    return format_number(value)
-
-
-def cell(text: str) -> str:
-    """Escape ``text`` for one cell of a Markdown table."""
-    return re.sub(r"\s+", " ", text).replace("|", "\\|").strip()
-
-
-def code(text: str) -> str:
-    """``text`` as a code span, in which Markdown and HTML have no meaning; empty text stays empty."""
-    return f"`{text.replace('`', chr(39))}`" if text else ""
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int = 1) -> str:
-    """A Markdown table, padded so that it is readable as plain text too.
-
-    The first ``text_columns`` columns are aligned to the left, the others to the right.
-    """
-    lines = [[cell(text) for text in line] for line in (header, *rows)]
-    widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
-    rule = ["-" * width if index < text_columns else "-" * (width - 1) + ":" for index, width in enumerate(widths)]
-    padded = [
-        [
-            text.ljust(width) if index < text_columns else text.rjust(width)
-            for index, (text, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        for line in lines
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (padded[0], rule, *padded[1:]))
 
 
 class SchemeTables:
@@ -169,8 +106,7 @@ class SchemeTables:
         rows = []
         for task, title in self.tasks.items():
             for model, label in self.names.items():
-                ends = (low.loc[model, task], high.loc[model, task])
-                interval = NONE if isnan(ends[0]) else f"[{format_number(ends[0])}, {format_number(ends[1])}]"
+                interval = format_interval(low.loc[model, task], high.loc[model, task])
                 numbers = [format_metric(name, frame.loc[model, task]) for name, frame in values.items()]
                 rows.append([title, label, numbers[0], interval, *numbers[1:]])
         rmse, *others = [f"{metric.label} {metric.arrow}" for metric in METRICS.values()]
@@ -241,12 +177,13 @@ def write_leaderboard(
     *,
     labels: dict[str, str],
     controls: set[str],
+    evaluators: set[str],
     datasets: dict[str, dict],
     config_hash: str,
     versions: dict[str, str],
     notes: dict[str, str],
 ) -> None:
-    """Write ``leaderboard.md`` and ``leaderboard.csv`` into ``results_dir`` from the metrics found there.
+    """Write ``leaderboard.md`` into ``results_dir`` from the metrics and policies found there.
 
     The same files make the same bytes. Figures that exist under ``plots/`` are shown by relative path.
 
@@ -255,6 +192,7 @@ def write_leaderboard(
         runs: every run that the leaderboard should have, done or not; their order is that of the tables.
         labels: name for people, by model; the key itself where absent.
         controls: models that are shown last and never ranked.
+        evaluators: models that evaluate a policy.
         datasets: by dataset ``label``, ``licence``, ``doi``, ``rejected`` (number of rows) and ``properties``
             (by property ``unit``, ``kind`` and optionally ``label``).
         config_hash: hash of the configuration, for the footer.
@@ -289,6 +227,7 @@ def write_leaderboard(
     )
     text = environment.get_template("leaderboard.md.j2").render(
         schemes=schemes,
+        policy=policy_section(results_dir, [run for run in results if run.model in evaluators], labels),
         splits=splits_table(runs, results, datasets),
         sources=sources_table(runs, datasets),
         seeds=", ".join(str(seed) for seed in sorted({run.seed for run in runs})),
@@ -297,5 +236,4 @@ def write_leaderboard(
         config_hash=config_hash,
         versions=", ".join(f"{package} {version}" for package, version in versions.items()),
     )
-    write_table_csv(table, results_dir / "leaderboard.csv")
     write_text(results_dir / "leaderboard.md", text)

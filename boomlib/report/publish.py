@@ -10,8 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-import yaml
-
+from boomlib import registry
 from boomlib.contracts import ContractError, read_json, write_text
 from boomlib.runs import list_runs
 
@@ -19,16 +18,18 @@ RECORD = ("seconds", "peak_memory_mib", "device", "threads", "commit")
 
 
 def publish(results: Path, folder: Path) -> None:
-    """Copy leaderboard, configuration and the figures that it shows to ``folder``; write ``runs.csv`` there."""
+    """Copy leaderboard, configuration, policies and the figures shown to ``folder``; write ``runs.csv`` there."""
     text = (results / "leaderboard.md").read_text(encoding="utf-8")
     if "Every run finished." not in text:
         raise ContractError(f"{results}/leaderboard.md has failures; publish finished results only")
+    config = registry.read_yaml(results / "config.yaml")
+    runs, models = list_runs(config), registry.with_variants(registry.load_models(), config)
     shutil.rmtree(folder, ignore_errors=True)
     files = ["leaderboard.md", "leaderboard.csv", "config.yaml", *re.findall(r"!\[.*?\]\((.+?)\)", text)]
+    files += [f"policy/{run.stem}.json" for run in runs if registry.evaluates_policy(models[run.model])]
     for file in files:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(results / file, folder / file)
-    runs = list_runs(yaml.safe_load((results / "config.yaml").read_text(encoding="utf-8")))
     with (folder / "runs.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("dataset", "property", "scheme", "model", "seed", *RECORD))

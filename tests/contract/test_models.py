@@ -17,7 +17,18 @@ from boomlib.models.train import read_task, train_and_predict
 
 MODELS = registry.load_models()
 # hyper-parameters of any model, at any depth of its descriptor, that are made smaller to keep these tests fast
-SMALL = {"trees": 20, "epochs": 5, "max_iter": 20, "min_samples_leaf": 2, "hidden": [16], "penalties": [0.1, 1, 10]}
+SMALL = {
+    "trees": 20,
+    "epochs": 5,
+    "max_iter": 20,
+    "min_samples_leaf": 2,
+    "hidden": [16],
+    "penalties": [0.1, 1, 10],
+    "width": 16,
+    "heads": 2,
+    "depth": 4,
+    "fast_layers": [1, 3],
+}
 FOLDS = ["train"] * 14 + ["valid"] * 4 + ["id"] * 3 + ["ood"] * 3
 PROPERTY = "size"
 

@@ -6,8 +6,8 @@ import pytest
 
 from boomlib.contracts import write_json, write_text
 from boomlib.evaluation.score import score
-from boomlib.evaluation.summary import write_summary
-from boomlib.report.leaderboard import format_metric, format_number, markdown_table, write_leaderboard
+from boomlib.report.leaderboard import write_leaderboard
+from boomlib.report.markdown import format_interval, format_metric, format_number, markdown_table
 from boomlib.runs import Run
 
 Y = np.arange(12, dtype=float)
@@ -56,6 +56,7 @@ def write(folder, runs, **changed):
     arguments = {
         "labels": LABELS,
         "controls": {"oracle"},
+        "evaluators": set(),
         "datasets": DATASETS,
         "config_hash": "c0ffee",
         "versions": {"python": "3.11.2", "numpy": "2.4.1"},
@@ -168,11 +169,23 @@ def test_figures_that_exist_are_shown(results):
     ]
 
 
-def test_same_bytes_again_and_same_csv_as_the_summary(results):
+def test_same_bytes_again_and_no_other_file(results):
     folder, runs, text = results
-    write_summary(folder, runs, folder / "other.csv")
-    assert (folder / "other.csv").read_bytes() == (folder / "leaderboard.csv").read_bytes()
+    before = sorted(folder.rglob("*"))
     assert write(folder, runs) == text
+    assert sorted(folder.rglob("*")) == before
+    assert not (folder / "leaderboard.csv").exists()  # the rule `summarise` writes it
+
+
+def test_policies_stand_between_the_schemes_and_the_splits(results):
+    folder, runs, text = results
+    assert "## Policy" not in text
+    text = write(folder, runs, evaluators={"half"})
+    headings = re.findall(r"^## .*", text, re.MULTILINE)
+    assert headings[headings.index("## Policy") + 1] == "## Splits"
+    assert headings.index("## Policy") > headings.index("## Split by property density (`kde`)")
+    # of the four runs of half one is done
+    assert [row[:4] for row in rows(text, "### Effect and overlap")[1:]] == [["data/x", "kde", "Half", "0"]]
 
 
 def test_no_result_at_all(tmp_path):
@@ -198,6 +211,11 @@ def test_no_result_at_all(tmp_path):
 )
 def test_three_significant_digits(value, std, text):
     assert format_number(value, std) == text
+
+
+def test_intervals():
+    assert format_interval(-5.123, 12.3) == "[-5.12, 12.3]"
+    assert format_interval(math.nan, math.nan) == "—"
 
 
 def test_metrics_without_unit_have_three_decimals():

@@ -18,6 +18,7 @@ def test_defaults_come_from_the_schema():
         "tasks": ["csd10k/hof"],
         "models": ["ridge"],
         "schemes": ["kde"],
+        "variants": {},
         "seeds": [0],
         "mirror": None,
         "feature_jobs": 1,
@@ -83,7 +84,10 @@ def test_unknown_key_of_a_model_names_the_file(tmp_path):
 def test_shipped_configs_are_valid(name):
     path = registry.CONFIG / f"{name}.yaml"
     config = registry.check_config(registry.read_yaml(path), DATASETS, MODELS, str(path))
-    assert set(config["models"]) == set(MODELS), "every registered model is in every shipped config"
+    small = {model for model in MODELS if model.endswith("_small")}
+    full = {model.removesuffix("_small") for model in small}
+    missing = set(MODELS) - set(config["models"])
+    assert missing == (small if name == "boom" else full), "the full models in boom, their small ones elsewhere"
 
 
 def test_boom_config_covers_the_ten_tasks():
@@ -99,3 +103,53 @@ def test_what_decides_the_molecules_leaves_out_labels_and_split():
     changed = entry | {"label": "other", "split": {}, "doi": "x"}
     assert registry.reading(changed) == registry.reading(entry)
     assert registry.reading(entry | {"sample": {"size": 1, "seed": 0}}) != registry.reading(entry)
+
+
+def test_a_variant_is_a_descriptor_with_some_keys_changed():
+    config = {"variants": {"small_ridge": {"of": "ridge", "label": "S", "parameters": {"radius": 0}}}}
+    models = registry.with_variants(MODELS, config)
+    assert models["small_ridge"] == MODELS["ridge"] | {
+        "label": "S",
+        "parameters": MODELS["ridge"]["parameters"] | {"radius": 0},
+    }
+    assert {name: model for name, model in models.items() if name != "small_ridge"} == MODELS
+
+
+@pytest.mark.parametrize(
+    ("variants", "message"),
+    [
+        ({"x": {"of": "rigde"}}, "variants.x: unknown model 'rigde'; did you mean 'ridge'?"),
+        ({"ridge": {"of": "ridge"}}, "variants.ridge: a registered model has this name"),
+        ({"x": {"of": "ridge", "parameters": {"radios": 1}}}, "variants.x: unknown parameter 'radios'; did you mean"),
+        (
+            {"x": {"of": "nlmtp", "parameters": {"network": {"rnk": 1}}}},
+            "variants.x: unknown parameter 'rnk'; did you mean 'rank'?",
+        ),
+    ],
+)
+def test_mistakes_in_a_variant(variants, message):
+    with pytest.raises(RegistryError) as error:
+        registry.with_variants(MODELS, {"variants": variants})
+    assert message in str(error.value)
+
+
+def test_both_sizes_of_nlmtp_follow_the_recipe():
+    full, small = (MODELS[name]["parameters"] for name in ("nlmtp", "nlmtp_small"))
+    for each in (full, small):
+        network, training = each["network"], each["training"]
+        assert (network["depth"], network["fast_layers"], network["rank"], network["components"]) == (
+            12,
+            [3, 7, 11],
+            8,
+            8,
+        )
+        assert (training["batch"], training["pair_epochs"], training["threshold"], training["clip"]) == (
+            64,
+            5,
+            0.6,
+            20,
+        )
+    assert full["losses"] == small["losses"]
+    named = {"dr_func": 1.0, "dr_mean": 0.2, "observed": 1.0, "mdn": 0.5, "rex": 0.2, "lor": 0.1, "mmp": 0.2}
+    assert {name: full["losses"][name] for name in named} == named
+    assert (full["network"]["width"], full["training"]["epochs"], full["training"]["warm_up"]) == (512, 30, 2000)

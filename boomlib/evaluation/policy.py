@@ -1,0 +1,207 @@
+"""Scores what a model says of a policy: effect with intervals, overlap, linearity in δ, contrast against chemistry."""
+
+import json
+import os
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+
+from boomlib.causal.policy import estimates, policy_weights
+from boomlib.contracts import (
+    PAIRS,
+    POLICY,
+    ContractError,
+    check_ids,
+    listed,
+    property_values,
+    read_molecules,
+    read_split,
+    read_table,
+    write_json,
+)
+from boomlib.evaluation.metrics import pearson, rmse
+from boomlib.evaluation.score import number
+
+RATIOS = ("density", "classifier")
+HELD_OUT = "held out"
+POPULATIONS = {"train": ("train",), HELD_OUT: ("valid", "id"), "ood": ("ood",)}
+
+
+def read_policy(path: str | os.PathLike, n: int) -> tuple[pa.Table, dict]:
+    """A policy table of ``n`` molecules, in the order of molecule_id, and the facts of the policy from its metadata.
+
+    Raises:
+        ContractError: a molecule or the metadata is lacking, or a value is not finite.
+    """
+    table = read_table(path, POLICY)
+    metadata = table.schema.metadata or {}
+    if b"policy" not in metadata:
+        raise ContractError(f"{path}: lacks the metadata 'policy'; delete the file and rerun")
+    check_ids(table, n, path)
+    for name in table.column_names:
+        values = sweep_of(table) if name == "sweep" else table[name].to_numpy()[:, None]
+        bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+        if len(bad):
+            raise ContractError(
+                f"{path}: column '{name}' is not finite for {len(bad)} molecules (molecule_id {listed(bad)}); the "
+                "training has diverged, lower its learning rate"
+            )
+    return table, json.loads(metadata[b"policy"])
+
+
+def sweep_of(table: pa.Table) -> np.ndarray:
+    """The policy head's answers over the sweep of shifts, float64 [n, shifts]."""
+    return table["sweep"].combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)
+
+
+def contrast_of(table: pa.Table) -> np.ndarray:
+    """The contrast m(a + δ, x) - m(a, x) of each molecule by the policy head, [n]."""
+    return table["m_policy"].to_numpy() - table["m_observed"].to_numpy()
+
+
+def supported(table: pa.Table, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """The gates at a and at a - δ, bool [n] each."""
+    return tuple(table[name].to_numpy() >= threshold for name in ("support", "support_before"))
+
+
+def weights(table: pa.Table, facts: Mapping, ratio: str) -> np.ndarray:
+    """Clipped weights w(a, x) of the gated policy by one of :data:`RATIOS`, [n]; see :mod:`boomlib.causal.policy`."""
+    log_ratio = table[f"log_ratio_{ratio}"].to_numpy()
+    return policy_weights(log_ratio, *supported(table, facts["threshold"]), facts["clip"])
+
+
+def pair_groups(fold: np.ndarray, pairs: pa.Table) -> dict[str, np.ndarray]:
+    """``all`` pairs, and those of which neither molecule is in train (``unseen``), bool [pairs] each."""
+    left, right = (fold[pairs[side].to_numpy()] for side in ("left", "right"))
+    return {"all": np.ones(len(left), bool), "unseen": (left != "train") & (right != "train")}
+
+
+def score_policy(y: np.ndarray, fold: np.ndarray, table: pa.Table, facts: Mapping, pairs: pa.Table) -> dict:
+    """Score one policy table.
+
+    Args:
+        y: true values of all molecules, float64 [n].
+        fold: str [n].
+        table: the policy table, a row a molecule in the order of molecule_id.
+        facts: its metadata: ``shift``, ``sweep`` (Da), ``offset``, ``threshold``, ``clip``.
+        pairs: the matched pairs whose right molecule has one CH₂ more.
+
+    Returns:
+        ``facts``, truths below the offset, and for each population (train; held out = valid and ID, to which no
+        nuisance was fitted; OOD) the estimates of ψ(δ) and of the contrast by both density ratios, abstention,
+        effective sample sizes, α, linearity, variance over environments; and the comparison with the pairs.
+        A population of fewer than two molecules is left out.
+
+    Raises:
+        ContractError: there are fewer than two molecules held out.
+    """
+    populations = {
+        name: score_population(y[rows], table.filter(pa.array(rows)), facts)
+        for name, folds in POPULATIONS.items()
+        if (rows := np.isin(fold, folds)).sum() > 1
+    }
+    if HELD_OUT not in populations:
+        raise ContractError("a policy is scored on valid and id, which have fewer than two molecules; enlarge them")
+    return {
+        "facts": dict(facts),
+        "truths_below_offset": int((y <= facts["offset"]).sum()),
+        "populations": populations,
+        "pairs": score_pairs(y, fold, table, pairs),
+    }
+
+
+def score_population(y: np.ndarray, table: pa.Table, facts: Mapping) -> dict:
+    """Everything about one group of molecules; ``y`` and ``table`` have the same rows."""
+    values = {name: table[name].to_numpy() for name in POLICY.columns if name != "sweep"}
+    ahead, before = supported(table, facts["threshold"])
+    sweep = sweep_of(table) - values["m_observed"][:, None]
+    contrast = contrast_of(table)
+    by_ratio = {}
+    for ratio in RATIOS:
+        found = estimates(
+            y,
+            values["m_observed"],
+            values["m_policy"],
+            values[f"log_ratio_{ratio}"],
+            ahead,
+            before,
+            facts["clip"],
+        )
+        by_ratio[ratio] = {name: estimate.as_dict() for name, estimate in found.items()}
+    environments = np.unique(values["environment"])
+    means = np.array([contrast[values["environment"] == each].mean() for each in environments])
+    return {
+        "n": len(y),
+        "estimates": by_ratio,
+        "abstention": float(1 - ahead.mean()),
+        "abstention_by_environment": {
+            int(each): float(1 - ahead[values["environment"] == each].mean()) for each in environments
+        },
+        "alpha": quantiles(values["alpha"]),
+        "contrast": quantiles(contrast),
+        "contrast_variance_over_environments": float(means.var()),
+        "rmse_given_context": rmse(y, values["m_observed"]),
+        "linearity": linearity(np.array(facts["sweep"]), sweep.mean(axis=0)),
+        # how far the policy head is from the observed world at the same treatment
+        "anchor_rmse": rmse(values["m_moved"], values["m_policy"]),
+    }
+
+
+def quantiles(values: np.ndarray) -> dict[str, float]:
+    """Mean, standard deviation and quantiles."""
+    named = zip(("q05", "median", "q95"), np.quantile(values, (0.05, 0.5, 0.95)), strict=True)
+    return {"mean": float(values.mean()), "std": float(values.std()), **{name: float(each) for name, each in named}}
+
+
+def linearity(shift: np.ndarray, contrast: np.ndarray) -> dict[str, float | list[float] | None]:
+    """Slope (unit per Da) of the mean contrast in δ through the origin, uncentred R², and the curve itself."""
+    slope = float(shift @ contrast / (shift @ shift))
+    total = float(contrast @ contrast)
+    explained = 1 - float(((contrast - slope * shift) ** 2).sum()) / total if total else float("nan")
+    return {"slope": slope, "r2": number(explained), "shift": shift.tolist(), "contrast": contrast.tolist()}
+
+
+def score_pairs(y: np.ndarray, fold: np.ndarray, table: pa.Table, pairs: pa.Table) -> dict:
+    """Contrasts of the left molecules against the true difference of their CH₂ pairs.
+
+    By group, see :func:`pair_groups`.
+    """
+    left, right = pairs["left"].to_numpy(), pairs["right"].to_numpy()
+    predicted, true = contrast_of(table)[left], y[right] - y[left]
+    return {
+        group: compare(predicted[rows], true[rows]) | {"n": int(rows.sum())}
+        for group, rows in pair_groups(fold, pairs).items()
+    }
+
+
+def compare(predicted: np.ndarray, true: np.ndarray) -> dict[str, float | None]:
+    """Means, share of equal signs, Pearson r and RMSE; None where there are fewer than two pairs."""
+    if len(true) < 2:
+        return dict.fromkeys(("mean_true", "mean_predicted", "same_sign", "pearson_r", "rmse", "rmse_of_mean"))
+    return {
+        "mean_true": float(true.mean()),
+        "mean_predicted": float(predicted.mean()),
+        "same_sign": float((np.sign(predicted) == np.sign(true)).mean()),
+        "pearson_r": number(pearson(true, predicted)),
+        "rmse": rmse(true, predicted),
+        # what predicting the pairs' own mean for all of them would reach
+        "rmse_of_mean": float(true.std()),
+    }
+
+
+def score_policy_file(
+    molecules: str | os.PathLike,
+    split: str | os.PathLike,
+    policy: str | os.PathLike,
+    pairs: str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    name: str,
+    unit: str,
+) -> None:
+    """Write the JSON of :func:`score_policy` for the property ``name``, with its unit."""
+    y = property_values(read_molecules(molecules), name, molecules)
+    fold, _ = read_split(split)
+    table, facts = read_policy(policy, len(y))
+    write_json(out, {"unit": unit, **score_policy(y, fold, table, facts, read_table(pairs, PAIRS))})

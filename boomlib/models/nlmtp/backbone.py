@@ -1,0 +1,202 @@
+"""A transformer whose past is computed once and shared by many futures, with in-stream low-rank fast weights ("LoR").
+
+The past is everything up to and with ``<time0>``. It never looks at what follows and never meets a fast weight: its
+keys and values serve every world. A world is a pair of tokens after ``<time0>``: ``[do]`` and ``[probe]``, which
+see the past and each other, but not the tokens of other worlds.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+WORLD = 2  # tokens of one world: [do], [probe]
+SITES = ("query", "key", "output", "mlp")
+Cache = list[tuple[Tensor, Tensor]]
+
+
+class FastWeights(nn.Module):
+    """Low-rank updates x -> α·((x V) ⊙ g) U of one layer, whose gates g and amplitude α the ``[do]`` token emits.
+
+    Equal to a weight matrix a sample, V diag(α g) U, without ever forming it.
+
+    Args:
+        width: features of a token.
+        hidden: features inside the layer's perceptron.
+        rank: rank of each update.
+        shared_alpha: one amplitude for all molecules and shifts (an ablation).
+    """
+
+    def __init__(self, width: int, hidden: int, rank: int, shared_alpha: bool) -> None:
+        super().__init__()
+        self.shared_alpha = shared_alpha
+        inputs = dict.fromkeys(SITES, width) | {"mlp": hidden}
+        self.down = nn.ParameterDict({site: nn.Parameter(torch.randn(n, rank) / n**0.5) for site, n in inputs.items()})
+        self.up = nn.ParameterDict({site: nn.Parameter(torch.randn(rank, width) * 0.02) for site in SITES})
+        self.gate = nn.Linear(width, len(SITES) * rank)
+        self.amplitude = nn.Linear(width, 1)
+        nn.init.ones_(self.gate.bias)
+
+    def open(self, do: Tensor, active: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Gates times amplitude of each site, [n, worlds, 1, rank], and the amplitude α ∈ [0, 1], [n, worlds].
+
+        Args:
+            do: states of the ``[do]`` tokens, [n, worlds, width].
+            active: bool [n, worlds]; where False (the observed world) α is 0.
+        """
+        amplitude = self.amplitude(torch.zeros_like(do) if self.shared_alpha else do)[..., 0]
+        alpha = torch.sigmoid(amplitude) * active
+        gates = self.gate(do).unflatten(-1, (len(SITES), -1)) * alpha[..., None, None]
+        return {site: gates[:, :, None, index] for index, site in enumerate(SITES)}, alpha
+
+    def update(self, site: str, x: Tensor, gates: dict[str, Tensor]) -> Tensor:
+        """What is added to the site's output for inputs x, [n, worlds · 2, inputs]."""
+        inner = (x @ self.down[site]).unflatten(1, (-1, WORLD)) * gates[site]
+        return inner.flatten(1, 2) @ self.up[site]
+
+    def norms(self) -> Tensor:
+        """Mean squared entry of all factors: the recipe's Frobenius norms, whatever the width."""
+        factors = [*self.down.values(), *self.up.values()]
+        return torch.stack([factor.square().mean() for factor in factors]).mean()
+
+
+class Layer(nn.Module):
+    """Pre-norm attention and perceptron with rotary positions (Su et al. 2021, 10.1016/j.neucom.2023.127063)."""
+
+    def __init__(self, width: int, heads: int, dropout: float, fast: FastWeights | None) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.norm_attention, self.norm_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.query, self.key, self.value, self.output = (nn.Linear(width, width) for _ in range(4))
+        self.expand, self.contract = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.fast = fast
+
+    def forward(
+        self, x: Tensor, rotation: Tensor, mask: Tensor, past: tuple[Tensor, Tensor] | None, active: Tensor | None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor | None]:
+        """One layer.
+
+        Args:
+            x: tokens, [n, T, width].
+            rotation: complex [n, 1, T, width / heads / 2], from :func:`rotations`.
+            mask: bool [n, 1, T, cached + T], True where a query may see a key.
+            past: keys and values of earlier tokens, each [n, heads, cached, width / heads].
+            active: bool [n, worlds] where x holds the tokens of worlds, else None: no fast weights.
+
+        Returns:
+            The tokens, their keys and values, and α [n, worlds] if the layer has fast weights and ``active`` is given.
+        """
+        h = self.norm_attention(x)
+        fast, alpha = None, None
+        if self.fast is not None and active is not None:
+            gates, alpha = self.fast.open(h[:, ::WORLD], active)
+
+            def fast(site: str, inputs: Tensor) -> Tensor:
+                return self.fast.update(site, inputs, gates)
+
+        def project(site: str, linear: nn.Linear, inputs: Tensor) -> Tensor:
+            return linear(inputs) + fast(site, inputs) if fast else linear(inputs)
+
+        query, key = (
+            rotate(self.split(project(site, linear, h)), rotation)
+            for site, linear in (("query", self.query), ("key", self.key))
+        )
+        value = self.split(self.value(h))
+        keys, values = (key, value) if past is None else (torch.cat([past[0], key], 2), torch.cat([past[1], value], 2))
+        seen = functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+        x = x + self.drop(project("output", self.output, seen.transpose(1, 2).flatten(2)))
+        h = functional.gelu(self.expand(self.norm_mlp(x)))
+        x = x + self.drop(project("mlp", self.contract, h))
+        return x, (key, value), alpha
+
+    def split(self, x: Tensor) -> Tensor:
+        """[n, T, width] -> [n, heads, T, width / heads]."""
+        return x.unflatten(2, (self.heads, -1)).transpose(1, 2)
+
+    def drop(self, x: Tensor) -> Tensor:
+        """Dropout while training."""
+        return functional.dropout(x, self.dropout, self.training)
+
+
+class Backbone(nn.Module):
+    """Layers that read the past once and then any number of worlds.
+
+    Args:
+        width: features of a token.
+        depth: layers.
+        heads: attention heads.
+        fast_layers: layers with fast weights, counted from 0.
+        rank: their rank.
+        shared_alpha: see :class:`FastWeights`.
+        dropout: share of features dropped after attention and perceptron.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        depth: int,
+        heads: int,
+        fast_layers: Sequence[int],
+        rank: int,
+        shared_alpha: bool,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.frequencies = 10_000.0 ** (-torch.arange(0, width // heads, 2) / (width // heads))
+        fast = {index: FastWeights(width, 4 * width, rank, shared_alpha) for index in fast_layers}
+        self.layers = nn.ModuleList(Layer(width, heads, dropout, fast.get(index)) for index in range(depth))
+        self.norm = nn.LayerNorm(width)
+
+    def past(self, x: Tensor, position: Tensor, mask: Tensor) -> tuple[Tensor, Cache]:
+        """States of the tokens up to ``<time0>``, [n, T, width], and every layer's keys and values.
+
+        Args:
+            x: embedded tokens, [n, T, width].
+            position: int [n, T].
+            mask: bool [n, T, T], True where a query (row) may see a key.
+        """
+        rotation, cache = rotations(position, self.frequencies), []
+        for layer in self.layers:
+            x, kept, _ = layer(x, rotation, mask[:, None], None, None)
+            cache.append(kept)
+        return self.norm(x), cache
+
+    def worlds(
+        self, x: Tensor, position: Tensor, visible: Tensor, cache: Cache, active: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """States of the worlds' tokens, [n, worlds, 2, width], and α of each fast layer, [n, worlds, fast layers].
+
+        Args:
+            x: embedded tokens ``[do]`` and ``[probe]`` of each world, [n, worlds, 2, width].
+            position: int [n], position of the ``[do]`` tokens: all worlds start at the same time.
+            visible: bool [n, T], False at the past's padding.
+            cache: what :meth:`past` returned.
+            active: bool [n, worlds], False in the observed world, where fast weights rest.
+        """
+        worlds = x.shape[1]
+        steps = torch.arange(WORLD, device=x.device).repeat(worlds)
+        rotation = rotations(position[:, None] + steps, self.frequencies)
+        own = torch.arange(worlds, device=x.device).repeat_interleave(WORLD)
+        own = (own[:, None] == own).expand(len(x), -1, -1)
+        mask = torch.cat([visible[:, None].expand(-1, worlds * WORLD, -1), own], dim=2)[:, None]
+        x, alphas = x.flatten(1, 2), []
+        for layer, past in zip(self.layers, cache, strict=True):
+            x, _, alpha = layer(x, rotation, mask, past, active)
+            if alpha is not None:
+                alphas.append(alpha)
+        empty = x.new_zeros(*active.shape, 0)
+        return self.norm(x).unflatten(1, (worlds, WORLD)), torch.stack(alphas, -1) if alphas else empty
+
+
+def rotations(position: Tensor, frequencies: Tensor) -> Tensor:
+    """Rotary factors e^{i·position·frequency}, complex [n, 1, T, frequencies]."""
+    angle = position[:, None, :, None].float() * frequencies.to(position.device)
+    return torch.polar(torch.ones_like(angle), angle)
+
+
+def rotate(x: Tensor, rotation: Tensor) -> Tensor:
+    """Turn pairs of features of x, [n, heads, T, features], by their token's angle."""
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * rotation).flatten(-2).type_as(x)

@@ -1,0 +1,231 @@
+"""Molecules -> what NL-MTP reads: environment, pre-treatment context, treatment (mass) and SMILES tokens.
+
+Everything fitted here is fitted on train: vocabulary, scales, the outcome's transform and the linear paths.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from boomlib.contracts import ContractError
+from boomlib.features.context import CONTEXT_SETS
+from boomlib.features.environments import environment_of
+from boomlib.features.tokens import Vocabulary
+from boomlib.models.base import Molecules
+from boomlib.models.ridge import fit_ridge
+from boomlib.models.tabular import Environments, LinearDesign, descriptor_values, table_matrix
+
+MASSES = ("MolWt", "ExactMolWt", "HeavyAtomMolWt")
+PENALTIES = tuple(10.0**k for k in range(-3, 6))
+# what the loss on matched pairs predicts: descriptors that a small edit changes, none of them the mass or the outcome
+PAIR_DESCRIPTORS = (
+    "MolLogP",
+    "MolMR",
+    "TPSA",
+    "LabuteASA",
+    "FractionCSP3",
+    "HeavyAtomCount",
+    "NumRotatableBonds",
+    "NumHAcceptors",
+    "NumHDonors",
+    "BertzCT",
+)
+FOLDED_BITS = 2048
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """NL-MTP's view of n molecules; treatment and outcome are standardised on train.
+
+    Attributes:
+        environment: int64 [n].
+        context: float32 [n, columns].
+        treatment: float32 [n].
+        tokens: int64 [n, longest], 0 behind a molecule's end.
+        additive: float32 [n], what the linear path from counts says of the outcome.
+        line: float32 [n, 2], intercept and slope in the treatment of the linear path from context and treatment.
+        descriptors: float32 [n, len(PAIR_DESCRIPTORS)], standardised.
+        outcome: float32 [n], NaN where unknown.
+    """
+
+    environment: Tensor
+    context: Tensor
+    treatment: Tensor
+    tokens: Tensor
+    additive: Tensor
+    line: Tensor
+    descriptors: Tensor
+    outcome: Tensor
+
+    def __len__(self) -> int:
+        return len(self.treatment)
+
+    def take(self, rows: Tensor) -> "Tensors":
+        """The molecules ``rows``, their tokens cut to the longest of them."""
+        taken = {field.name: getattr(self, field.name)[rows] for field in fields(self)}
+        longest = int((taken["tokens"] > 0).sum(1).max())
+        return Tensors(**taken | {"tokens": taken["tokens"][:, :longest]})
+
+    def to(self, device: torch.device) -> "Tensors":
+        """The same on another device."""
+        return Tensors(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
+    def shifted(self, shift: float) -> "Tensors":
+        """The molecules with their standardised treatment moved; what else they are stays."""
+        return replace(self, treatment=self.treatment + shift)
+
+
+class LogMargin:
+    """The outcome's scale: z = (log(y - c) - mean) / unit, with c = min - margin · range of train.
+
+    A wide margin keeps the logarithm nearly linear far outside of train's range; truths below c cannot be expressed.
+    The unit is train's standard deviation, or what a linear path leaves of it: the losses are then of order 1.
+    """
+
+    def __init__(self, margin: float) -> None:
+        self.margin = margin
+
+    def fit(self, y: np.ndarray) -> "LogMargin":
+        """Learn c, mean and unit from train's labels."""
+        self.offset = float(y.min() - self.margin * (y.max() - y.min()))
+        logarithm = np.log(y - self.offset)
+        self.mean, self.unit = float(logarithm.mean()), float(logarithm.std())
+        return self
+
+    def transform(self, y: np.ndarray) -> np.ndarray:
+        """Native units -> z; NaN stays NaN."""
+        if (y <= self.offset).any():
+            raise ContractError(f"a label lies below the offset {self.offset:.6g}; choose a larger `margin`")
+        return (np.log(y - self.offset) - self.mean) / self.unit
+
+    def inverse(self, z: np.ndarray) -> np.ndarray:
+        """Z -> native units."""
+        return np.exp(np.asarray(z, np.float64) * self.unit + self.mean) + self.offset
+
+
+class Encoder:
+    """Fits to train what turns molecules into :class:`Tensors`.
+
+    Args:
+        kind: ``extensive`` or ``intensive``, for the linear path from counts.
+        context: ``homologous``, ``intensive`` or ``full``: which covariates stand before the treatment.
+        environments: groups that scaffolds are hashed into.
+        margin: of :class:`LogMargin`.
+        additive: ``none``, ``counts`` or ``counts and descriptors``: the linear path of the molecule's own outcome.
+        line: whether the answer to (treatment, context) has a linear path.
+    """
+
+    def __init__(
+        self, *, kind: str, context: str, environments: int, margin: float, additive: str, line: bool
+    ) -> None:
+        self.context, self.environments, self.with_line = context, environments, line
+        self.outcome = LogMargin(margin)
+        descriptors = 1.0 if additive == "counts and descriptors" else None
+        self.design = LinearDesign(kind, 1, 3, descriptors) if additive != "none" else None
+
+    def covariates(self, molecules: Molecules) -> np.ndarray:
+        """Unscaled covariates, float64 [n, columns]."""
+        if self.context != "full":
+            table = molecules.features["context"]
+            return table_matrix(table.select(CONTEXT_SETS[self.context]))
+        names = molecules.features["descriptors"].column_names
+        kept = [index for index, name in enumerate(names) if name not in MASSES]
+        descriptors = np.nan_to_num(descriptor_values(molecules)[:, kept])
+        return np.hstack([descriptors, table_matrix(molecules.features["maccs"]), folded(molecules)])
+
+    def mass(self, molecules: Molecules) -> np.ndarray:
+        """Exact mass, Da, [n]."""
+        return molecules.features["descriptors"]["ExactMolWt"].to_numpy()
+
+    def pair_descriptors(self, molecules: Molecules) -> np.ndarray:
+        """Descriptors of :data:`PAIR_DESCRIPTORS`, [n, columns]."""
+        return np.nan_to_num(table_matrix(molecules.features["descriptors"].select(PAIR_DESCRIPTORS)))
+
+    def fit(self, train: Molecules, valid: Molecules) -> "Encoder":
+        """Learn scales, vocabulary and linear paths from train; the paths' penalties are chosen on valid."""
+        self.vocabulary = Vocabulary.fit(train.smiles)
+        columns, mass, descriptors = self.covariates(train), self.mass(train), self.pair_descriptors(train)
+        self.columns = np.flatnonzero(columns.std(axis=0) > 1e-9)
+        self.center, self.scale = columns[:, self.columns].mean(0), columns[:, self.columns].std(0)
+        self.mass_center, self.mass_scale = float(mass.mean()), float(mass.std())
+        self.pair_center, self.pair_scale = descriptors.mean(0), np.maximum(descriptors.std(0), 1e-9)
+        self.outcome.fit(train.y)
+        self.left_out = {}
+        if self.design is not None:
+            self.fit_additive(train, valid)
+        z, z_valid = self.outcome.transform(train.y), self.outcome.transform(valid.y)
+        if self.with_line:
+            x = self.line_columns(train)
+            self.line_center = x.mean(axis=0)
+            self.line = fit_ridge(
+                x - self.line_center, z, self.line_columns(valid) - self.line_center, z_valid, PENALTIES
+            )
+        return self
+
+    def fit_additive(self, train: Molecules, valid: Molecules) -> None:
+        """Fit the linear path from counts, and make what it leaves on new molecules the outcome's unit."""
+        x, x_valid = self.design.fit(train).transform(train), self.design.transform(valid)
+        z = self.outcome.transform(train.y)
+        fitted = fit_ridge(x, z, x_valid, self.outcome.transform(valid.y), PENALTIES)
+        left = max(1e-6, float(fitted.leave_one_out.std()))
+        self.outcome.unit *= left
+        self.additive = (fitted.weights / left, fitted.intercept / left)
+        # the network shall learn what the path leaves on molecules that the path has not seen
+        left_out = (z - fitted.leave_one_out) / left
+        self.left_out = dict(zip(train.molecule_id.tolist(), left_out, strict=True))
+
+    def standardised(self, molecules: Molecules) -> tuple[np.ndarray, np.ndarray]:
+        """Scaled covariates [n, columns] and treatment [n]."""
+        x = (self.covariates(molecules)[:, self.columns] - self.center) / self.scale
+        return x, (self.mass(molecules) - self.mass_center) / self.mass_scale
+
+    def line_columns(self, molecules: Molecules) -> np.ndarray:
+        """Columns of the linear path from context x and treatment a: x, a, a·x."""
+        x, a = self.standardised(molecules)
+        return np.hstack([x, a[:, None], a[:, None] * x])
+
+    def transform(self, molecules: Molecules) -> Tensors:
+        """Tensors of molecules, labelled or not. Train's own additive path leaves each molecule out of its fit."""
+        x, a = self.standardised(molecules)
+        n, p = x.shape
+        additive, line = np.zeros(n), np.zeros((n, 2))
+        if self.design is not None:
+            weights, intercept = self.additive
+            fitted = self.design.transform(molecules) @ weights + intercept
+            additive = np.array(
+                [self.left_out.get(key, own) for key, own in zip(molecules.molecule_id.tolist(), fitted, strict=True)]
+            )
+        if self.with_line:
+            weights = self.line.weights
+            level = self.line.intercept - self.line_center @ weights + x @ weights[:p]
+            line = np.stack([level, weights[p] + x @ weights[p + 1 :]], axis=1)
+        descriptors = (self.pair_descriptors(molecules) - self.pair_center) / self.pair_scale
+        return Tensors(
+            environment=torch.as_tensor(
+                environment_of(molecules.features["scaffolds"]["scaffold"].to_pylist(), self.environments)
+            ).long(),
+            # far outside of train a token says "far", the linear path says how far
+            context=torch.as_tensor(x.clip(-10, 10), dtype=torch.float32),
+            treatment=torch.as_tensor(a, dtype=torch.float32),
+            tokens=padded(self.vocabulary.encode(molecules.smiles)),
+            additive=torch.as_tensor(additive, dtype=torch.float32),
+            line=torch.as_tensor(line, dtype=torch.float32),
+            descriptors=torch.as_tensor(descriptors, dtype=torch.float32),
+            outcome=torch.as_tensor(self.outcome.transform(molecules.y), dtype=torch.float32),
+        )
+
+
+def folded(molecules: Molecules) -> np.ndarray:
+    """Bits of the Morgan fingerprint of radius 2, folded, float64 [n, FOLDED_BITS]."""
+    row, identifier, _ = Environments(2, 1).entries(molecules)
+    bits = np.zeros((len(molecules), FOLDED_BITS))
+    bits[row, identifier % FOLDED_BITS] = 1
+    return bits
+
+
+def padded(sequences: Sequence[np.ndarray]) -> Tensor:
+    """Sequences as one int64 tensor, zeros behind each end."""
+    return torch.nn.utils.rnn.pad_sequence([torch.as_tensor(each).long() for each in sequences], batch_first=True)

@@ -1,0 +1,115 @@
+"""The recipe's losses, each a scalar, on one batch in the observed and in the policy world.
+
+The policy's losses are those of targeted learning: with the pseudo-outcome φ = m(a+δ, x) + w(a, x)·(y - m(a, x)),
+whose mean estimates ψ(δ) without bias if either m or w is right, the unit-level loss regresses the policy head on φ
+(Kennedy 2023, 10.1214/23-EJS2157), and the scalar loss compares the means.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from boomlib.causal.density import classifier_loss, log_ratio_from_density, support
+from boomlib.models.nlmtp.encoder import Tensors
+from boomlib.models.nlmtp.network import Network, Reading
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Where the policy applies in a batch, and how its observed outcomes are weighted. No gradient passes.
+
+    Attributes:
+        supported: bool [n], both supports s(x, a, δ) and s(x, a - δ, δ) reach the threshold.
+        weight: clipped density ratio g(a - δ | x) / g(a | x), [n].
+    """
+
+    supported: Tensor
+    weight: Tensor
+
+
+@torch.no_grad()
+def find_policy(
+    network: Network, reading: Reading, molecules: Tensors, shift: float, threshold: float, clip: float
+) -> Policy:
+    """Support by the classifier, weights by the mixture density."""
+    a = molecules.treatment
+    ahead, here = network.classifier(reading.cls, a + shift), network.classifier(reading.cls, a)
+    supported = (support(ahead) >= threshold) & (support(here) >= threshold)
+    ratio = log_ratio_from_density(reading.density, a, shift).exp().clamp(max=clip)
+    return Policy(supported, ratio)
+
+
+def observed_loss(own: Reading, hidden: Reading, y: Tensor) -> Tensor:
+    """L_obs: squared error in the observed world, of the molecule's own outcome and of m(a, x)."""
+    return (own.outcome[:, 0] - y).square().mean() + (hidden.outcome[:, 0] - y).square().mean()
+
+
+def policy_losses(
+    hidden: Reading, moved: Tensor, policy: Policy, molecules: Tensors, pseudo_outcome: str
+) -> dict[str, Tensor]:
+    """L_DR-func, L_DR-mean, L_rex and our anchor; 0 if no molecule of the batch has support.
+
+    Args:
+        hidden: worlds 0 (observed) and 1 (policy) without SMILES.
+        moved: the observed world's m(a + δ, x), [n], without gradient.
+        policy: support and weights.
+        molecules: the batch.
+        pseudo_outcome: ``observed``: around m(a + δ, x); ``policy``: around the policy head's own value.
+    """
+    kept = policy.supported
+    if not kept.any():
+        nothing = hidden.outcome.sum() * 0
+        return dict.fromkeys(("dr_func", "dr_mean", "rex", "anchor"), nothing)
+    m_observed, m_policy = hidden.outcome[kept, 0], hidden.outcome[kept, 1]
+    around = moved[kept] if pseudo_outcome == "observed" else m_policy.detach()
+    target = around + policy.weight[kept] * (molecules.outcome[kept] - m_observed.detach())
+    unit = (m_policy - target).square()
+    return {
+        "dr_func": unit.mean(),
+        "dr_mean": (m_policy.mean() - target.mean()).square(),
+        "rex": variance_over_groups(unit, molecules.environment[kept]),
+        "anchor": (m_policy - moved[kept]).square().mean(),
+    }
+
+
+def variance_over_groups(loss: Tensor, group: Tensor) -> Tensor:
+    """L_rex: variance over groups of their mean loss (Krueger et al. 2021, arXiv 2003.00688)."""
+    total = loss.new_zeros(int(group.max()) + 1).index_add(0, group, loss)
+    count = torch.bincount(group, minlength=len(total))
+    return (total[count > 0] / count[count > 0]).var(unbiased=False)
+
+
+def density_loss(reading: Reading, a: Tensor) -> Tensor:
+    """L_mdn: negative log likelihood of the treatment given the context."""
+    return -reading.density.log_prob(a).mean()
+
+
+def support_loss(network: Network, cls: Tensor, a: Tensor, shift: float) -> Tensor:
+    """Cross-entropy of telling natural (x, a) from shifted (x, a + δ): the gate's own loss."""
+    return classifier_loss(network.classifier(cls, a), network.classifier(cls, a + shift))
+
+
+def fast_weight_loss(network: Network, alpha: Tensor) -> Tensor:
+    """L_lor: squared amplitude in the policy world, [n, fast layers], and the norms of the low-rank factors."""
+    norms = [layer.fast.norms() for layer in network.backbone.layers if layer.fast is not None]
+    return alpha.square().mean() + torch.stack(norms).mean() if norms else alpha.sum()
+
+
+def pair_loss(reading: Reading, world: int, target: Tensor, known: Tensor) -> Tensor:
+    """L_mmp: squared error of the descriptors' change under do: W += |ΔMW| where a molecule has a matched pair.
+
+    Args:
+        reading: worlds with SMILES.
+        world: the one whose δ is the pair's difference of mass.
+        target: change of the descriptors, [n, columns].
+        known: bool [n], which molecules have a pair.
+    """
+    error = (reading.pair[:, world] - target).square().mean(1)
+    return (error * known).sum() / known.sum().clamp(min=1)
+
+
+def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """The loss: Σ weight · term."""
+    return sum(weights[name] * term for name, term in terms.items())

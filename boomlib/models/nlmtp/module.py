@@ -1,0 +1,142 @@
+"""How NL-MTP is trained: both worlds in each batch, AdamW, cosine with warm-up."""
+
+import math
+from collections.abc import Mapping
+
+import lightning
+import numpy as np
+import torch
+from torch import Tensor
+
+from boomlib.models.nlmtp import losses
+from boomlib.models.nlmtp.encoder import LogMargin, Tensors
+from boomlib.models.nlmtp.network import Network
+
+
+class Pairs:
+    """Matched pairs within train: for each molecule, those that are heavier by a small edit.
+
+    Args:
+        left: positions of the lighter molecules, [pairs], ascending.
+        right: positions of the heavier ones.
+        shift: difference of mass, standardised, [pairs].
+        n: molecules of train.
+    """
+
+    def __init__(self, left: np.ndarray, right: np.ndarray, shift: np.ndarray, n: int) -> None:
+        self.right, self.shift = right, shift
+        self.first, self.count = np.searchsorted(left, np.arange(n)), np.bincount(left, minlength=n)
+
+    def draw(self, rows: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """One pair of each molecule: position of the heavier one (-1 without a pair) and δ (0 without), [n] each."""
+        chosen = self.first[rows] + (rng.random(len(rows)) * self.count[rows]).astype(int)
+        known = self.count[rows] > 0
+        chosen = np.where(known, chosen, 0)
+        if not len(self.right):
+            return np.full(len(rows), -1), np.zeros(len(rows))
+        return np.where(known, self.right[chosen], -1), np.where(known, self.shift[chosen], 0.0)
+
+
+def epoch_batches(length: np.ndarray, batch: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Shuffled batches of molecules of similar length (sorted within pools of eight batches): less padding."""
+    order = rng.permutation(len(length))
+    pools = [order[start : start + 8 * batch] for start in range(0, len(order), 8 * batch)]
+    ordered = np.concatenate([pool[np.argsort(length[pool], kind="stable")] for pool in pools])
+    batches = [ordered[start : start + batch] for start in range(0, len(ordered), batch)]
+    return [batches[index] for index in rng.permutation(len(batches))]
+
+
+class Module(lightning.LightningModule):
+    """Trains a :class:`Network`.
+
+    Args:
+        network: what is trained.
+        scale: the outcome's scale, for RMSE on valid in native units.
+        weights: weight of each term of the loss.
+        shift: standardised δ of the policy.
+        threshold: smallest support.
+        clip: largest importance weight.
+        pseudo_outcome: see :func:`losses.policy_losses`.
+        pair_epochs: epochs in which matched pairs are used, with a weight that falls linearly to 0.
+        learning_rate: AdamW's peak.
+        weight_decay: AdamW's.
+        warm_up: steps until the peak.
+        steps: steps in all.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        scale: LogMargin,
+        *,
+        weights: Mapping[str, float],
+        shift: float,
+        threshold: float,
+        clip: float,
+        pseudo_outcome: str,
+        pair_epochs: int,
+        learning_rate: float,
+        weight_decay: float,
+        warm_up: int,
+        steps: int,
+    ) -> None:
+        super().__init__()
+        self.network, self.scale, self.weights = network, scale, dict(weights)
+        self.shift, self.threshold, self.clip, self.pseudo_outcome = shift, threshold, clip, pseudo_outcome
+        self.pair_epochs, self.learning_rate, self.weight_decay = pair_epochs, learning_rate, weight_decay
+        self.warm_up, self.steps = warm_up, steps
+        self.errors: list[Tensor] = []
+
+    def training_step(self, batch: tuple[Tensors, Tensor, Tensor, Tensor]) -> Tensor:
+        """Loss of one batch: molecules, δ of each one's pair, change of its descriptors, whether it has one."""
+        molecules, pair_shift, pair_target, paired = batch
+        terms, abstention = self.terms(molecules, pair_shift, pair_target, paired)
+        fading = max(0.0, 1 - self.current_epoch / self.pair_epochs) if self.pair_epochs else 0.0
+        loss = losses.weighted_sum(terms, self.weights | {"mmp": self.weights["mmp"] * fading})
+        figures = terms | {"loss": loss, "abstention": abstention}
+        self.log_dict(figures, on_step=False, on_epoch=True, batch_size=len(molecules))
+        return loss
+
+    def terms(
+        self, molecules: Tensors, pair_shift: Tensor, pair_target: Tensor, paired: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Every term of the loss, unweighted, and the share of molecules without support."""
+        zero = torch.zeros_like(molecules.treatment)
+        pairs = self.current_epoch < self.pair_epochs
+        own = self.network(molecules, torch.stack([zero, pair_shift] if pairs else [zero], dim=1), hidden=False)
+        hidden = self.network(molecules, torch.stack([zero, zero + self.shift], dim=1), hidden=True)
+        with torch.no_grad():
+            moved = self.network(molecules.shifted(self.shift), zero[:, None], hidden=True).outcome[:, 0]
+        policy = losses.find_policy(self.network, hidden, molecules, self.shift, self.threshold, self.clip)
+        terms = {
+            "observed": losses.observed_loss(own, hidden, molecules.outcome),
+            "mdn": losses.density_loss(hidden, molecules.treatment),
+            "support": losses.support_loss(self.network, hidden.cls, molecules.treatment, self.shift),
+            "lor": losses.fast_weight_loss(self.network, hidden.alpha[:, 1]),
+            "mmp": losses.pair_loss(own, 1, pair_target, paired) if pairs else zero.mean(),
+            **losses.policy_losses(hidden, moved, policy, molecules, self.pseudo_outcome),
+        }
+        return terms, 1 - policy.supported.float().mean()
+
+    def validation_step(self, molecules: Tensors) -> None:
+        """Errors of one batch of valid, in native units."""
+        z = self.network(molecules, torch.zeros_like(molecules.treatment)[:, None], hidden=False).outcome[:, 0]
+        error = self.scale.inverse(z.cpu()) - self.scale.inverse(molecules.outcome.cpu())
+        self.errors.append(torch.as_tensor(error))
+
+    def on_validation_epoch_end(self) -> None:
+        """RMSE on valid."""
+        self.log("valid_rmse", torch.cat(self.errors).square().mean().sqrt().float())
+        self.errors.clear()
+
+    def configure_optimizers(self) -> dict:
+        """AdamW; linear warm-up, then a cosine to 0."""
+        optimizer = torch.optim.AdamW(self.network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+
+        def factor(step: int) -> float:
+            if step < self.warm_up:
+                return (step + 1) / self.warm_up
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - self.warm_up) / max(1, self.steps - self.warm_up))))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

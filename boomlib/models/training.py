@@ -1,0 +1,118 @@
+"""One way to train a Lightning module: seeded by epoch, resumed after a kill, the best epoch by RMSE on valid."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+
+from boomlib.models.base import CHECKPOINTS, write_history
+
+
+class Epochs(lightning.LightningDataModule):
+    """Batches made anew for each epoch, by a function of the epoch alone: a resumed training sees the same ones."""
+
+    def __init__(self, train: Callable[[int], Iterable], valid: Callable[[], Iterable]) -> None:
+        super().__init__()
+        self.train, self.valid = train, valid
+
+    def train_dataloader(self) -> Iterable:
+        """Batches of the current epoch."""
+        return self.train(self.trainer.current_epoch)
+
+    def val_dataloader(self) -> Iterable:
+        """Batches of valid."""
+        return self.valid()
+
+
+class History(lightning.Callback):
+    """Collects what a module logs and what ``follow`` predicts, once an epoch, through interruptions."""
+
+    def __init__(self, seed: int, follow: Callable[[], np.ndarray]) -> None:
+        self.seed, self.follow = seed, follow
+        self.rows: list[dict[str, float]] = []
+        self.predictions: list[torch.Tensor] = []
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Seed dropout and the like by seed and epoch, so that a resumed training goes on as if never interrupted."""
+        torch.manual_seed(np.random.SeedSequence([self.seed, trainer.current_epoch]).generate_state(1)[0])
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Keep the epoch's figures and predictions."""
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.rows.append({"epoch": trainer.current_epoch + 1, **figures})
+        pl_module.eval()
+        self.predictions.append(torch.as_tensor(self.follow()))
+        pl_module.train()
+
+    def state_dict(self) -> dict:
+        """What a checkpoint keeps."""
+        return {"rows": self.rows, "predictions": self.predictions}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Go on from a checkpoint."""
+        self.rows, self.predictions = state_dict["rows"], state_dict["predictions"]
+
+
+def fit_module(
+    module: lightning.LightningModule,
+    train: Callable[[int], Iterable],
+    valid: Callable[[], Iterable],
+    folder: Path,
+    *,
+    epochs: int,
+    seed: int,
+    clip: float,
+    follow: Callable[[], np.ndarray],
+) -> list[np.ndarray]:
+    """Train ``module``, which logs ``valid_rmse``, and leave it with the weights of its best epoch.
+
+    Checkpoints lie in ``folder/checkpoints`` until :func:`boomlib.models.train.train_and_predict` is done; a job that
+    starts again with the same folder continues from the last one and ends with the same weights. On a GPU matrix
+    products run in bfloat16.
+
+    Args:
+        module: module to train.
+        train: batches of an epoch, counted from 0.
+        valid: batches of valid.
+        folder: the run's folder; ``history.csv`` goes there.
+        epochs: passes over train.
+        seed: seed of whatever the module draws.
+        clip: largest norm of the gradient.
+        follow: predictions of molecules without labels by the module as it is, for the learning curves.
+
+    Returns:
+        What ``follow`` returned after each epoch.
+    """
+    kept = folder / CHECKPOINTS
+    best = ModelCheckpoint(kept, "best", monitor="valid_rmse", save_last=True, enable_version_counter=False)
+    history = History(seed, follow)
+    on_gpu = torch.cuda.is_available()
+    print(f"training on {torch.cuda.get_device_name() if on_gpu else 'the CPU: no GPU is visible'}", flush=True)
+    # batches come from memory, so that workers would only copy them; a folder that is not empty is what resuming needs
+    warnings.filterwarnings("ignore", r".*(does not have many workers|exists and is not empty)")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    trainer = lightning.Trainer(
+        accelerator="gpu" if on_gpu else "cpu",
+        devices=1,
+        precision="bf16-mixed" if on_gpu else "32-true",
+        max_epochs=epochs,
+        gradient_clip_val=clip,
+        reload_dataloaders_every_n_epochs=1,
+        num_sanity_val_steps=0,
+        callbacks=[history, best, TQDMProgressBar(refresh_rate=20)],
+        logger=False,
+        enable_model_summary=False,
+    )
+    last = kept / "last.ckpt"
+    trainer.fit(module, datamodule=Epochs(train, valid), ckpt_path=last if last.exists() else None, weights_only=True)
+    state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
+    module.load_state_dict(state)
+    module.cpu()
+    columns = list(history.rows[0])
+    write_history(folder, columns, [[row[name] for name in columns] for row in history.rows])
+    return [each.numpy() for each in history.predictions]

@@ -1,0 +1,282 @@
+"""NL-MTP: what its parts may see, that worlds share one past, and that it learns."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.shared_prefix import make_inputs, naive, naive_worlds, shared
+from boomlib.contracts import ContractError
+from boomlib.models.nlmtp import losses
+from boomlib.models.nlmtp.backbone import Backbone
+from boomlib.models.nlmtp.encoder import PAIR_DESCRIPTORS, LogMargin, Tensors
+from boomlib.models.nlmtp.module import Pairs, epoch_batches
+from boomlib.models.nlmtp.network import Network
+
+DEPTH = {"depth": 12, "fast_layers": (3, 7, 11), "rank": 8, "dropout": 0.0}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def backbone():
+    return Backbone(width=32, heads=4, shared_alpha=False, **DEPTH)
+
+
+def make_network(**changes) -> Network:
+    """A small network whose heads are not zero, so that everything that may move the outcome does."""
+    torch.manual_seed(1)
+    arguments = {"tokens": 12, "covariates": 5, "environments": 4, "length": 9.0, "read_out": "sum", "components": 8}
+    network = Network(**{**arguments, "width": 32, "heads": 4, "shared_alpha": False, **DEPTH, **changes})
+    for head in (network.outcome, network.share, network.pair):
+        torch.nn.init.normal_(head.weight, std=0.5)
+    return network.eval()
+
+
+def make_tensors(n: int = 6, longest: int = 10) -> Tensors:
+    """Random molecules of different lengths; the first is the longest."""
+    generator = torch.Generator().manual_seed(2)
+    length = torch.randint(3, longest + 1, (n, 1), generator=generator)
+    length[0] = longest
+    tokens = torch.randint(1, 12, (n, longest), generator=generator) * (torch.arange(longest) < length)
+    return Tensors(
+        environment=torch.randint(0, 4, (n,), generator=generator),
+        context=torch.randn(n, 5, generator=generator),
+        treatment=torch.randn(n, generator=generator),
+        tokens=tokens,
+        additive=torch.randn(n, generator=generator),
+        line=torch.randn(n, 2, generator=generator),
+        descriptors=torch.randn(n, len(PAIR_DESCRIPTORS), generator=generator),
+        outcome=torch.randn(n, generator=generator),
+    )
+
+
+def worlds(n: int, *shifts: float) -> torch.Tensor:
+    return torch.tensor(shifts).expand(n, -1)
+
+
+# -- worlds and their past ---------------------------------------------------------------------------------
+
+
+def test_shared_past_equals_running_everything_for_each_world(backbone):
+    inputs = make_inputs(backbone, n=5, length=14, worlds=3)
+    ours, theirs = shared(backbone, *inputs), naive_worlds(backbone, *inputs)
+    assert (ours - theirs).abs().max() < 1e-5
+
+
+def test_gradients_through_the_shared_past_equal_the_naive_ones(backbone):
+    *inputs, world, active = make_inputs(backbone, n=5, length=14, worlds=3)
+    inputs[0].requires_grad_()
+    wanted = [inputs[0], *backbone.parameters()]
+    weight = torch.randn(5, 3, 2, 32)
+    ours, theirs = (
+        torch.autograd.grad((way(backbone, *inputs, world, active) * weight).mean(), wanted)
+        for way in (shared, naive_worlds)
+    )
+    assert max((a - b).abs().max() for a, b in zip(ours, theirs, strict=True)) < 1e-5
+    assert all(torch.count_nonzero(each) for each in ours)
+
+
+def test_what_follows_leaves_the_past_as_it_is(backbone):
+    past, position, mask, world, active = make_inputs(backbone, n=5, length=14, worlds=2)
+    alone, _ = backbone.past(past, position, mask)
+    for follows in (world[:, 1], world[:, 1] * 100):
+        together = naive(backbone, past, position, mask, follows, active[:, 1])
+        assert torch.allclose(together[:, :14], alone, atol=1e-5)
+
+
+def test_worlds_do_not_see_each_other(backbone):
+    past, position, mask, world, active = make_inputs(backbone, n=5, length=14, worlds=3)
+    before = shared(backbone, past, position, mask, world, active)
+    world = world.clone()
+    world[:, 2] = world[:, 2].flip(-1)
+    after = shared(backbone, past, position, mask, world, active)
+    assert torch.allclose(before[:, :2], after[:, :2], atol=1e-6)
+    assert not torch.allclose(before[:, 2], after[:, 2], atol=1e-2)
+
+
+def test_fast_weights_move_the_policy_world_and_nothing_else(backbone):
+    past, position, mask, world, active = make_inputs(backbone, n=5, length=14, worlds=2)
+    states, _ = backbone.past(past, position, mask)
+    before = shared(backbone, past, position, mask, world, active)
+    for layer in (3, 7, 11):
+        for factor in backbone.layers[layer].fast.up.values():
+            torch.nn.init.normal_(factor)
+    after = shared(backbone, past, position, mask, world, active)
+    assert torch.equal(backbone.past(past, position, mask)[0], states)
+    assert torch.equal(before[:, 0], after[:, 0])
+    assert (before[:, 1] - after[:, 1]).abs().max() > 0.1
+
+
+def test_fast_weights_stand_at_the_layers_of_the_recipe(backbone):
+    assert [index for index, layer in enumerate(backbone.layers) if layer.fast is not None] == [3, 7, 11]
+    assert {tuple(factor.shape) for factor in backbone.layers[3].fast.up.values()} == {(8, 32)}
+
+
+# -- who may see whom --------------------------------------------------------------------------------------
+
+
+def test_the_propensity_is_blind_to_treatment_and_smiles():
+    network, molecules = make_network(), make_tensors()
+    treatment = molecules.treatment.clone().requires_grad_()
+    context = molecules.context.clone().requires_grad_()
+    reading = network(replace(molecules, treatment=treatment, context=context), worlds(6, 0.0, 0.5), hidden=False)
+    mixture = reading.density
+    total = sum(
+        (each * torch.randn_like(each)).sum() for each in (mixture.log_weight, mixture.mean, mixture.log_scale)
+    )
+    seen = torch.autograd.grad(
+        total, [treatment, network.token.weight, context, network.environment.weight], allow_unused=True
+    )
+    assert [each is None or not torch.count_nonzero(each) for each in seen] == [True, True, False, False]
+
+
+def test_without_smiles_the_outcome_does_not_depend_on_them():
+    network, molecules = make_network(), make_tensors()
+    other = replace(molecules, tokens=molecules.tokens.flip(0), additive=molecules.additive + 1)
+    ours, theirs = (network(each, worlds(6, 0.0, 0.5), hidden=True).outcome for each in (molecules, other))
+    assert torch.equal(ours, theirs)
+    own, changed = (network(each, worlds(6, 0.0), hidden=False).outcome for each in (molecules, other))
+    assert not torch.allclose(own, changed)
+
+
+def test_the_observed_world_does_not_know_the_shift_of_another():
+    network, molecules = make_network(), make_tensors()
+    ours, theirs = (network(molecules, worlds(6, 0.0, shift), hidden=True) for shift in (0.3, 2.0))
+    assert torch.allclose(ours.outcome[:, 0], theirs.outcome[:, 0], atol=1e-6)
+    assert (ours.outcome[:, 1] - theirs.outcome[:, 1]).abs().min() > 1e-4
+    assert torch.equal(ours.cls, theirs.cls)
+    assert not ours.alpha[:, 0].any()
+
+
+def test_alpha_differs_between_molecules_and_learns_from_the_outcome():
+    network, molecules = make_network(), make_tensors()
+    reading = network(molecules, worlds(6, 0.0, 0.5), hidden=True)
+    assert reading.alpha.shape == (6, 2, 3)
+    assert reading.alpha[:, 1].std(0).min() > 1e-4
+    assert 0 < reading.alpha[:, 1].min() < reading.alpha.max() < 1
+    gradient = torch.autograd.grad(reading.outcome[:, 1].sum(), network.backbone.layers[11].fast.amplitude.weight)[0]
+    assert gradient.abs().max() > 0
+
+
+def test_shared_alpha_is_one_number():
+    network, molecules = make_network(shared_alpha=True), make_tensors()
+    assert network(molecules, worlds(6, 0.0, 0.5), hidden=True).alpha[:, 1].std(0).max() == 0
+
+
+def test_padding_and_company_change_nothing():
+    network, molecules = make_network(), make_tensors()
+    together = network(molecules, worlds(6, 0.0, 0.5), hidden=False).outcome
+    order = torch.tensor([3, 0, 5, 1, 4, 2])
+    assert torch.allclose(
+        network(molecules.take(order), worlds(6, 0.0, 0.5), hidden=False).outcome, together[order], atol=1e-5
+    )
+    for row in range(6):
+        alone = molecules.take(torch.tensor([row]))
+        assert alone.tokens.shape[1] == int((molecules.tokens[row] > 0).sum())
+        assert torch.allclose(network(alone, worlds(1, 0.0, 0.5), hidden=False).outcome[0], together[row], atol=1e-5)
+
+
+@pytest.mark.parametrize("read_out", ["sum", "mean", "probe"])
+def test_read_out_over_tokens(read_out):
+    network, molecules = make_network(read_out=read_out), make_tensors()
+    states = torch.randn(6, 15, 32)
+    share = network.share(states[:, 5:])[..., 0] * (molecules.tokens > 0)
+    count = (molecules.tokens > 0).sum(1)
+    expected = {"sum": share.sum(1) / 9.0, "mean": share.sum(1) / count, "probe": torch.zeros(6)}[read_out]
+    assert torch.allclose(network.over_tokens(states, molecules.tokens), expected)
+
+
+# -- losses ------------------------------------------------------------------------------------------------
+
+
+def test_policy_losses_by_hand():
+    network, molecules = make_network(), make_tensors()
+    hidden = network(molecules, worlds(6, 0.0, 0.5), hidden=True)
+    supported, weight = torch.tensor([True, False, True, True, False, True]), torch.rand(6)
+    moved = torch.randn(6)
+    found = losses.policy_losses(hidden, moved, losses.Policy(supported, weight), molecules, "observed")
+    kept = supported.nonzero()[:, 0]
+    target = moved[kept] + weight[kept] * (molecules.outcome[kept] - hidden.outcome[kept, 0])
+    unit = (hidden.outcome[kept, 1] - target) ** 2
+    groups = [unit[molecules.environment[kept] == each].mean() for each in molecules.environment[kept].unique()]
+    assert torch.allclose(found["dr_func"], unit.mean())
+    assert torch.allclose(found["dr_mean"], (hidden.outcome[kept, 1].mean() - target.mean()) ** 2)
+    assert torch.allclose(found["rex"], torch.stack(groups).var(unbiased=False))
+    assert torch.allclose(found["anchor"], ((hidden.outcome[kept, 1] - moved[kept]) ** 2).mean())
+
+
+def test_without_support_the_policy_teaches_nothing():
+    network, molecules = make_network(), make_tensors()
+    hidden = network(molecules, worlds(6, 0.0, 0.5), hidden=True)
+    nobody = losses.Policy(torch.zeros(6, dtype=torch.bool), torch.ones(6))
+    found = losses.policy_losses(hidden, torch.zeros(6), nobody, molecules, "observed")
+    assert not any(found.values())
+    sum(found.values()).backward()
+
+
+def test_a_policy_carries_no_gradient():
+    network, molecules = make_network(), make_tensors()
+    hidden = network(molecules, worlds(6, 0.0, 0.5), hidden=True)
+    policy = losses.find_policy(network, hidden, molecules, 0.5, 0.6, 20.0)
+    assert not policy.weight.requires_grad
+    assert policy.weight.max() <= 20
+
+
+def test_one_batch_can_be_learned_by_heart():
+    network, molecules = make_network(), make_tensors(n=8)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    for _ in range(250):
+        own = network(molecules, worlds(8, 0.0), hidden=False)
+        loss = (own.outcome[:, 0] - molecules.outcome).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+    assert loss.sqrt() < 0.05 * molecules.outcome.std()
+
+
+# -- data --------------------------------------------------------------------------------------------------
+
+
+def test_log_margin_there_and_back_beyond_the_range():
+    y = np.array([-300.0, -100.0, 0.0, 110.0])
+    scale = LogMargin(1000.0).fit(y)
+    assert scale.offset == -300 - 1000 * 410
+    far = np.array([-990.0, 387.0, np.nan])
+    assert np.allclose(scale.inverse(scale.transform(far)), far, equal_nan=True)
+    line = (far[:2] - y.mean()) / y.std()
+    assert np.allclose(scale.transform(far[:2]), line, rtol=0.01)
+    with pytest.raises(ContractError, match="below the offset"):
+        scale.transform(np.array([scale.offset - 1]))
+
+
+def test_an_epoch_has_every_molecule_once_and_little_padding():
+    length = np.random.default_rng(0).integers(5, 60, 1000)
+    batches = epoch_batches(length, 64, np.random.default_rng(1))
+    assert sorted(np.concatenate(batches)) == list(range(1000))
+    padded = sum(len(rows) * length[rows].max() for rows in batches)
+    assert padded < 1.2 * length.sum()
+
+
+def test_pairs_are_drawn_from_a_molecules_own():
+    pairs = Pairs(np.array([1, 1, 4]), np.array([2, 3, 0]), np.array([0.1, 0.2, 0.3]), n=5)
+    drawn = {tuple(map(tuple, pairs.draw(np.array([4, 1, 0]), np.random.default_rng(seed)))) for seed in range(20)}
+    assert drawn == {((0, 2, -1), (0.3, 0.1, 0.0)), ((0, 3, -1), (0.3, 0.2, 0.0))}
+    nothing = Pairs(np.array([], int), np.array([], int), np.array([]), n=5)
+    assert (nothing.draw(np.array([1, 2]), np.random.default_rng(0))[0] == -1).all()
+
+
+def test_taking_rows_cuts_padding_and_keeps_fields():
+    molecules = make_tensors()
+    rows = torch.tensor([2, 1])
+    taken = molecules.take(rows)
+    for field in fields(Tensors):
+        ours, theirs = getattr(taken, field.name), getattr(molecules, field.name)[rows]
+        assert torch.equal(ours, theirs[:, : ours.shape[1]] if field.name == "tokens" else theirs)
+    assert taken.tokens.any(0).all()

@@ -1,0 +1,16 @@
+"""Adapter of the rule evaluate_policy."""
+
+from boomlib.evaluation.policy import score_policy_file
+from workflow_scripts.job import logged
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        score_policy_file(
+            snakemake.input.molecules,
+            snakemake.input.split,
+            snakemake.input.policy,
+            snakemake.input.pairs,
+            snakemake.output.policy,
+            name=snakemake.wildcards.property,
+            unit=snakemake.params.unit,
+        )

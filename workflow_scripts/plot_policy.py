@@ -1,0 +1,21 @@
+"""Adapter of rule plot_policy."""
+
+from pathlib import Path
+
+from boomlib.report.policy import plot_policy
+from workflow_scripts.job import logged
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        plot_policy(
+            snakemake.input.molecules,
+            snakemake.input.split,
+            snakemake.input.policy,
+            snakemake.input.epochs,
+            Path(snakemake.input.run).with_name("history.csv"),
+            snakemake.input.pairs,
+            snakemake.input.scores,
+            snakemake.output.figure,
+            property_name=snakemake.wildcards.property,
+            unit=snakemake.params.unit,
+        )
