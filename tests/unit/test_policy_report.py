@@ -21,6 +21,7 @@ from boomlib.contracts import (
 )
 from boomlib.evaluation.policy import RATIOS, score_policy_file
 from boomlib.report import policy as policy_figure
+from boomlib.report.markdown import format_interval
 from boomlib.report.policy import learning_curves, plot_policy
 from boomlib.report.policy_tables import policy_section
 from boomlib.report.publish import RECORD, publish
@@ -207,7 +208,7 @@ def test_the_section_has_effect_overlap_and_chemistry(run, tmp_path):
     assert shown["Abstention"] == f"{100 * found['abstention']:.1f} %"
     assert shown["ESS, classifier"] == (f"{found['estimates']['classifier']['contrast']['effective_sample_size']:.0f}")
     assert shown["α"] == f"{found['alpha']['mean']:.3f} ± {found['alpha']['std']:.3f}"
-    assert effect[7] == f"[{contrast['low']:.2f}, {contrast['high']:.2f}]"
+    assert effect[7] == format_interval(contrast["low"], contrast["high"])
     (every, unseen), header = rows(section["pairs"])
     assert (every[4], unseen[4], every[5]) == ("all", "unseen", "120")
     shown = dict(zip(header, unseen.values(), strict=True))

@@ -191,4 +191,4 @@ def test_from_files_to_json(y, tmp_path):
     found = read_json(tmp_path / "scores.json")
     assert (found["unit"], found["facts"]) == ("eV", FACTS)
     assert found["populations"]["ood"]["estimates"]["density"]["contrast"]["psi"] == pytest.approx(-5)
-    assert found["pairs"]["all"]["policy"]["mean_predicted"] == pytest.approx(-5)
+    assert found["pairs"]["all"]["mean_predicted"] == pytest.approx(-5)
