@@ -45,6 +45,10 @@ def mark_orphans(results: str | os.PathLike, runs: Iterable[Run]) -> None:
     evidence is no result.
     """
     for run in runs:
-        metrics = Path(results, "metrics", f"{run.stem}.json")
-        if metrics.exists() and not Path(results, "predictions", f"{run.stem}.parquet").exists():
-            os.utime(metrics, (0, 0))
+        predictions = Path(results, "predictions")
+        for score, evidence in (
+            (Path(results, "metrics", f"{run.stem}.json"), predictions / f"{run.stem}.parquet"),
+            (Path(results, "policy", f"{run.stem}.json"), predictions / run.stem / "policy.parquet"),
+        ):
+            if score.exists() and not evidence.exists():
+                os.utime(score, (0, 0))

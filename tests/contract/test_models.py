@@ -1,5 +1,6 @@
 """What every registered model must do; a new descriptor in config/models is covered without a change here."""
 
+import contextlib
 import json
 
 import numpy as np
@@ -14,6 +15,7 @@ from boomlib.contracts import ContractError
 from boomlib.features.compute import compute_feature
 from boomlib.models.base import Model, Molecules, model_class
 from boomlib.models.train import read_task, train_and_predict
+from boomlib.models.training import History
 
 MODELS = registry.load_models()
 # hyper-parameters of any model, at any depth of its descriptor, that are made smaller to keep these tests fast
@@ -192,6 +194,43 @@ def test_a_job_gives_the_same_bytes_twice(job, tmp_path):
     job()
     job(predictions=tmp_path / "again.parquet", run=tmp_path / "again/run.json")
     assert job.predictions.read_bytes() == (tmp_path / "again.parquet").read_bytes()
+
+
+def test_an_interrupted_training_goes_on_and_ends_with_the_same_bytes(job, tmp_path, monkeypatch):
+    job(keep_model=True)
+    expected = {
+        path.name: path.read_bytes() for path in job.folder.iterdir() if path.name in ("history.csv", "weights.pt")
+    }
+    finish, started = History.on_train_epoch_end, []
+
+    def stop(self, trainer, module):
+        started.append(trainer.current_epoch)
+        if started == [0, 1, 2]:
+            raise InterruptedError
+        finish(self, trainer, module)
+
+    monkeypatch.setattr(History, "on_train_epoch_end", stop)
+    again = tmp_path / "again"
+    with contextlib.suppress(InterruptedError):
+        job(predictions=tmp_path / "again.parquet", run=again / "run.json", keep_model=True)
+    if not started:
+        pytest.skip("the model has no epochs of ours to resume")
+    assert not (tmp_path / "again.parquet").exists()
+    job(predictions=tmp_path / "again.parquet", run=again / "run.json", keep_model=True)
+    assert started == [0, 1, 2, 2, 3, 4]
+    assert (tmp_path / "again.parquet").read_bytes() == job.predictions.read_bytes()
+    assert {name: (again / name).read_bytes() for name in expected} == expected
+    assert not (again / "checkpoints").exists()
+
+
+def test_checkpoints_of_other_settings_are_not_continued(descriptor, job, tmp_path):
+    folder = job.folder
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "checkpoints/last.ckpt").write_bytes(b"of another run")
+    (folder / "checkpoints/identity").write_text("other settings")
+    job()
+    assert job.predictions.exists()
+    assert not (folder / "checkpoints").exists()
 
 
 def test_a_kept_model_can_be_loaded_from_the_folder_of_its_run(descriptor, benchmark, data, job):

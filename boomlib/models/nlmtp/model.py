@@ -1,7 +1,7 @@
 """NL-MTP in the benchmark: fit, predict, and evaluate the policy do: mass += δ."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import joblib
@@ -20,7 +20,7 @@ from boomlib.models.nlmtp.module import Module, Pairs, epoch_batches
 from boomlib.models.nlmtp.network import Network, Reading
 from boomlib.models.training import fit_module
 
-READ_AT_ONCE = 512  # molecules a batch without gradients
+READ_AT_ONCE = 128  # molecules a batch without gradients
 SWEEP = np.linspace(-2, 2, 9)  # shifts, in units of the policy's, for the check of linearity
 
 
@@ -91,7 +91,7 @@ class NLMTP(Model):
         history = fit_module(
             module,
             batches,
-            lambda: DataLoader(range(len(valid)), READ_AT_ONCE, collate_fn=rows_of(valid_tensors)),
+            lambda: DataLoader(in_batches(valid_tensors), batch_size=None),
             folder,
             epochs=self.epochs,
             seed=self.seed,
@@ -117,12 +117,10 @@ class NLMTP(Model):
     @torch.no_grad()
     def own_outcome(self, tensors: Tensors) -> np.ndarray:
         """The molecules' own outcome in the observed world, native units, [n]."""
-        readings = [self.read(part, torch.zeros(len(part), 1), hidden=False)[0] for part in self.parts(tensors)]
-        return self.encoder.outcome.inverse(torch.cat(readings)[:, 0].numpy())
-
-    def parts(self, tensors: Tensors) -> Iterator[Tensors]:
-        """Batches of molecules in their order."""
-        return (tensors.take(rows) for rows in torch.arange(len(tensors)).split(READ_AT_ONCE))
+        z, rows = torch.empty(len(tensors), dtype=torch.float64), by_length(tensors)
+        for each in rows:
+            z[each] = self.read(tensors.take(each), torch.zeros(len(each), 1), hidden=False)[0][:, 0]
+        return self.encoder.outcome.inverse(z.numpy())
 
     def read(self, tensors: Tensors, shift: Tensor, hidden: bool) -> tuple[Tensor, Reading, Tensors]:
         """Outcome z, float64 on the CPU, the whole reading, and the molecules on the network's device."""
@@ -145,7 +143,8 @@ class NLMTP(Model):
         tensors, shift = self.encoder.transform(molecules), self.shift / self.encoder.mass_scale
         columns: dict[str, list[np.ndarray]] = {name: [] for name in POLICY.columns}
         shifts = torch.as_tensor(shift * np.concatenate([[0, 1], SWEEP]), dtype=torch.float32)
-        for part in self.parts(tensors):
+        for rows in torch.arange(len(tensors)).split(READ_AT_ONCE):
+            part = tensors.take(rows)
             worlds = shifts.expand(len(part), -1)
             hidden, reading, given = self.read(part, worlds, hidden=True)
             moved, *_ = self.read(part.shifted(shift), worlds[:, :1], hidden=True)
@@ -194,9 +193,14 @@ class NLMTP(Model):
         self.network.eval()
 
 
-def rows_of(tensors: Tensors) -> Callable[[list[int]], Tensors]:
-    """What makes a batch of row numbers."""
-    return lambda rows: tensors.take(torch.tensor(rows))
+def by_length(tensors: Tensors) -> Sequence[Tensor]:
+    """Rows of batches without gradients: molecules of similar length together, which saves padding."""
+    return (tensors.tokens > 0).sum(1).argsort(stable=True).split(READ_AT_ONCE)
+
+
+def in_batches(tensors: Tensors) -> list[Tensors]:
+    """The molecules in such batches."""
+    return [tensors.take(rows) for rows in by_length(tensors)]
 
 
 class Batches:
