@@ -31,7 +31,15 @@ def backbone():
 def make_network(**changes) -> Network:
     """A small network whose heads are not zero, so that everything that may move the outcome does."""
     torch.manual_seed(1)
-    arguments = {"tokens": 12, "covariates": 5, "environments": 4, "length": 9.0, "read_out": "sum", "components": 8}
+    arguments = {
+        "tokens": 12,
+        "covariates": 5,
+        "environments": 4,
+        "length": 9.0,
+        "spread": 1.0,
+        "read_out": "sum",
+        "components": 8,
+    }
     network = Network(**{**arguments, "width": 32, "heads": 4, "shared_alpha": False, **DEPTH, **changes})
     for head in (network.outcome, network.share, network.pair):
         torch.nn.init.normal_(head.weight, std=0.5)

@@ -79,31 +79,30 @@ class Tensors:
 
 
 class LogMargin:
-    """The outcome's scale: z = (log(y - c) - mean) / unit, with c = min - margin · range of train.
+    """The outcome's scale: z = (log(y - c) - mean) / deviation, with c = min - margin · range of train.
 
     A wide margin keeps the logarithm nearly linear far outside of train's range; truths below c cannot be expressed.
-    The unit is train's standard deviation, or what a linear path leaves of it: the losses are then of order 1.
     """
 
     def __init__(self, margin: float) -> None:
         self.margin = margin
 
     def fit(self, y: np.ndarray) -> "LogMargin":
-        """Learn c, mean and unit from train's labels."""
+        """Learn c, mean and deviation from train's labels."""
         self.offset = float(y.min() - self.margin * (y.max() - y.min()))
         logarithm = np.log(y - self.offset)
-        self.mean, self.unit = float(logarithm.mean()), float(logarithm.std())
+        self.mean, self.deviation = float(logarithm.mean()), float(logarithm.std())
         return self
 
     def transform(self, y: np.ndarray) -> np.ndarray:
         """Native units -> z; NaN stays NaN."""
         if (y <= self.offset).any():
             raise ContractError(f"a label lies below the offset {self.offset:.6g}; choose a larger `margin`")
-        return (np.log(y - self.offset) - self.mean) / self.unit
+        return (np.log(y - self.offset) - self.mean) / self.deviation
 
     def inverse(self, z: np.ndarray) -> np.ndarray:
         """Z -> native units."""
-        return np.exp(np.asarray(z, np.float64) * self.unit + self.mean) + self.offset
+        return np.exp(np.asarray(z, np.float64) * self.deviation + self.mean) + self.offset
 
 
 class Encoder:
@@ -153,7 +152,7 @@ class Encoder:
         self.mass_center, self.mass_scale = float(mass.mean()), float(mass.std())
         self.pair_center, self.pair_scale = descriptors.mean(0), np.maximum(descriptors.std(0), 1e-9)
         self.outcome.fit(train.y)
-        self.left_out = {}
+        self.left_out, self.spread = {}, 1.0
         if self.design is not None:
             self.fit_additive(train, valid)
         z, z_valid = self.outcome.transform(train.y), self.outcome.transform(valid.y)
@@ -166,15 +165,13 @@ class Encoder:
         return self
 
     def fit_additive(self, train: Molecules, valid: Molecules) -> None:
-        """Fit the linear path from counts, and make what it leaves on new molecules the outcome's unit."""
+        """Fit the linear path from counts; ``spread`` is the deviation, in z, of what it leaves on new molecules."""
         x, x_valid = self.design.fit(train).transform(train), self.design.transform(valid)
         z = self.outcome.transform(train.y)
-        fitted = fit_ridge(x, z, x_valid, self.outcome.transform(valid.y), PENALTIES)
-        left = max(1e-6, float(fitted.leave_one_out.std()))
-        self.outcome.unit *= left
-        self.additive = (fitted.weights / left, fitted.intercept / left)
+        self.additive = fit_ridge(x, z, x_valid, self.outcome.transform(valid.y), PENALTIES)
+        self.spread = max(1e-6, float(self.additive.leave_one_out.std()))
         # the network shall learn what the path leaves on molecules that the path has not seen
-        left_out = (z - fitted.leave_one_out) / left
+        left_out = z - self.additive.leave_one_out
         self.left_out = dict(zip(train.molecule_id.tolist(), left_out, strict=True))
 
     def standardised(self, molecules: Molecules) -> tuple[np.ndarray, np.ndarray]:
@@ -193,8 +190,7 @@ class Encoder:
         n, p = x.shape
         additive, line = np.zeros(n), np.zeros((n, 2))
         if self.design is not None:
-            weights, intercept = self.additive
-            fitted = self.design.transform(molecules) @ weights + intercept
+            fitted = self.design.transform(molecules) @ self.additive.weights + self.additive.intercept
             additive = np.array(
                 [self.left_out.get(key, own) for key, own in zip(molecules.molecule_id.tolist(), fitted, strict=True)]
             )

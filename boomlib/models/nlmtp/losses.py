@@ -41,9 +41,13 @@ def find_policy(
     return Policy(supported, ratio)
 
 
-def observed_loss(own: Reading, hidden: Reading, y: Tensor) -> Tensor:
-    """L_obs: squared error in the observed world, of the molecule's own outcome and of m(a, x)."""
-    return (own.outcome[:, 0] - y).square().mean() + (hidden.outcome[:, 0] - y).square().mean()
+def observed_loss(own: Reading, hidden: Reading, y: Tensor, spread: float) -> Tensor:
+    """L_obs: squared error in the observed world, of the molecule's own outcome and of m(a, x).
+
+    In units of what the linear path leaves: else this term, which makes the model accurate, would be lost in others.
+    """
+    errors = (own.outcome[:, 0] - y, hidden.outcome[:, 0] - y)
+    return sum((error / spread).square().mean() for error in errors)
 
 
 def policy_losses(

@@ -70,6 +70,7 @@ class NLMTP(Model):
             "covariates": tensors.context.shape[1],
             "environments": self.encoder.environments,
             "length": float(length.mean()),
+            "spread": self.encoder.spread,
         }
         self.make_network()
         module = Module(

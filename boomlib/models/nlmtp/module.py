@@ -109,7 +109,7 @@ class Module(lightning.LightningModule):
             moved = self.network(molecules.shifted(self.shift), zero[:, None], hidden=True).outcome[:, 0]
         policy = losses.find_policy(self.network, hidden, molecules, self.shift, self.threshold, self.clip)
         terms = {
-            "observed": losses.observed_loss(own, hidden, molecules.outcome),
+            "observed": losses.observed_loss(own, hidden, molecules.outcome, self.network.spread),
             "mdn": losses.density_loss(hidden, molecules.treatment),
             "support": losses.support_loss(self.network, hidden.cls, molecules.treatment, self.shift),
             "lor": losses.fast_weight_loss(self.network, hidden.alpha[:, 1]),

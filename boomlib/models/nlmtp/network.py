@@ -48,6 +48,7 @@ class Network(nn.Module):
         covariates: columns of the context.
         environments: how many there are.
         length: mean number of SMILES tokens on train, which scales the sum over tokens.
+        spread: deviation, in z, of what the linear path leaves to the network: the unit of its heads.
         read_out: how the molecule's own outcome leaves the tokens: ``sum``, ``mean``, or ``probe`` alone.
         components: Gaussians of the propensity.
         width: features of a token.
@@ -61,13 +62,14 @@ class Network(nn.Module):
         covariates: int,
         environments: int,
         length: float,
+        spread: float,
         read_out: str,
         components: int,
         width: int,
         **backbone,
     ) -> None:
         super().__init__()
-        self.length, self.read_out = length, read_out
+        self.length, self.spread, self.read_out = length, spread, read_out
         self.environment = nn.Embedding(environments, width)
         self.context = nn.Sequential(nn.Linear(covariates, width), nn.GELU(), nn.Linear(width, width))
         self.treatment = nn.Sequential(nn.Linear(1, width), nn.GELU(), nn.Linear(width, width))
@@ -101,12 +103,12 @@ class Network(nn.Module):
         start = position[:, HEAD.index("time0")] + 1
         worlds, alpha = self.backbone.worlds(worlds, start, visible, cache, shift != 0)
         probe, cls = worlds[:, :, 1], states[:, HEAD.index("cls")]
-        outcome = self.outcome(probe)[..., 0]
+        outcome = self.spread * self.outcome(probe)[..., 0]
         if hidden:
             level, slope = molecules.line.unbind(1)
             outcome = outcome + level[:, None] + slope[:, None] * (molecules.treatment[:, None] + shift)
         else:
-            outcome = outcome + (molecules.additive + self.over_tokens(states, tokens))[:, None]
+            outcome = outcome + (molecules.additive + self.spread * self.over_tokens(states, tokens))[:, None]
         return Reading(outcome, alpha, self.pair(probe), cls, self.density(cls))
 
     def past(self, molecules: Tensors, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
