@@ -1,17 +1,20 @@
 """What the preparation costs as the molecules become more: features, conformer matching, KDE.
 
-    python benchmarks/scale.py results/data/qm9_characterised                 # 1, 2, 4 … × 10⁴ of its molecules
-    python benchmarks/scale.py results/data/qm9_characterised --up-to 1000000 # beyond its size by repetition
+    python benchmarks/scale.py results/data/qm9_characterised                        # 1, 2, 4, 8 × 10⁴ molecules
+    python benchmarks/scale.py results/data/qm9_characterised --sizes 10000 1000000  # beyond its size by repetition
 
-Prints seconds, molecules a second and the peak memory of the process and its largest worker for each size and step.
+Every step runs in a process of its own, on all cores. Prints its seconds (imports included), molecules a second and
+peak memory: of that process and of its largest worker; what the two have in common counts in both.
 """
 
 import argparse
+import multiprocessing
 import os
 import resource
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +25,7 @@ from boomlib.contracts import GEOMETRY, MOLECULES, read_molecules, read_table, w
 from boomlib.features.compute import compute_feature
 from boomlib.splits.kde import gaussian_kde
 
-FEATURES = ("elements", "morgan_counts", "scaffolds", "maccs", "descriptors", "conformers")
+STEPS = ("elements", "morgan_counts", "scaffolds", "maccs", "descriptors", "conformers", "kde")
 
 
 def repeat(table: pa.Table, n: int) -> pa.Table:
@@ -31,45 +34,50 @@ def repeat(table: pa.Table, n: int) -> pa.Table:
     return rows.set_column(0, "molecule_id", pa.array(np.arange(n)))
 
 
-def peak_mib() -> tuple[float, float]:
-    """Peak memory of this process and of its largest child so far, MiB."""
-    return tuple(resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+def write_repeated(data: Path, n: int, folder: Path) -> None:
+    """Write ``n`` molecules of a dataset, and their geometries if it has any."""
+    write_table(repeat(read_molecules(data / "molecules.parquet"), n), folder / "molecules.parquet", MOLECULES)
+    geometry = read_table(data / "geometry.parquet", GEOMETRY)
+    write_table(repeat(geometry, n) if geometry.num_rows else geometry, folder / "geometry.parquet", GEOMETRY)
 
 
-def report(n: int, step: str, seconds: float) -> None:
-    """One line of the table."""
-    own, child = peak_mib()
-    print(
-        f"{n:9,d}  {step:15s} {seconds:8.1f} s  {n / seconds:10.0f} molecules/s  {own:6.0f} + {child:.0f} MiB",
-        flush=True,
-    )
+def measure(step: str, folder: Path) -> tuple[float, float, float]:
+    """Seconds of a step, and peak memory of this process and of its largest child, MiB."""
+    start = time.perf_counter()
+    if step == "kde":
+        table = read_molecules(folder / "molecules.parquet")
+        gaussian_kde(table[table.column_names[2]].to_numpy())
+    else:
+        extra = {"geometry": folder / "geometry.parquet"} if step == "conformers" else {}
+        compute_feature(step, folder / "molecules.parquet", folder / "out.parquet", os.cpu_count(), **extra)
+    seconds = time.perf_counter() - start
+    peaks = (resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return seconds, *peaks
+
+
+def apart(function, *arguments):
+    """Call a function in a fresh process, so that its peak memory is its own."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def main() -> None:
     """Run every step at every size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="a dataset's folder below results/data")
-    parser.add_argument("--up-to", type=int, default=40_000, help="largest size")
-    parser.add_argument("--features", nargs="*", default=FEATURES)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 20_000, 40_000, 80_000])
+    parser.add_argument("--steps", nargs="+", default=STEPS, metavar="STEP", help=f"of {', '.join(STEPS)}")
     arguments = parser.parse_args()
-    molecules = read_molecules(arguments.data / "molecules.parquet")
-    geometry = read_table(arguments.data / "geometry.parquet", GEOMETRY)
-    sizes = [10_000 * 2**k for k in range(20) if 10_000 * 2**k < arguments.up_to] + [arguments.up_to]
-    for n in sizes:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            write_table(repeat(molecules, n), folder / "molecules.parquet", MOLECULES)
-            given = repeat(geometry, n) if geometry.num_rows else geometry
-            write_table(given, folder / "geometry.parquet", GEOMETRY)
-            for feature in arguments.features:
-                extra = {"geometry": folder / "geometry.parquet"} if feature == "conformers" else {}
-                start = time.perf_counter()
-                out = folder / f"{feature}.parquet"
-                compute_feature(feature, folder / "molecules.parquet", out, os.cpu_count(), **extra)
-                report(n, feature, time.perf_counter() - start)
-            start = time.perf_counter()
-            gaussian_kde(repeat(molecules, n)[molecules.column_names[2]].to_numpy())
-            report(n, "kde", time.perf_counter() - start)
+    for n in arguments.sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            apart(write_repeated, arguments.data, n, Path(folder))
+            for step in arguments.steps:
+                seconds, own, child = apart(measure, step, Path(folder))
+                print(
+                    f"{n:9,d}  {step:15s} {seconds:8.1f} s  {n / seconds:10.0f} molecules/s  "
+                    f"{own:6.0f} + {child:.0f} MiB",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":
