@@ -9,7 +9,7 @@ import pandas as pd
 import yaml
 from conftest import ROOT, make_molecules, make_project
 
-from boomlib.registry import load_models
+from boomlib.registry import CONFIG, read_yaml
 
 
 def read_summary(project):
@@ -54,7 +54,8 @@ def test_snakemake_report(finished, tmp_path):
 
 
 def test_two_runs_of_every_model_predict_the_same_bytes(tmp_path):
-    models = list(load_models())
+    # the models of the default configuration: the full size of some needs a GPU
+    models = read_yaml(CONFIG / "config.yaml")["models"]
     bytes_of = []
     for name in ("one", "two"):
         project = make_project(tmp_path / name)
