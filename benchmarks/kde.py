@@ -7,7 +7,8 @@
 Both densities are computed from all values. scikit-learn's cost grows in proportion to the number of queries, so it
 is timed on every k-th value and multiplied by k; ours is timed on all of them. The largest relative difference between
 the two on those values is printed beside. With ``--ood`` scikit-learn scores every distinct value, which takes
-minutes where there are many, and the molecules of lowest density under both are compared.
+minutes where there are many, and the molecules of lowest density under both are compared; its seconds are scaled up
+from the distinct values.
 """
 
 import argparse
