@@ -1,4 +1,4 @@
-"""Small real molecules, and copies of the project to run them in."""
+"""Small real molecules, copies of the project to run them in, and the figures that are saved."""
 
 import itertools
 import os
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from matplotlib.figure import Figure
 from rdkit import Chem
 
 ROOT = Path(__file__).parent.parent
@@ -126,3 +127,17 @@ def mirror() -> Path:
     if not folder:
         pytest.skip("BOOM_MIRROR is not set: this test needs the public source files")
     return Path(folder).resolve()
+
+
+@pytest.fixture
+def drawn(monkeypatch) -> list[Figure]:
+    """The figures that are saved, in order."""
+    saved = []
+    savefig = Figure.savefig
+
+    def record(self, *args, **kwargs):
+        saved.append(self)
+        return savefig(self, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", record)
+    return saved

@@ -11,20 +11,6 @@ from boomlib.report.figures import plot_distribution, plot_heatmap, plot_parity,
 from boomlib.runs import Run
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that are saved, in order."""
-    saved = []
-    savefig = Figure.savefig
-
-    def record(self, *args, **kwargs):
-        saved.append(self)
-        return savefig(self, *args, **kwargs)
-
-    monkeypatch.setattr(Figure, "savefig", record)
-    return saved
-
-
 def texts(fig):
     return [text.get_text() for ax in fig.axes for text in (*ax.texts, ax.title)]
 

@@ -5,7 +5,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import yaml
-from matplotlib.figure import Figure
 
 from boomlib.contracts import (
     EPOCHS,
@@ -99,20 +98,6 @@ def plot(folder, out):
 def run(tmp_path):
     make_run(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that are saved, in order."""
-    saved = []
-    savefig = Figure.savefig
-
-    def record(self, *args, **kwargs):
-        saved.append(self)
-        return savefig(self, *args, **kwargs)
-
-    monkeypatch.setattr(Figure, "savefig", record)
-    return saved
 
 
 def panels(fig):
