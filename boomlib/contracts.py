@@ -7,7 +7,8 @@ then renamed, so that a half-written file is never taken for a result.
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +27,17 @@ class ContractError(ValueError):
 
 @dataclass(frozen=True)
 class TableContract:
-    """The required columns of one kind of Parquet file (Arrow types by column name)."""
+    """The required columns of one kind of Parquet file.
+
+    Attributes:
+        name: what messages call it.
+        columns: Arrow types by column name.
+        group_rows: rows of a row group, for a table that is read group by group; None for the library's own.
+    """
 
     name: str
     columns: dict[str, pa.DataType]
+    group_rows: int | None = None
 
     def check(self, table: pa.Table, where: str) -> None:
         """Raise :class:`ContractError` if a column is missing or has another type."""
@@ -61,6 +69,7 @@ REJECTS = ("row", "smiles", "reason")
 GEOMETRY = TableContract(
     "geometry",
     {"molecule_id": pa.int64(), "atomic_numbers": list_of(pa.uint8()), "positions": list_of(pa.float64())},
+    group_rows=4096,
 )
 FEATURE = TableContract("feature", {"molecule_id": pa.int64()})
 SPLIT = TableContract("split", {"molecule_id": pa.int64(), "fold": FOLD_TYPE, "density": pa.float64()})
@@ -132,22 +141,30 @@ def write_table(table: pa.Table, path: str | os.PathLike, contract: TableContrac
     """
     if contract is not None:
         contract.check(table, str(path))
-    pq.write_table(table, atomic_path(path), compression="zstd")
+    group_rows = contract.group_rows if contract else None
+    pq.write_table(table, atomic_path(path), compression="zstd", row_group_size=group_rows)
     commit(path)
+
+
+@contextmanager
+def readable(path: str | os.PathLike) -> Iterator[None]:
+    """Raise :class:`ContractError` if ``path`` is missing, or if the block fails to read it as Parquet."""
+    if not Path(path).is_file():
+        raise ContractError(f"{path}: no such file; rerun the stage that makes it")
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise ContractError(
+            f"{path}: not readable as Parquet, probably truncated ({error}); delete it and rerun"
+        ) from error
 
 
 def read_table(
     path: str | os.PathLike, contract: TableContract | None = None, columns: Sequence[str] | None = None
 ) -> pa.Table:
     """Read a Parquet file and check it; a missing, truncated or foreign file raises :class:`ContractError`."""
-    if not Path(path).is_file():
-        raise ContractError(f"{path}: no such file; rerun the stage that makes it")
-    try:
+    with readable(path):
         table = pq.read_table(path, columns=list(columns) if columns else None, partitioning=None)
-    except (pa.ArrowException, OSError) as error:
-        raise ContractError(
-            f"{path}: not readable as Parquet, probably truncated ({error}); delete it and rerun"
-        ) from error
     if contract is not None and columns is None:
         contract.check(table, str(path))
     return table

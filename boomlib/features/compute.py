@@ -5,14 +5,14 @@ import importlib
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from boomlib.contracts import GEOMETRY, ContractError, atomic_path, check_ids, commit, read_molecules, read_table
+from boomlib.contracts import GEOMETRY, ContractError, atomic_path, check_ids, commit, read_molecules, readable
 
 CHUNK = 512
 
@@ -43,8 +43,7 @@ def compute_feature(
     total = min(starts[-1] + size, len(smiles)) - starts[0]
     chunks = ((start, smiles[start : start + size]) for start in starts)
     if geometry is not None:
-        given = read_geometry(geometry, len(smiles))
-        chunks = ((start, texts, given and compact(given, start, len(texts))) for start, texts in chunks)
+        chunks = add_geometry(chunks, geometry, len(smiles))
     work = functools.partial(compute_chunk, module.compute)
     writer = None
     with (
@@ -61,18 +60,33 @@ def compute_feature(
     commit(out)
 
 
-def read_geometry(path: str | os.PathLike, n: int) -> pa.Table | None:
-    """The geometry table of ``n`` molecules, or None if it is empty."""
-    table = read_table(path, GEOMETRY)
-    if not table.num_rows:
-        return None
-    check_ids(table, n, path)
-    return table
+def add_geometry(chunks: Iterable[tuple], path: str | os.PathLike, n: int) -> Iterator[tuple]:
+    """Add to each chunk (first id, SMILES) its rows of the geometry table, or None if the table is empty.
 
+    Memory holds the row groups of two chunks at most, however many molecules there are.
 
-def compact(table: pa.Table, start: int, length: int) -> pa.Table:
-    """A copy of some rows; a mere slice would send the whole table to another process."""
-    return table.take(pa.array(np.arange(start, start + length)))
+    Args:
+        chunks: chunks of molecules, in order.
+        path: the geometry table.
+        n: how many molecules the dataset has.
+
+    Raises:
+        ContractError: the table is broken or not that of these molecules.
+    """
+    with readable(path), pq.ParquetFile(path) as file:
+        GEOMETRY.check(file.schema_arrow.empty_table(), str(path))
+        groups = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        if not sum(groups):
+            yield from ((*chunk, None) for chunk in chunks)
+            return
+        check_ids(file.read(["molecule_id"]), n, path)
+        begins = np.cumsum([0, *groups[:-1]])
+        read = functools.lru_cache(1)(file.read_row_groups)  # the next chunk mostly lies in the same ones
+        for start, smiles in chunks:
+            first, last = np.searchsorted(begins, [start, start + len(smiles) - 1], "right") - 1
+            rows = np.arange(start, start + len(smiles)) - begins[first]
+            # a copy: a mere slice would send whole row groups to another process
+            yield start, smiles, read(range(first, last + 1)).take(pa.array(rows))
 
 
 def report_notes(columns: pa.Table, smiles: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rdkit import Chem
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
@@ -267,12 +268,13 @@ def run(tmp_path):
     """Computes the conformers of DATASET from geometries, pairs of elements and flat positions."""
     contracts.write_molecules(tmp_path / "molecules.parquet", DATASET, {}, {})
 
-    def compute(geometries=(), name="out.parquet", ids=None, **settings):
+    def compute(geometries=(), name="out.parquet", ids=None, group_rows=None, **settings):
         numbers, positions = zip(*geometries, strict=True) if geometries else ([], [])
         ids = range(len(numbers)) if ids is None else ids
         types = contracts.GEOMETRY.columns
         arrays = [pa.array(list(c), t) for c, t in zip((ids, numbers, positions), types.values(), strict=True)]
-        contracts.write_table(pa.table(dict(zip(types, arrays, strict=True))), tmp_path / "geometry.parquet")
+        table = pa.table(dict(zip(types, arrays, strict=True)))
+        pq.write_table(table, tmp_path / "geometry.parquet", row_group_size=group_rows)
         arguments = ("conformers", tmp_path / "molecules.parquet", tmp_path / name)
         compute_feature(*arguments, geometry=tmp_path / "geometry.parquet", **settings)
         return contracts.read_table(tmp_path / name)
@@ -298,11 +300,12 @@ def test_molecules_without_geometries_are_embedded(run):
     assert np.array_equal(np.array(table["positions"][0].as_py(), dtype=np.float32), expected)
 
 
+@pytest.mark.parametrize("group_rows", [1, 2, 3, 512])
 @pytest.mark.parametrize("chunk", [1, 2, 3, 512])
-def test_geometries_are_reordered_whatever_the_size_of_a_chunk(run, monkeypatch, chunk):
+def test_geometries_are_reordered_whatever_the_sizes_of_chunks_and_row_groups(run, monkeypatch, chunk, group_rows):
     monkeypatch.setattr(conformers, "CHUNK", chunk)
     geometries = [geometry_of(smiles) for smiles in DATASET]
-    rows = run(geometries).to_pylist()
+    rows = run(geometries, group_rows=group_rows).to_pylist()
     check_atoms(rows)
     for row, (_, flat) in zip(rows, geometries, strict=True):
         assert (row["source"], row["note"]) == ("dft", None)
@@ -348,9 +351,9 @@ def test_the_bytes_are_the_same_whatever_the_workers_and_the_parts(run, monkeypa
     geometries = [geometry_of(smiles) for smiles in DATASET] if matched else ()
     run(geometries, "one.parquet")
     run(geometries, "two.parquet", workers=2)
-    for part in range(3):
-        run(geometries, f"part{part}.parquet", part=(part, 3))
-    merge_parts([tmp_path / f"part{part}.parquet" for part in range(3)], tmp_path / "merged.parquet")
+    for part in range(5):  # one more than there are chunks
+        run(geometries, f"part{part}.parquet", part=(part, 5), group_rows=3)
+    merge_parts([tmp_path / f"part{part}.parquet" for part in range(5)], tmp_path / "merged.parquet")
     one, two, merged = ((tmp_path / f"{name}.parquet").read_bytes() for name in ("one", "two", "merged"))
     assert one == two == merged
 
@@ -360,3 +363,15 @@ def test_a_geometry_table_that_is_not_that_of_the_molecules_is_refused(run):
     for ids, some in ((range(len(DATASET)), geometries[:-1]), ([1, 0, *range(2, len(DATASET))], geometries)):
         with pytest.raises(ContractError, match=r"geometry\.parquet: molecule_id is not 0…6 in order"):
             run(some, ids=list(ids)[: len(some)])
+
+
+def test_a_geometry_table_with_a_broken_row_group_is_refused(run, tmp_path):
+    path = tmp_path / "geometry.parquet"
+    run([geometry_of(smiles) for smiles in DATASET], group_rows=3)
+    data = bytearray(path.read_bytes())
+    page = pq.ParquetFile(path).metadata.row_group(1).column(2).data_page_offset
+    data[page : page + 20] = bytes(20)
+    path.write_bytes(data)
+    with pytest.raises(ContractError, match=r"geometry\.parquet: not readable as Parquet"):
+        compute_feature("conformers", tmp_path / "molecules.parquet", tmp_path / "again.parquet", geometry=path)
+    assert not (tmp_path / "again.parquet").exists()

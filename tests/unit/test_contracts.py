@@ -1,5 +1,6 @@
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from boomlib import contracts
@@ -79,6 +80,14 @@ def test_molecule_ids_must_count_up(tmp_path):
     contracts.write_table(pa.table({"molecule_id": [0, 2], "smiles": ["C", "N"]}), path)
     with pytest.raises(ContractError, match="molecule_id is not 0…1 in order"):
         contracts.read_molecules(path)
+
+
+def test_geometries_are_written_in_small_row_groups(tmp_path):
+    columns = {"molecule_id": range(10_000), "atomic_numbers": [[]] * 10_000, "positions": [[]] * 10_000}
+    table = pa.table(columns, pa.schema(list(contracts.GEOMETRY.columns.items())))
+    contracts.write_table(table, tmp_path / "g.parquet", contracts.GEOMETRY)
+    metadata = pq.ParquetFile(tmp_path / "g.parquet").metadata
+    assert [metadata.row_group(group).num_rows for group in range(3)] == [4096, 4096, 1808]
 
 
 def test_interrupted_write_leaves_the_old_file(tmp_path):
