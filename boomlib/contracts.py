@@ -237,6 +237,14 @@ def read_split(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
     return table["fold"].to_numpy().astype(str), table["density"].to_numpy()
 
 
+def read_truth(
+    molecules_path: str | os.PathLike, split_path: str | os.PathLike, property_name: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The values of the property (float64 [n]), the fold (str [n]) and the split's density (float64 [n])."""
+    y = property_values(read_molecules(molecules_path), property_name, molecules_path)
+    return y, *read_split(split_path)
+
+
 def write_predictions(
     path: str | os.PathLike,
     molecule_id: np.ndarray,

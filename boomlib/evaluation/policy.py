@@ -14,10 +14,8 @@ from boomlib.contracts import (
     ContractError,
     check_ids,
     listed,
-    property_values,
-    read_molecules,
-    read_split,
     read_table,
+    read_truth,
     write_json,
 )
 from boomlib.evaluation.metrics import pearson, rmse
@@ -201,7 +199,6 @@ def score_policy_file(
     unit: str,
 ) -> None:
     """Write the JSON of :func:`score_policy` for the property ``name``, with its unit."""
-    y = property_values(read_molecules(molecules), name, molecules)
-    fold, _ = read_split(split)
+    y, fold, _ = read_truth(molecules, split, name)
     table, facts = read_policy(policy, len(y))
     write_json(out, {"unit": unit, **score_policy(y, fold, table, facts, read_table(pairs, PAIRS))})

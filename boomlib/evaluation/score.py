@@ -5,14 +5,7 @@ from math import isfinite
 
 import numpy as np
 
-from boomlib.contracts import (
-    PREDICTED_FOLDS,
-    property_values,
-    read_molecules,
-    read_predictions,
-    read_split,
-    write_json,
-)
+from boomlib.contracts import PREDICTED_FOLDS, read_predictions, read_truth, write_json
 from boomlib.evaluation.bootstrap import bootstrap_intervals
 from boomlib.evaluation.metrics import METRICS, rmse
 
@@ -109,8 +102,7 @@ def score_run(
         unit: the property's unit, for the tables.
         resamples: bootstrap resamples.
     """
-    y = property_values(read_molecules(molecules_path), property_name, molecules_path)
-    fold, _ = read_split(split_path)
+    y, fold, _ = read_truth(molecules_path, split_path, property_name)
     predictions = read_predictions(predictions_path, fold)
     y_pred = np.full(len(y), np.nan)
     y_pred[predictions["molecule_id"].to_numpy()] = predictions["y_pred"].to_numpy()

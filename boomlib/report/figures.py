@@ -17,15 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from boomlib.contracts import (
-    FOLDS,
-    atomic_path,
-    commit,
-    property_values,
-    read_molecules,
-    read_predictions,
-    read_split,
-)
+from boomlib.contracts import FOLDS, atomic_path, commit, read_predictions, read_truth
 from boomlib.evaluation.metrics import rmse
 from boomlib.evaluation.summary import overall, pivot, read_summary
 from boomlib.report.markdown import format_number
@@ -64,14 +56,6 @@ def figure(out_png: str | os.PathLike, width: float, height: float) -> Iterator[
         yield made
         made.savefig(atomic_path(out_png), format="png", dpi=150, metadata={"Software": None})
     commit(out_png)
-
-
-def read_truth(
-    molecules_path: str | os.PathLike, split_path: str | os.PathLike, property_name: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The values of the property (float64 [n]), the fold (str [n]) and the split's density (float64 [n])."""
-    y = property_values(read_molecules(molecules_path), property_name, molecules_path)
-    return y, *read_split(split_path)
 
 
 def plot_parity(

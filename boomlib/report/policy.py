@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from boomlib.contracts import EPOCHS, PAIRS, ContractError, read_json, read_table
+from boomlib.contracts import EPOCHS, PAIRS, ContractError, read_json, read_table, read_truth
 from boomlib.evaluation.policy import (
     HELD_OUT,
     POPULATIONS,
@@ -33,7 +33,6 @@ from boomlib.report.figures import (
     TASK_COLOURS,
     draw_density,
     figure,
-    read_truth,
 )
 from boomlib.report.markdown import format_number
 
