@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from sklearn.model_selection import KFold
 
+from boomlib.causal.balance import balance
 from boomlib.causal.policy import Estimate, checked, estimates, gate
 from boomlib.contracts import ContractError
 
@@ -69,6 +70,7 @@ def cross_fit(
     seed: int = 0,
     threshold: float = 0.6,
     clip: float = 20.0,
+    balanced: bool = False,
 ) -> dict[str, Estimate]:
     """Cross-fitted estimates of the mean outcome under "shift by δ where supported".
 
@@ -83,12 +85,14 @@ def cross_fit(
         seed: seed of the folds.
         threshold: smallest support score τ at which the policy shifts; 0 shifts everything.
         clip: largest weight.
+        balanced: balance the ratio, and with it the weights, in the sample; see :mod:`boomlib.causal.balance`.
 
     Returns:
         :func:`boomlib.causal.policy.estimates` for the policy whose gate is the fitted ratio's.
 
     Raises:
-        ContractError: shapes that do not match or values that are not finite.
+        ContractError: shapes that do not match, values that are not finite or, if ``balanced``, what
+            :func:`boomlib.causal.balance.balance` raises.
     """
     a, y = checked(a=a, y=y)
     if np.ndim(x) != 2 or len(x) != len(a):
@@ -96,6 +100,7 @@ def cross_fit(
     cut = KFold(folds, shuffle=True, random_state=seed)
     m_natural, m_shifted = cross_fit_outcome(x, a, y, shift, fit_outcome, cut)
     log_ratio, log_ratio_shifted = cross_fit_ratio(x, a, shift, fit_ratio, cut)
-    return estimates(
-        y, m_natural, m_shifted, log_ratio, gate(log_ratio_shifted, threshold), gate(log_ratio, threshold), clip
-    )
+    supported, supported_before = gate(log_ratio_shifted, threshold), gate(log_ratio, threshold)
+    if balanced:
+        log_ratio = balance(x, a, shift, log_ratio, supported, supported_before, clip=clip)
+    return estimates(y, m_natural, m_shifted, log_ratio, supported, supported_before, clip)

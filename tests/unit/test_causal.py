@@ -8,6 +8,7 @@ import torch
 from torch.distributions import Categorical, MixtureSameFamily, Normal
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from boomlib.causal.balance import balance, fit_dictionary, tilt
 from boomlib.causal.cross_fit import cross_fit, cross_fit_outcome
 from boomlib.causal.density import (
     MIN_LOG_SCALE,
@@ -330,6 +331,97 @@ def test_cross_fit_finds_the_effect_with_a_poor_outcome():
     gated = cross_fit(x[:, None], a, y, SHIFT, straight_line, lambda x, a: KnownRatio(), folds=2)
     assert gated["contrast"].psi == pytest.approx(GATED_EFFECT, abs=0.2)
     assert gated["contrast"].abstention == pytest.approx(1 - SUPPORTED, abs=0.03)
+
+
+# -- balance ---------------------------------------------------------------------------------------------
+
+
+def gates(x, a):
+    return gate(normal_log_ratio(x, a + SHIFT), 0.6), gate(normal_log_ratio(x, a), 0.6)
+
+
+def imbalance(x, a, log_ratio, opened, before):
+    """mean(wφ) - mean(φ(d)) of every function of the dictionary."""
+    xa, moved = np.column_stack((x, a)), np.column_stack((x, a + SHIFT * opened))
+    dictionary = fit_dictionary(xa)
+    weight = policy_weights(log_ratio, opened, before)
+    return weight @ dictionary.transform(xa) / len(a) - dictionary.transform(moved).mean(axis=0)
+
+
+@pytest.mark.parametrize("slope", [0.5, 0.0])
+def test_balanced_weights_keep_the_moments(slope):
+    x, a, _ = confounded(2000, seed=9)
+    opened, before = gates(x, a)
+    wrong = slope * normal_log_ratio(x, a)
+    found = balance(x[:, None], a, SHIFT, wrong, opened, before, ridge=1e-6)
+    assert np.abs(imbalance(x, a, wrong, opened, before)).max() > 0.05
+    assert np.abs(imbalance(x, a, found, opened, before)).max() < 1e-4
+    assert policy_weights(found, opened, before).mean() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_large_ridge_balances_the_weights_sum_only():
+    x, a, _ = confounded(500, seed=10)
+    opened, before = gates(x, a)
+    wrong = 0.5 * normal_log_ratio(x, a)
+    found = balance(x[:, None], a, SHIFT, wrong, opened, before, ridge=1e6)
+    assert np.ptp(found - wrong) < 1e-4
+    assert policy_weights(found, opened, before).mean() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_true_ratio_stays_nearly_as_it_is():
+    x, a, _ = confounded(50_000, seed=11)
+    truth = normal_log_ratio(x, a)
+    opened, before = gates(x, a)
+    found = balance(x[:, None], a, SHIFT, truth, opened, before)
+    assert np.std((found - truth)[before]) < 0.05
+    # base weights are clipped, so that a ratio that overflows does no harm
+    spoilt = balance(x[:, None], a, SHIFT, np.where(np.arange(len(a)) == 7, 1e4, truth), opened, before)
+    assert np.isfinite(spoilt).all()
+
+
+def test_balance_corrects_a_poor_ratio_under_a_wrong_outcome():
+    x, a, y = confounded(5000, seed=12)
+    opened, before = gates(x, a)
+    poor, slope = 0.5 * normal_log_ratio(x, a), 3.5
+
+    def found(ratio):
+        moved = slope * (a + SHIFT * opened)
+        return contrast(y, slope * a, moved, policy_weights(ratio, opened, before), opened).psi
+
+    assert abs(found(poor) - GATED_EFFECT) > 0.1
+    assert found(balance(x[:, None], a, SHIFT, poor, opened, before)) == pytest.approx(GATED_EFFECT, abs=0.05)
+
+
+def test_cross_fit_balances_on_request():
+    class Poor:
+        def log_ratio(self, x, a, shift):
+            return 0.5 * normal_log_ratio(x[:, 0], a, shift)
+
+    x, a, y = confounded(2000, seed=13)
+    arguments = x[:, None], a, y, SHIFT, lambda x, a, y: lambda x, a: 3.5 * a, lambda x, a: Poor()
+    plain, found = (cross_fit(*arguments, folds=2, threshold=0, balanced=balanced) for balanced in (False, True))
+    assert abs(plain["contrast"].psi - 2 * SHIFT) > 0.2
+    assert found["contrast"].psi == pytest.approx(2 * SHIFT, abs=0.1)
+    assert found["plug_in"] == plain["plug_in"]
+
+
+def test_balance_says_why_it_cannot():
+    x, a, _ = confounded(30, seed=14)
+    opened, ratio = np.ones(30, dtype=bool), np.zeros(30)
+    with pytest.raises(ContractError, match="30 treatments"):
+        balance(x, a, SHIFT, ratio, opened, opened)
+    with pytest.raises(ContractError, match="finite covariates"):
+        balance(np.full((30, 1), np.nan), a, SHIFT, ratio, opened, opened)
+    with pytest.raises(ContractError, match=r"one length .*'log_ratio': \(3,\)"):
+        balance(x[:, None], a, SHIFT, ratio[:3], opened, opened)
+    for gates_of_none in ((~opened, opened), (opened, ~opened)):
+        with pytest.raises(ContractError, match="gate is closed everywhere"):
+            balance(x[:, None], a, SHIFT, ratio, *gates_of_none)
+    with pytest.raises(ContractError, match="ridge must be positive, not 0"):
+        balance(x[:, None], a, SHIFT, ratio, opened, opened, ridge=0)
+    # a mean of 5 of a function that is at most 2
+    with pytest.raises(ContractError, match="a larger ridge"):
+        tilt(np.ones(2), np.array([[1.0, 1], [1, 2]]), np.array([1.0, 5]), 2, 1e-12)
 
 
 # -- errors ----------------------------------------------------------------------------------------------
