@@ -41,14 +41,14 @@ def naive(backbone: Backbone, past: Tensor, position: Tensor, mask: Tensor, worl
     full = torch.zeros(n, length + WORLD, length + WORLD, dtype=torch.bool)
     full[:, :length, :length] = mask
     full[:, length:, :length] = mask.any(1, keepdim=True)
-    full[:, length:, length:] = True
+    full[:, length:, length:] = torch.eye(WORLD)  # [do] and [probe] do not see each other
     for layer in backbone.layers:
         h = layer.norm_attention(x)
         matrices = {}
         if layer.fast is not None:
             do = h[:, length]
             alpha = torch.sigmoid(layer.fast.amplitude(do)) * active[:, None]
-            gates = layer.fast.gate(do).view(n, 4, -1)
+            gates = torch.tanh(layer.fast.gate(do)).view(n, 4, -1)
             for index, site in enumerate(("query", "key", "output", "mlp")):
                 scaled = layer.fast.down[site] * (alpha * gates[:, index])[:, None]
                 matrices[site] = scaled @ layer.fast.up[site]
@@ -118,6 +118,7 @@ def main() -> None:
         fast_layers=(3, 7, 11),
         rank=8,
         shared_alpha=False,
+        probe_sees_do=False,
         dropout=0.0,
     )
     cases = {

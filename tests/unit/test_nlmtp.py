@@ -25,7 +25,7 @@ def one_thread():
 
 @pytest.fixture
 def backbone():
-    return Backbone(width=32, heads=4, shared_alpha=False, **DEPTH)
+    return Backbone(width=32, heads=4, shared_alpha=False, probe_sees_do=False, **DEPTH)
 
 
 def make_network(**changes) -> Network:
@@ -36,11 +36,12 @@ def make_network(**changes) -> Network:
         "covariates": 5,
         "environments": 4,
         "length": 9.0,
-        "spread": 1.0,
+        "spread": (1.0, 1.0),
         "read_out": "sum",
         "components": 8,
     }
-    network = Network(**{**arguments, "width": 32, "heads": 4, "shared_alpha": False, **DEPTH, **changes})
+    backbone = {"width": 32, "heads": 4, "shared_alpha": False, "probe_sees_do": False, **DEPTH}
+    network = Network(**arguments | backbone | changes)
     for head in (network.outcome, network.share, network.pair):
         torch.nn.init.normal_(head.weight, std=0.5)
     return network.eval()
@@ -119,6 +120,20 @@ def test_fast_weights_move_the_policy_world_and_nothing_else(backbone):
     assert torch.equal(backbone.past(past, position, mask)[0], states)
     assert torch.equal(before[:, 0], after[:, 0])
     assert (before[:, 1] - after[:, 1]).abs().max() > 0.1
+
+
+def test_a_shift_reaches_the_outcome_through_the_fast_weights_alone():
+    molecules = make_tensors()
+    outcomes = {}
+    for sees in (False, True):
+        network = make_network(probe_sees_do=sees)
+        for layer in network.backbone.layers:
+            if layer.fast is not None:
+                for factor in layer.fast.up.values():
+                    torch.nn.init.zeros_(factor)
+        outcomes[sees] = network(molecules, worlds(6, 0.0, 0.5, 2.0), hidden=True).outcome
+    assert torch.allclose(outcomes[False], outcomes[False][:, :1].expand(-1, 3), atol=1e-6)
+    assert (outcomes[True][:, 0] - outcomes[True][:, 1:].T).abs().min() > 1e-4
 
 
 def test_fast_weights_stand_at_the_layers_of_the_recipe(backbone):
@@ -205,25 +220,26 @@ def test_read_out_over_tokens(read_out):
 
 def test_policy_losses_by_hand():
     network, molecules = make_network(), make_tensors()
-    hidden = network(molecules, worlds(6, 0.0, 0.5), hidden=True)
+    hidden = network(molecules, worlds(6, 0.0, 0.5, -0.2), hidden=True)
     supported, weight = torch.tensor([True, False, True, True, False, True]), torch.rand(6)
-    moved = torch.randn(6)
-    found = losses.policy_losses(hidden, moved, losses.Policy(supported, weight), molecules, "observed")
+    moved = torch.randn(6, 2)
+    policy = losses.Policy(supported, weight)
+    found = losses.policy_losses(hidden, moved, policy, molecules, "observed", 0.3)
     kept = supported.nonzero()[:, 0]
-    target = moved[kept] + weight[kept] * (molecules.outcome[kept] - hidden.outcome[kept, 0])
+    target = moved[kept, 0] + weight[kept] * (molecules.outcome[kept] - hidden.outcome[kept, 0])
     unit = (hidden.outcome[kept, 1] - target) ** 2
     groups = [unit[molecules.environment[kept] == each].mean() for each in molecules.environment[kept].unique()]
-    assert torch.allclose(found["dr_func"], unit.mean())
-    assert torch.allclose(found["dr_mean"], (hidden.outcome[kept, 1].mean() - target.mean()) ** 2)
+    assert torch.allclose(found["dr_func"], unit.mean() / 0.3**2)
+    assert torch.allclose(found["dr_mean"], (hidden.outcome[kept, 1].mean() - target.mean()) ** 2 / 0.3**2)
     assert torch.allclose(found["rex"], torch.stack(groups).var(unbiased=False))
-    assert torch.allclose(found["anchor"], ((hidden.outcome[kept, 1] - moved[kept]) ** 2).mean())
+    assert torch.allclose(found["anchor"], ((hidden.outcome[kept, 1:] - moved[kept]) ** 2).mean() / 0.3**2)
 
 
 def test_without_support_the_policy_teaches_nothing():
     network, molecules = make_network(), make_tensors()
     hidden = network(molecules, worlds(6, 0.0, 0.5), hidden=True)
     nobody = losses.Policy(torch.zeros(6, dtype=torch.bool), torch.ones(6))
-    found = losses.policy_losses(hidden, torch.zeros(6), nobody, molecules, "observed")
+    found = losses.policy_losses(hidden, torch.zeros(6, 1), nobody, molecules, "observed", 1.0)
     assert not any(found.values())
     sum(found.values()).backward()
 
@@ -239,6 +255,7 @@ def test_a_policy_carries_no_gradient():
 def test_one_batch_can_be_learned_by_heart():
     network, molecules = make_network(), make_tensors(n=8)
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
+    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, total_iters=250)
     for _ in range(250):
         own = network(molecules, worlds(8, 0.0), hidden=False)
         loss = (own.outcome[:, 0] - molecules.outcome).square().mean()
@@ -246,6 +263,7 @@ def test_one_batch_can_be_learned_by_heart():
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
+        schedule.step()
     assert loss.sqrt() < 0.05 * molecules.outcome.std()
 
 

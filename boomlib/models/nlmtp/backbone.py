@@ -1,8 +1,9 @@
 """A transformer whose past is computed once and shared by many futures, with in-stream low-rank fast weights ("LoR").
 
 The past is everything up to and with ``<time0>``. It never looks at what follows and never meets a fast weight: its
-keys and values serve every world. A world is a pair of tokens after ``<time0>``: ``[do]`` and ``[probe]``, which
-see the past and each other, but not the tokens of other worlds.
+keys and values serve every world. A world is a pair of tokens after ``<time0>``: ``[do]`` and ``[probe]``. Both see
+the past; neither sees the other or another world. What ``[do]`` says reaches ``[probe]`` through the fast weights
+alone: else the shift could pass by attention, and α, which only its penalty would still move, would die.
 """
 
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ class FastWeights(nn.Module):
         hidden: features inside the layer's perceptron.
         rank: rank of each update.
         shared_alpha: one amplitude for all molecules and shifts (an ablation).
+
+    The gates lie in (-1, 1): only α sets the amplitude, which else could shrink while the gates grow.
     """
 
     def __init__(self, width: int, hidden: int, rank: int, shared_alpha: bool) -> None:
@@ -47,7 +50,7 @@ class FastWeights(nn.Module):
         """
         amplitude = self.amplitude(torch.zeros_like(do) if self.shared_alpha else do)[..., 0]
         alpha = torch.sigmoid(amplitude) * active
-        gates = self.gate(do).unflatten(-1, (len(SITES), -1)) * alpha[..., None, None]
+        gates = torch.tanh(self.gate(do)).unflatten(-1, (len(SITES), -1)) * alpha[..., None, None]
         return {site: gates[:, :, None, index] for index, site in enumerate(SITES)}, alpha
 
     def update(self, site: str, x: Tensor, gates: dict[str, Tensor]) -> Tensor:
@@ -129,6 +132,7 @@ class Backbone(nn.Module):
         fast_layers: layers with fast weights, counted from 0.
         rank: their rank.
         shared_alpha: see :class:`FastWeights`.
+        probe_sees_do: whether ``[probe]`` may attend to ``[do]`` (an ablation).
         dropout: share of features dropped after attention and perceptron.
     """
 
@@ -141,9 +145,11 @@ class Backbone(nn.Module):
         fast_layers: Sequence[int],
         rank: int,
         shared_alpha: bool,
+        probe_sees_do: bool,
         dropout: float,
     ) -> None:
         super().__init__()
+        self.probe_sees_do = probe_sees_do
         self.frequencies = 10_000.0 ** (-torch.arange(0, width // heads, 2) / (width // heads))
         fast = {index: FastWeights(width, 4 * width, rank, shared_alpha) for index in fast_layers}
         self.layers = nn.ModuleList(Layer(width, heads, dropout, fast.get(index)) for index in range(depth))
@@ -178,9 +184,11 @@ class Backbone(nn.Module):
         worlds = x.shape[1]
         steps = torch.arange(WORLD, device=x.device).repeat(worlds)
         rotation = rotations(position[:, None] + steps, self.frequencies)
-        own = torch.arange(worlds, device=x.device).repeat_interleave(WORLD)
-        own = (own[:, None] == own).expand(len(x), -1, -1)
-        mask = torch.cat([visible[:, None].expand(-1, worlds * WORLD, -1), own], dim=2)[:, None]
+        own = torch.eye(worlds * WORLD, dtype=torch.bool, device=x.device)
+        if self.probe_sees_do:
+            probe = torch.arange(1, worlds * WORLD, WORLD, device=x.device)
+            own[probe, probe - 1] = True
+        mask = torch.cat([visible[:, None].expand(-1, worlds * WORLD, -1), own.expand(len(x), -1, -1)], 2)[:, None]
         x, alphas = x.flatten(1, 2), []
         for layer, past in zip(self.layers, cache, strict=True):
             x, _, alpha = layer(x, rotation, mask, past, active)

@@ -19,7 +19,7 @@ from boomlib.models.ridge import fit_ridge
 from boomlib.models.tabular import Environments, LinearDesign, descriptor_values, table_matrix
 
 MASSES = ("MolWt", "ExactMolWt", "HeavyAtomMolWt")
-PENALTIES = tuple(10.0**k for k in range(-3, 6))
+PENALTIES = tuple(10.0 ** (k / 2) for k in range(-6, 11))
 # what the loss on matched pairs predicts: descriptors that a small edit changes, none of them the mass or the outcome
 PAIR_DESCRIPTORS = (
     "MolLogP",
@@ -63,17 +63,21 @@ class Tensors:
     def __len__(self) -> int:
         return len(self.treatment)
 
+    @property
+    def length(self) -> Tensor:
+        """SMILES tokens of each molecule, [n]."""
+        return (self.tokens > 0).sum(1)
+
     def take(self, rows: Tensor) -> "Tensors":
         """The molecules ``rows``, their tokens cut to the longest of them."""
-        taken = {field.name: getattr(self, field.name)[rows] for field in fields(self)}
-        longest = int((taken["tokens"] > 0).sum(1).max())
-        return Tensors(**taken | {"tokens": taken["tokens"][:, :longest]})
+        taken = Tensors(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+        return replace(taken, tokens=taken.tokens[:, : taken.length.max()])
 
     def to(self, device: torch.device) -> "Tensors":
         """The same on another device."""
         return Tensors(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
-    def shifted(self, shift: float) -> "Tensors":
+    def shifted(self, shift: float | Tensor) -> "Tensors":
         """The molecules with their standardised treatment moved; what else they are stays."""
         return replace(self, treatment=self.treatment + shift)
 
@@ -152,27 +156,26 @@ class Encoder:
         self.mass_center, self.mass_scale = float(mass.mean()), float(mass.std())
         self.pair_center, self.pair_scale = descriptors.mean(0), np.maximum(descriptors.std(0), 1e-9)
         self.outcome.fit(train.y)
-        self.left_out, self.spread = {}, 1.0
-        if self.design is not None:
-            self.fit_additive(train, valid)
         z, z_valid = self.outcome.transform(train.y), self.outcome.transform(valid.y)
+        self.additive, self.line, self.left_out = None, None, {}
+        if self.design is not None:
+            x, x_valid = self.design.fit(train).transform(train), self.design.transform(valid)
+            self.additive = fit_ridge(x, z, x_valid, z_valid, PENALTIES)
+            # the network shall learn what the path leaves on molecules that the path has not seen
+            left_out = z - self.additive.leave_one_out
+            self.left_out = dict(zip(train.molecule_id.tolist(), left_out, strict=True))
         if self.with_line:
-            x = self.line_columns(train)
+            x, x_valid = self.line_columns(train), self.line_columns(valid)
             self.line_center = x.mean(axis=0)
-            self.line = fit_ridge(
-                x - self.line_center, z, self.line_columns(valid) - self.line_center, z_valid, PENALTIES
-            )
+            self.line = fit_ridge(x - self.line_center, z, x_valid - self.line_center, z_valid, PENALTIES)
         return self
 
-    def fit_additive(self, train: Molecules, valid: Molecules) -> None:
-        """Fit the linear path from counts; ``spread`` is the deviation, in z, of what it leaves on new molecules."""
-        x, x_valid = self.design.fit(train).transform(train), self.design.transform(valid)
-        z = self.outcome.transform(train.y)
-        self.additive = fit_ridge(x, z, x_valid, self.outcome.transform(valid.y), PENALTIES)
-        self.spread = max(1e-6, float(self.additive.leave_one_out.std()))
-        # the network shall learn what the path leaves on molecules that the path has not seen
-        left_out = z - self.additive.leave_one_out
-        self.left_out = dict(zip(train.molecule_id.tolist(), left_out, strict=True))
+    @property
+    def spread(self) -> tuple[float, float]:
+        """Deviation, in z, of what the linear paths leave on new molecules: of their own outcome, and of m(a, x)."""
+        return tuple(
+            max(1e-6, float(path.leave_one_out.std())) if path else 1.0 for path in (self.additive, self.line)
+        )
 
     def standardised(self, molecules: Molecules) -> tuple[np.ndarray, np.ndarray]:
         """Scaled covariates [n, columns] and treatment [n]."""

@@ -41,40 +41,43 @@ def find_policy(
     return Policy(supported, ratio)
 
 
-def observed_loss(own: Reading, hidden: Reading, y: Tensor, spread: float) -> Tensor:
+def observed_loss(own: Reading, hidden: Reading, y: Tensor, spread: tuple[float, float]) -> Tensor:
     """L_obs: squared error in the observed world, of the molecule's own outcome and of m(a, x).
 
-    In units of what the linear path leaves: else this term, which makes the model accurate, would be lost in others.
+    Each in units of what its linear path leaves (``spread``): else the former, which makes the model accurate, would
+    be lost in the latter.
     """
     errors = (own.outcome[:, 0] - y, hidden.outcome[:, 0] - y)
-    return sum((error / spread).square().mean() for error in errors)
+    return sum((error / unit).square().mean() for error, unit in zip(errors, spread, strict=True))
 
 
 def policy_losses(
-    hidden: Reading, moved: Tensor, policy: Policy, molecules: Tensors, pseudo_outcome: str
+    hidden: Reading, moved: Tensor, policy: Policy, molecules: Tensors, pseudo_outcome: str, spread: float
 ) -> dict[str, Tensor]:
     """L_DR-func, L_DR-mean, L_rex and our anchor; 0 if no molecule of the batch has support.
 
     Args:
-        hidden: worlds 0 (observed) and 1 (policy) without SMILES.
-        moved: the observed world's m(a + δ, x), [n], without gradient.
+        hidden: worlds 0 (observed), 1 (policy) and further shifts without SMILES.
+        moved: the observed world's m(a + δ, x) for δ of the worlds from 1 on, [n, worlds - 1], without gradient.
         policy: support and weights.
         molecules: the batch.
         pseudo_outcome: ``observed``: around m(a + δ, x); ``policy``: around the policy head's own value.
+        spread: unit of the errors, in z, of all but L_rex.
     """
     kept = policy.supported
     if not kept.any():
         nothing = hidden.outcome.sum() * 0
         return dict.fromkeys(("dr_func", "dr_mean", "rex", "anchor"), nothing)
     m_observed, m_policy = hidden.outcome[kept, 0], hidden.outcome[kept, 1]
-    around = moved[kept] if pseudo_outcome == "observed" else m_policy.detach()
+    around = moved[kept, 0] if pseudo_outcome == "observed" else m_policy.detach()
     target = around + policy.weight[kept] * (molecules.outcome[kept] - m_observed.detach())
-    unit = (m_policy - target).square()
+    error = m_policy - target
     return {
-        "dr_func": unit.mean(),
-        "dr_mean": (m_policy.mean() - target.mean()).square(),
-        "rex": variance_over_groups(unit, molecules.environment[kept]),
-        "anchor": (m_policy - moved[kept]).square().mean(),
+        "dr_func": (error / spread).square().mean(),
+        "dr_mean": ((m_policy.mean() - target.mean()) / spread).square(),
+        # in z: a variance of squares of few molecules has tails that would drown every other term
+        "rex": variance_over_groups(error.square(), molecules.environment[kept]),
+        "anchor": ((hidden.outcome[kept, 1:] - moved[kept]) / spread).square().mean(),
     }
 
 

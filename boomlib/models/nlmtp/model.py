@@ -63,7 +63,7 @@ class NLMTP(Model):
         torch.set_num_threads(self.threads)
         self.encoder.fit(train, valid)
         tensors, valid_tensors = self.encoder.transform(train), self.encoder.transform(valid)
-        length = (tensors.tokens > 0).sum(1).numpy()
+        length = tensors.length.numpy()
         pairs = self.find_pairs(train)
         self.network_arguments = self.network_arguments | {
             "tokens": len(self.encoder.vocabulary),
@@ -196,7 +196,7 @@ class NLMTP(Model):
 
 def by_length(tensors: Tensors) -> Sequence[Tensor]:
     """Rows of batches without gradients: molecules of similar length together, which saves padding."""
-    return (tensors.tokens > 0).sum(1).argsort(stable=True).split(READ_AT_ONCE)
+    return tensors.length.argsort(stable=True).split(READ_AT_ONCE)
 
 
 def in_batches(tensors: Tensors) -> list[Tensors]:

@@ -12,6 +12,8 @@ from boomlib.models.nlmtp import losses
 from boomlib.models.nlmtp.encoder import LogMargin, Tensors
 from boomlib.models.nlmtp.network import Network
 
+ANCHORED = 2.0  # the anchor holds up to this many times the policy's shift, either way
+
 
 class Pairs:
     """Matched pairs within train: for each molecule, those that are heavier by a small edit.
@@ -104,9 +106,13 @@ class Module(lightning.LightningModule):
         zero = torch.zeros_like(molecules.treatment)
         pairs = self.current_epoch < self.pair_epochs
         own = self.network(molecules, torch.stack([zero, pair_shift] if pairs else [zero], dim=1), hidden=False)
-        hidden = self.network(molecules, torch.stack([zero, zero + self.shift], dim=1), hidden=True)
+        # the anchor holds at another shift too, drawn for each molecule, so that a sweep of shifts means something
+        drawn = self.shift * torch.empty_like(zero).uniform_(-ANCHORED, ANCHORED)
+        shifts = torch.stack([zero, zero + self.shift, drawn], dim=1)
+        hidden = self.network(molecules, shifts, hidden=True)
         with torch.no_grad():
-            moved = self.network(molecules.shifted(self.shift), zero[:, None], hidden=True).outcome[:, 0]
+            there = [self.network(molecules.shifted(each), zero[:, None], hidden=True) for each in shifts[:, 1:].T]
+            moved = torch.cat([reading.outcome for reading in there], dim=1)
         policy = losses.find_policy(self.network, hidden, molecules, self.shift, self.threshold, self.clip)
         terms = {
             "observed": losses.observed_loss(own, hidden, molecules.outcome, self.network.spread),
@@ -114,7 +120,7 @@ class Module(lightning.LightningModule):
             "support": losses.support_loss(self.network, hidden.cls, molecules.treatment, self.shift),
             "lor": losses.fast_weight_loss(self.network, hidden.alpha[:, 1]),
             "mmp": losses.pair_loss(own, 1, pair_target, paired) if pairs else zero.mean(),
-            **losses.policy_losses(hidden, moved, policy, molecules, self.pseudo_outcome),
+            **losses.policy_losses(hidden, moved, policy, molecules, self.pseudo_outcome, self.network.spread[1]),
         }
         return terms, 1 - policy.supported.float().mean()
 

@@ -48,7 +48,8 @@ class Network(nn.Module):
         covariates: columns of the context.
         environments: how many there are.
         length: mean number of SMILES tokens on train, which scales the sum over tokens.
-        spread: deviation, in z, of what the linear path leaves to the network: the unit of its heads.
+        spread: deviation, in z, of what the linear paths leave to the network, of a molecule's own outcome and of
+            m(a, x): the units of its answers.
         read_out: how the molecule's own outcome leaves the tokens: ``sum``, ``mean``, or ``probe`` alone.
         components: Gaussians of the propensity.
         width: features of a token.
@@ -62,7 +63,7 @@ class Network(nn.Module):
         covariates: int,
         environments: int,
         length: float,
-        spread: float,
+        spread: tuple[float, float],
         read_out: str,
         components: int,
         width: int,
@@ -103,12 +104,14 @@ class Network(nn.Module):
         start = position[:, HEAD.index("time0")] + 1
         worlds, alpha = self.backbone.worlds(worlds, start, visible, cache, shift != 0)
         probe, cls = worlds[:, :, 1], states[:, HEAD.index("cls")]
-        outcome = self.spread * self.outcome(probe)[..., 0]
+        answer = self.outcome(probe)[..., 0]
         if hidden:
+            # the line stays at the observed treatment: what a shift does is for the fast weights to learn
             level, slope = molecules.line.unbind(1)
-            outcome = outcome + level[:, None] + slope[:, None] * (molecules.treatment[:, None] + shift)
+            outcome = (level + slope * molecules.treatment)[:, None] + self.spread[1] * answer
         else:
-            outcome = outcome + (molecules.additive + self.spread * self.over_tokens(states, tokens))[:, None]
+            answer = answer + self.over_tokens(states, tokens)[:, None]
+            outcome = molecules.additive[:, None] + self.spread[0] * answer
         return Reading(outcome, alpha, self.pair(probe), cls, self.density(cls))
 
     def past(self, molecules: Tensors, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
