@@ -94,6 +94,8 @@ def load_models(folder: str | os.PathLike = CONFIG / "models") -> dict:
 def with_variants(models: dict, config: dict, where: str = "config") -> dict:
     """The models and the configuration's ``variants`` of them, for ablations: a descriptor with some keys changed.
 
+    A variant may be of a variant that stands before it.
+
     Raises:
         RegistryError: a variant of an unknown model, with the name of a registered one, or of an unknown parameter.
     """
@@ -101,12 +103,12 @@ def with_variants(models: dict, config: dict, where: str = "config") -> dict:
     for name, variant in config.get("variants", {}).items():
         at = f"{where}: variants.{name}"
         base = variant.get("of", "")
-        if base not in models:
-            raise RegistryError(f"{at}: unknown model '{base}'; {suggestion(base, list(models))}")
+        if base not in made:
+            raise RegistryError(f"{at}: unknown model '{base}'; {suggestion(base, list(made))}")
         if name in models:
             raise RegistryError(f"{at}: a registered model has this name; choose another")
-        parameters = override(models[base]["parameters"], variant.get("parameters", {}), at)
-        made[name] = models[base] | {key: variant[key] for key in ("label", "features") if key in variant}
+        parameters = override(made[base]["parameters"], variant.get("parameters", {}), at)
+        made[name] = made[base] | {key: variant[key] for key in ("label", "features") if key in variant}
         made[name]["parameters"] = parameters
     return made
 

@@ -115,6 +115,17 @@ def test_a_variant_is_a_descriptor_with_some_keys_changed():
     assert {name: model for name, model in models.items() if name != "small_ridge"} == MODELS
 
 
+def test_a_variant_of_a_variant_keeps_its_changes():
+    variants = {
+        "near": {"of": "ridge", "label": "N", "parameters": {"radius": 0}},
+        "nearer": {"of": "near", "label": "NN", "parameters": {"min_molecules": 7}},
+    }
+    models = registry.with_variants(MODELS, {"variants": variants})
+    assert models["nearer"]["parameters"] == MODELS["ridge"]["parameters"] | {"radius": 0, "min_molecules": 7}
+    with pytest.raises(RegistryError, match="variants.nearer: unknown model 'near'"):
+        registry.with_variants(MODELS, {"variants": dict(reversed(variants.items()))})
+
+
 @pytest.mark.parametrize(
     ("variants", "message"),
     [

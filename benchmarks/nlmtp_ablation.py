@@ -1,0 +1,80 @@
+"""What each part of NL-MTP does, as one table: the runs of config/nlmtp_ablation.yaml side by side.
+
+    snakemake --cores 2 results/leaderboard.md --configfile config/nlmtp_ablation.yaml
+    python -m boomlib.report.publish docs/benchmarks/nlmtp_ablation
+    python benchmarks/nlmtp_ablation.py docs/benchmarks/nlmtp_ablation
+
+Reads a published folder (leaderboard.csv, config.yaml, policy/) and prints Markdown.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from boomlib import registry
+from boomlib.contracts import read_json
+from boomlib.evaluation.policy import HELD_OUT
+from boomlib.report.markdown import format_interval, format_number, markdown_table
+from boomlib.report.policy_tables import decimals, percent
+from boomlib.runs import list_runs
+
+COLUMNS = [
+    "Model",
+    "RMSE valid",
+    "ID",
+    "OOD",
+    "RMSE given X",
+    "Abstention",
+    "ESS",
+    "α",
+    "Contrast, density",
+    "95 % interval",
+    "Contrast, classifier",
+    "Policy − observed",
+    "Linearity R²",
+    "Pairs: mean",
+    "r",
+]
+
+
+def policy_cells(scores: dict) -> list[str]:
+    """What a run says of the policy on the molecules held out; see :data:`COLUMNS`."""
+    found = scores["populations"][HELD_OUT]
+    density, classifier = (found["estimates"][ratio]["contrast"] for ratio in ("density", "classifier"))
+    return [
+        format_number(found["rmse_given_context"]),
+        percent(found["abstention"]),
+        f"{density['effective_sample_size']:,.0f}",
+        f"{found['alpha']['mean']:.3f} ± {found['alpha']['std']:.3f}",
+        format_number(density["psi"]),
+        format_interval(density["low"], density["high"]),
+        format_number(classifier["psi"]),
+        format_number(found["anchor_rmse"]),
+        decimals(found["linearity"]["r2"]),
+        format_number(scores["pairs"]["all"]["mean_predicted"]),
+        decimals(scores["pairs"]["all"]["pearson_r"]),
+    ]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="published results")
+    folder = parser.parse_args().folder
+    config = registry.read_yaml(folder / "config.yaml")
+    models = registry.with_variants(registry.load_models(), config)
+    scores = pd.read_csv(folder / "leaderboard.csv").query("metric == 'rmse'").set_index(["model", "fold"])["mean"]
+    rows = []
+    for run in list_runs(config):
+        errors = [format_number(scores[run.model, fold]) for fold in ("valid", "id", "ood")]
+        policy = folder / "policy" / f"{run.stem}.json"
+        cells = policy_cells(read_json(policy)) if policy.is_file() else ["—"] * (len(COLUMNS) - 4)
+        rows.append([models[run.model]["label"], *errors, *cells])
+    print(markdown_table(COLUMNS, rows))
+
+
+if __name__ == "__main__":
+    main()
