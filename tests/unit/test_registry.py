@@ -122,7 +122,7 @@ def test_a_variant_of_a_variant_keeps_its_changes():
     }
     models = registry.with_variants(MODELS, {"variants": variants})
     assert models["nearer"]["parameters"] == MODELS["ridge"]["parameters"] | {"radius": 0, "min_molecules": 7}
-    with pytest.raises(RegistryError, match="variants.nearer: unknown model 'near'"):
+    with pytest.raises(RegistryError, match=r"variants.nearer: unknown model 'near'"):
         registry.with_variants(MODELS, {"variants": dict(reversed(variants.items()))})
 
 
