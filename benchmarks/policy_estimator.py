@@ -4,8 +4,9 @@
 
 Two designs: one made here, whose densities are known, and the molecules of 10K CSD with their own mass (the treatment)
 and composition (the covariates) but a made outcome. Every replication draws a sample, cross-fits right and wrong
-nuisances and estimates the mean outcome under "add δ to the treatment" with each pair of them. Writes results.json and
-estimator.png and prints the tables. Under an hour on two cores for 200 replications.
+nuisances and estimates the mean outcome under "add δ to the treatment" with each pair of them, and with each ratio
+once more after it was balanced. Writes results.json and estimator.png and prints the tables. A design that is run
+alone (--designs) replaces its part of results.json. Under an hour on one core for 200 replications.
 """
 
 import argparse
@@ -33,23 +34,28 @@ from sklearn.preprocessing import PolynomialFeatures, SplineTransformer, Standar
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+from boomlib.causal.balance import balance
 from boomlib.causal.cross_fit import cross_fit_outcome, cross_fit_ratio
 from boomlib.causal.nuisance import FittedDensity, fit_classifier, fit_density
 from boomlib.causal.policy import Estimate, contrast, gate, one_step, plug_in, policy_weights, weighted
-from boomlib.contracts import read_molecules, write_json
+from boomlib.contracts import read_json, read_molecules, write_json
 from boomlib.report.figures import figure
 
 THRESHOLD, CLIP, FOLDS = 0.6, 20.0, 5
 SEED = 2024
 CH2 = 14.01565  # Da
 GATE_ROWS = 20_000  # rows of the population that tell a fitted gate from the known one
-RATIOS = ("MDN", "classifier", "wrong")
+PROBES = 100  # random functions that tell how balanced the weights are
+FITTED = ("MDN", "classifier", "wrong")
+BALANCED = {name: f"{name}, balanced" for name in FITTED}
+RATIOS = (*FITTED, *BALANCED.values())
 ARMS = [
     *(("one-step", "right", ratio) for ratio in RATIOS),
     *(("one-step", "wrong", ratio) for ratio in RATIOS),
     *(("plug-in", outcome, "–") for outcome in ("right", "wrong")),
     *(("weighted", "–", ratio) for ratio in RATIOS),
-    *(("mean of wY", "–", ratio) for ratio in RATIOS),
+    # balanced weights have the mean 1: normalising changes nothing
+    *(("mean of wY", "–", ratio) for ratio in FITTED),
 ]
 """Estimator, outcome and ratio of each row of the tables, in their order."""
 COLOURS = {"one-step": "#0072B2", "plug-in": "#D55E00", "weighted": "#009E73", "mean of wY": "#CC79A7"}
@@ -254,6 +260,24 @@ def truth_of_fitted_gates(densities: list[FittedDensity]) -> float:
     return TRUTH["gated"] + float(np.mean(fitted) - np.mean(known))
 
 
+def probe_imbalance(
+    x: np.ndarray, a: np.ndarray, opened: np.ndarray, weights: dict[str, np.ndarray]
+) -> dict[str, float]:
+    """How far each ratio's weights miss the shift's effect on smooth functions that nobody chose.
+
+    The functions are cosines of random directions of the standardised (x, a); the miss, mean(wh) - mean(h(d)), and the
+    effect, mean(h(d)) - mean(h), are root mean squares over them, and the former is given as a share of the latter.
+    """
+    generator, xa = np.random.default_rng(SEED), np.column_stack((x, a))
+    moved = np.column_stack((x, a + DESIGN.shift * opened))
+    # radians a standard deviation: about one for the treatment, half for each covariate
+    frequency = generator.normal(size=(xa.shape[1], PROBES)) * np.array([*[0.5] * x.shape[1], 1.0])[:, None]
+    phase = generator.uniform(0, 2 * np.pi, PROBES)
+    natural, shifted = (np.cos((rows - xa.mean(axis=0)) / xa.std(axis=0) @ frequency + phase) for rows in (xa, moved))
+    effect = np.linalg.norm((shifted - natural).mean(axis=0))
+    return {name: np.linalg.norm(w @ natural / len(a) - shifted.mean(axis=0)) / effect for name, w in weights.items()}
+
+
 def replicate(number: int) -> list[dict]:
     """Every estimate from one sample, as rows of the table of all replications."""
     generator, shift = np.random.default_rng([SEED, number]), DESIGN.shift
@@ -286,11 +310,16 @@ def replicate(number: int) -> list[dict]:
     for policy, (opened, opened_before, change) in policies.items():
         # the sample's own mean of the true m(d(A,X),X) has the mean ψ, and most of the estimates' noise
         scores = partial(score, policy=policy, near=np.where(opened, shifted, natural).mean(), change=change)
-        weights = {name: policy_weights(ratio[0], opened, opened_before, CLIP) for name, ratio in ratios.items()}
+        logs = {name: ratio[0] for name, ratio in ratios.items()}
+        for name in FITTED:
+            logs[BALANCED[name]] = balance(x, a, shift, logs[name], opened, opened_before, clip=CLIP)
+        weights = {name: policy_weights(log, opened, opened_before, CLIP) for name, log in logs.items()}
+        imbalance = probe_imbalance(x, a, opened, weights)
         for ratio, weight in weights.items():
-            rows.append(scores("weighted", "–", ratio, weighted(y, weight, opened)))
+            rows.append(scores("weighted", "–", ratio, weighted(y, weight, opened)) | {"imbalance": imbalance[ratio]})
+        for ratio in FITTED:
             # without an outcome the one-step estimate is the mean of wY
-            arrays = y, nothing, nothing, weight, opened
+            arrays = y, nothing, nothing, weights[ratio], opened
             rows.append(scores("mean of wY", "–", ratio, one_step(*arrays), contrast(*arrays)))
         for outcome, (m_natural, m_shifted) in outcomes.items():
             m_policy = np.where(opened, m_shifted, m_natural)
@@ -346,6 +375,7 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
             "contrast_rmse": np.sqrt(groups["contrast_error"].agg(lambda e: np.mean(e**2))),
             "contrast_coverage": mean["contrast_covered"],
             "ess": mean["ess"],
+            "imbalance": mean["imbalance"],
             "abstention": mean["abstention"],
         }
     ).reset_index()
@@ -362,15 +392,17 @@ def percent(value: float, digits: int = 1) -> str:
 def markdown(table: pd.DataFrame) -> str:
     """The table of one policy. Bias and RMSE in per cent of the shift's effect, the others in per cent."""
     lines = [
-        "| estimator | outcome | ratio | bias | RMSE of ψ | coverage of ψ | RMSE of contrast | its coverage | ESS/n |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| estimator | outcome | ratio | bias | RMSE of ψ | coverage of ψ | RMSE of contrast | its coverage | ESS/n | "
+        "imbalance |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     table = table.set_index(["estimator", "outcome", "ratio"])
     for arm in ARMS:
         row = table.loc[arm]
         shown = [f"{percent(row['bias'])} ± {percent(row['bias_error'])}", percent(row["rmse"])]
         shown += [percent(row["coverage"]), percent(row["contrast_rmse"]), percent(row["contrast_coverage"])]
-        lines.append("| " + " | ".join([*arm, *shown, percent(row["ess"], 0)]) + " |")
+        shown += [percent(row["ess"], 0), percent(row["imbalance"], 0)]
+        lines.append("| " + " | ".join([*arm, *shown]) + " |")
     return "\n".join(lines)
 
 
@@ -393,7 +425,7 @@ def plot(results: dict, out: Path) -> None:
         for policy, rows in found["policies"].items()
         if policy != "fitted gate"
     }
-    with figure(out, 3 * len(tables) + 1.8, 4.2) as fig:
+    with figure(out, 3 * len(tables) + 2.2, 6.2) as fig:
         axes = fig.subplots(1, 2 * len(tables), sharey=True, width_ratios=[2, 1] * len(tables))
         for (title, table), bias, coverage in zip(tables.items(), axes[::2], axes[1::2], strict=True):
             draw(bias, coverage, table)
@@ -420,33 +452,41 @@ def label(arm: tuple[str, str, str]) -> str:
     """An arm in words."""
     estimator, outcome, ratio = arm
     parts = [f"outcome {outcome}"] * (outcome != "–") + [f"ratio {ratio}"] * (ratio != "–")
-    return f"{estimator}: {', '.join(parts)}"
+    return f"{estimator}: {'; '.join(parts)}"
 
 
 def main() -> None:
-    """Run the replications of both designs and write the report."""
+    """Run the replications of the designs and write the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replications", type=int, default=200)
+    parser.add_argument("--designs", nargs="+", choices=["synthetic", "csd10k"], default=["synthetic", "csd10k"])
     parser.add_argument("--molecules", type=Path, default=Path("results/data/csd10k/molecules.parquet"))
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/policy_estimator"), help="folder")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes; default: all cores")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
 
-    results = {"replications": arguments.replications, "threshold": THRESHOLD, "clip": CLIP, "folds": FOLDS}
-    results["designs"] = {}
-    for design in (synthetic_design(), molecule_design(arguments.molecules)):
+    path = arguments.out / "results.json"
+    results = {"threshold": THRESHOLD, "clip": CLIP, "folds": FOLDS, "designs": {}}
+    if path.exists():
+        # a design that is not run now keeps its results
+        results["designs"] = read_json(path)["designs"]
+    makers = {"synthetic": synthetic_design, "csd10k": partial(molecule_design, arguments.molecules)}
+    for name in arguments.designs:
+        design = makers[name]()
         truth, policies = design.truth(), {}
         with multiprocessing.get_context("spawn").Pool(arguments.workers, use, (design, truth)) as pool:
             jobs = pool.imap(replicate, range(arguments.replications))
-            rows = pd.DataFrame(itertools.chain(*tqdm(jobs, design.name, arguments.replications)))
+            rows = pd.DataFrame(itertools.chain(*tqdm(jobs, name, arguments.replications)))
         for policy, table in summarise(rows).groupby("policy", sort=False):
             # JSON has no NaN: a cell that is undefined is left out
             policies[policy] = [row.dropna().to_dict() for _, row in table.drop(columns="policy").iterrows()]
             alone = percent(table["abstention"].mean())
-            print(f"\n{design.name}, {policy}: {alone} % left alone\n\n{markdown(table)}", flush=True)
-        results["designs"][design.name] = {"n": design.n, "shift": design.shift, "truth": truth, "policies": policies}
-    write_json(arguments.out / "results.json", results)
+            print(f"\n{name}, {policy}: {alone} % left alone\n\n{markdown(table)}", flush=True)
+        sizes = {"replications": arguments.replications, "n": design.n, "shift": design.shift}
+        results["designs"][name] = sizes | {"truth": truth, "policies": policies}
+    results["designs"] = {name: results["designs"][name] for name in makers if name in results["designs"]}
+    write_json(path, results)
     plot(results, arguments.out / "estimator.png")
 
 
