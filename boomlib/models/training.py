@@ -89,7 +89,9 @@ def fit_module(
         What ``follow`` returned after each epoch.
     """
     kept = folder / CHECKPOINTS
-    best = ModelCheckpoint(kept, "best", monitor="valid_rmse", save_last=True, enable_version_counter=False)
+    best = ModelCheckpoint(kept, "best", monitor="valid_rmse", enable_version_counter=False)
+    # not save_last of the other, which saves the epochs that improve alone
+    latest = ModelCheckpoint(kept, "last", enable_version_counter=False)
     history = History(seed, follow)
     on_gpu = torch.cuda.is_available()
     print(f"training on {torch.cuda.get_device_name() if on_gpu else 'the CPU: no GPU is visible'}", flush=True)
@@ -104,7 +106,7 @@ def fit_module(
         gradient_clip_val=clip,
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
-        callbacks=[history, best, TQDMProgressBar(refresh_rate=20)],
+        callbacks=[history, best, latest, TQDMProgressBar(refresh_rate=20)],
         logger=False,
         enable_model_summary=False,
     )
