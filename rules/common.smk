@@ -30,6 +30,7 @@ FEATURES = (
     "conformers",
     "fragmentations",
     "context",
+    "graph",
 )
 PROPERTIES = sorted(
     {name for dataset in DATASETS.values() for name in dataset["properties"]}

@@ -32,7 +32,7 @@ SMILES = [
     "CC#N",
     "OP(=O)(O)OCS",
 ]
-FEATURES = ["descriptors", "morgan_counts", "elements", "maccs", "scaffolds", "fragmentations", "context"]
+FEATURES = ["descriptors", "morgan_counts", "elements", "maccs", "scaffolds", "fragmentations", "context", "graph"]
 
 
 @pytest.mark.parametrize("smiles", SMILES)
