@@ -3,7 +3,7 @@
 Needs: results/tasks/{dataset}/{property}/{scheme}.parquet and the feature tables that the model reads.
 Offers: results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet; beside it, in the folder
 seed{seed}/, run.json and what the model leaves (history, checkpoints, the model itself if it is kept); of a model that
-evaluates a policy also policy.parquet and epochs.parquet.
+is trained by epochs also epochs.parquet, of one that evaluates a policy policy.parquet.
 """
 
 
@@ -58,6 +58,21 @@ use rule train_tabular as train_nlmtp with:
         model=of_family("nlmtp"),
     conda:
         "../envs/torch.yaml"
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=1440,
+
+
+use rule train_tabular as train_gnn with:
+    output:
+        predictions="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet",
+        run="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/run.json",
+        epochs="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/epochs.parquet",
+    wildcard_constraints:
+        model=of_family("gnn"),
+    conda:
+        "../envs/pyg.yaml"
     resources:
         gpu=1,
         mem_mb=16000,

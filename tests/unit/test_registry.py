@@ -87,7 +87,15 @@ def test_shipped_configs_are_valid(name):
     small = {model for model in MODELS if model.endswith("_small")}
     full = {model.removesuffix("_small") for model in small}
     missing = set(MODELS) - set(config["models"])
-    assert missing == (small if name == "boom" else full), "the full models in boom, their small ones elsewhere"
+    graphs = {model for model in MODELS if MODELS[model]["family"] == "gnn"}
+    expected = small if name == "boom" else full | graphs
+    assert missing == expected, "the full models in boom; elsewhere their small ones, and graph networks in gnn"
+
+
+def test_the_graph_networks_have_a_config_of_their_own():
+    path = registry.CONFIG / "gnn.yaml"
+    config = registry.check_config(registry.read_yaml(path), DATASETS, MODELS, str(path))
+    assert set(config["models"]) >= {"oracle", "train_mean", "shuffled", "tgnn", "ignn", "egnn"}
 
 
 def test_boom_config_covers_the_ten_tasks():

@@ -12,7 +12,7 @@ from conftest import ROOT
 RULES = set(
     re.findall(r"^(?:use rule \w+ as|rule) (\w+)", "".join(p.read_text() for p in ROOT.glob("rules/*.smk")), re.M)
 )
-CONDA_NAMES = {"pytorch": "torch"}
+CONDA_NAMES = {"pytorch": "torch", "pytorch_geometric": "torch-geometric"}
 PINS = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().split())
 
 

@@ -1,0 +1,156 @@
+"""What all models on graphs share: labels, batches, training, prediction. A model adds its network."""
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+import joblib
+import lightning
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch, Data
+from torch_geometric.loader import DataLoader
+
+from boomlib.models.base import Model, Molecules, Prediction, write_epochs
+from boomlib.models.graphs import References, find_elements, make_graphs
+from boomlib.models.training import fit_module
+
+
+class Regression(lightning.LightningModule):
+    """Trains a network on standardised labels: squared error, AdamW, a cosine to 0.
+
+    Args:
+        network: batch of graphs -> float [graphs].
+        spread: one standard deviation of the labels, native units.
+        learning_rate: AdamW's first.
+        weight_decay: AdamW's.
+        steps: steps in all.
+    """
+
+    def __init__(
+        self, network: nn.Module, *, spread: float, learning_rate: float, weight_decay: float, steps: int
+    ) -> None:
+        super().__init__()
+        self.network, self.spread, self.steps = network, spread, steps
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.squares: list[Tensor] = []
+
+    def forward(self, graphs: Batch) -> Tensor:
+        """Squared errors of a batch, in standard deviations, [graphs]."""
+        # distances and sums over atoms do not bear bfloat16
+        with torch.autocast(graphs.x.device.type, enabled=False):
+            return (self.network(graphs) - graphs.y).square()
+
+    def training_step(self, graphs: Batch) -> Tensor:
+        """Mean squared error of one batch."""
+        loss = self(graphs).mean()
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=graphs.num_graphs)
+        return loss
+
+    def validation_step(self, graphs: Batch) -> None:
+        """Squared errors of one batch of valid."""
+        self.squares.append(self(graphs))
+
+    def on_validation_epoch_end(self) -> None:
+        """RMSE on valid, native units."""
+        self.log("valid_rmse", self.spread * torch.cat(self.squares).mean().sqrt())
+        self.squares.clear()
+
+    def configure_optimizers(self) -> dict:
+        """AdamW; a cosine to 0."""
+        optimizer = torch.optim.AdamW(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps)))
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class GraphModel(Model):
+    """A graph network on labels without what the composition explains.
+
+    Args:
+        geometry: whether the network sees positions; its edges are then all pairs of atoms instead of the bonds.
+        reference: ``elements`` or ``mean``, see :class:`boomlib.models.graphs.References`.
+        training: ``batch`` (molecules), ``epochs``, ``clip`` (largest norm of the gradient), ``learning_rate`` and
+            ``weight_decay``.
+    """
+
+    def __init__(self, *, geometry: bool, reference: str, training: dict, **common) -> None:
+        super().__init__(**common)
+        self.geometry, self.references = geometry, References(self.kind, reference)
+        self.training = dict(training)
+        self.batch, self.epochs, self.clip = (self.training.pop(name) for name in ("batch", "epochs", "clip"))
+
+    @abstractmethod
+    def make_network(self, atom_features: int) -> nn.Module:
+        """An untrained network: batch of graphs -> float [graphs]; ``atom_features`` is the width of ``x``."""
+
+    def seeded_network(self) -> nn.Module:
+        """The network with the run's initial weights."""
+        torch.manual_seed(self.seed)
+        return self.make_network(len(self.elements) + 1)
+
+    def graphs(self, molecules: Molecules) -> list[Data]:
+        """The molecules as the network sees them."""
+        return make_graphs(molecules, self.elements, self.geometry)
+
+    def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
+        """Train; ``epochs.parquet`` gets each epoch's predictions of the molecules in :attr:`unlabelled`."""
+        torch.set_num_threads(self.threads)
+        self.elements = find_elements(train)
+        graphs, valid_graphs = self.graphs(train), self.graphs(valid)
+        self.references.fit(graphs, train.y)
+        for part, y in ((graphs, train.y), (valid_graphs, valid.y)):
+            for graph, z in zip(part, self.references.transform(part, y), strict=True):
+                graph.y = torch.tensor([z], dtype=torch.float32)
+        self.network = self.seeded_network()
+        steps = self.epochs * math.ceil(len(train) / self.batch)
+        module = Regression(self.network, spread=self.references.spread, steps=steps, **self.training)
+
+        def batches(epoch: int) -> DataLoader:
+            order = np.random.default_rng([self.seed, epoch]).permutation(len(graphs))
+            return DataLoader([graphs[row] for row in order], self.batch)
+
+        unlabelled = self.unlabelled or valid
+        followed = self.graphs(unlabelled)
+        history = fit_module(
+            module,
+            batches,
+            lambda: DataLoader(valid_graphs, self.batch),
+            folder,
+            epochs=self.epochs,
+            seed=self.seed,
+            clip=self.clip,
+            follow=lambda: self.outcome(followed),
+        )
+        write_epochs(folder, unlabelled.molecule_id, history)
+        self.freeze()
+
+    def freeze(self) -> None:
+        """Ready the network for prediction, in double precision: what else is in a batch then changes nothing."""
+        self.network.double().eval()
+
+    @torch.no_grad()
+    def outcome(self, graphs: Sequence[Data]) -> np.ndarray:
+        """The property by the network as it is, native units, float64 [graphs]."""
+        device = next(self.network.parameters()).device
+        z = [self.network(batch.to(device)).double().cpu() for batch in DataLoader(graphs, self.batch)]
+        return self.references.inverse(graphs, torch.cat(z).numpy())
+
+    def predict(self, molecules: Molecules) -> Prediction:
+        """Composition's part plus the network's."""
+        return Prediction(self.outcome(self.graphs(molecules)))
+
+    def save(self, folder: Path) -> None:
+        """Write weights, and with joblib elements and references (a pickle: load only files of your own)."""
+        torch.save(self.network.state_dict(), folder / "weights.pt")
+        joblib.dump((self.elements, self.references), folder / "references.joblib")
+
+    def load(self, folder: Path) -> None:
+        """Read both."""
+        self.elements, self.references = joblib.load(folder / "references.joblib")
+        self.network = self.seeded_network()
+        self.network.load_state_dict(torch.load(folder / "weights.pt", weights_only=True))
+        self.freeze()

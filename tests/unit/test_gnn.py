@@ -1,0 +1,326 @@
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from rdkit import Chem
+from rdkit.Chem import Crippen
+from scipy.spatial.transform import Rotation
+from torch_geometric.data import Batch
+
+from boomlib.contracts import ContractError
+from boomlib.features import conformers, graph
+from boomlib.models.base import Molecules
+from boomlib.models.gnn import GEOMETRIES, GNN, Convolution, GaussianBasis, Network
+from boomlib.models.graphs import References, find_elements, make_graphs
+
+SMILES = ["OC", "C[N+](C)(C)C", "[O-][N+](=O)c1ccccc1", "CC#N", "C=O", "FC(Cl)CO", "C1CC1CO", "O"]
+GEOMETRIC = [geometry for geometry in GEOMETRIES if geometry != "none"]
+
+
+def as_molecules(smiles, y=None) -> Molecules:
+    features = {
+        name: pa.table(module.compute(smiles)) for name, module in (("graph", graph), ("conformers", conformers))
+    }
+    values = np.zeros(len(smiles)) if y is None else y
+    return Molecules(np.arange(len(smiles)), np.array(smiles, dtype=object), values, features)
+
+
+@pytest.fixture(scope="module")
+def molecules() -> Molecules:
+    return as_molecules(SMILES)
+
+
+def random_network(geometry, atom_features, kind="extensive") -> Network:
+    """A small network in double precision whose every part matters to its answer."""
+    torch.manual_seed(0)
+    network = Network(atom_features, kind=kind, geometry=geometry, width=12, depth=3, basis=8, reach=5.0)
+    for name, weights in network.named_parameters():
+        if "contribution" in name or "push" in name:
+            torch.nn.init.normal_(weights, std=0.5)
+    return network.double()
+
+
+def make_batch(molecules, geometry, move=lambda positions: positions) -> Batch:
+    graphs = make_graphs(molecules, find_elements(molecules), geometry != "none")
+    for each in graphs:
+        if geometry != "none":
+            each.pos = torch.as_tensor(move(each.pos.double().numpy()))
+    return Batch.from_data_list(graphs)
+
+
+@torch.no_grad()
+def answers(geometry, batch, **arguments) -> np.ndarray:
+    return random_network(geometry, batch.x.shape[1], **arguments)(batch).numpy()
+
+
+# -- data ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("smiles", [*SMILES, "[Na+].[Cl-]", "[He]", "[NH3]->[Fe]"])
+def test_the_graph_is_rdkits_with_hydrogens_and_in_the_order_of_the_conformer(smiles):
+    row = {name: column[0].as_py() for name, column in graph.compute([smiles]).items()}
+    mol = Chem.AddHs(Chem.MolFromSmiles(smiles))
+    assert row["atomic_numbers"] == [atom.GetAtomicNum() for atom in mol.GetAtoms()]
+    assert row["formal_charges"] == [atom.GetFormalCharge() for atom in mol.GetAtoms()]
+    pairs = np.reshape(row["bonds"], (-1, 2)).tolist()
+    assert pairs == [[bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()] for bond in mol.GetBonds()]
+    orders = {"SINGLE": 1, "DOUBLE": 2, "TRIPLE": 3, "AROMATIC": 4, "DATIVE": 5}
+    assert row["bond_orders"] == [orders[str(bond.GetBondType())] for bond in mol.GetBonds()]
+    if smiles != "[NH3]->[Fe]":
+        assert row["atomic_numbers"] == conformers.compute([smiles])["atomic_numbers"][0].as_py()
+
+
+def test_edges_are_bonds_or_all_pairs_in_both_directions(molecules):
+    elements = find_elements(molecules)
+    for text, flat, full in zip(
+        SMILES, make_graphs(molecules, elements, False), make_graphs(molecules, elements, True), strict=True
+    ):
+        mol = Chem.AddHs(Chem.MolFromSmiles(text))
+        n = mol.GetNumAtoms()
+        bonded = {
+            pair for b in mol.GetBonds() for a in [(b.GetBeginAtomIdx(), b.GetEndAtomIdx())] for pair in (a, a[::-1])
+        }
+        assert {tuple(edge) for edge in flat.edge_index.T.tolist()} == bonded
+        assert flat.edge_index.shape[1] == 2 * mol.GetNumBonds()
+        assert (flat.edge_attr > 0).all()
+        assert {tuple(edge) for edge in full.edge_index.T.tolist()} == {(i, j) for i in range(n) for j in range(n)} - {
+            (i, i) for i in range(n)
+        }
+        assert full.edge_index.shape[1] == n * (n - 1)
+        kinds = dict(zip(map(tuple, full.edge_index.T.tolist()), full.edge_attr.tolist(), strict=True))
+        assert {edge for edge, kind in kinds.items() if kind} == bonded
+        assert flat.pos is None
+        assert full.pos.shape == (n, 3)
+
+
+def test_atoms_are_one_hot_with_their_charge_and_an_unknown_element_is_none(molecules):
+    found = make_graphs(molecules.take(np.array([1, 5])), np.array([1, 6, 7, 8]), geometry=False)
+    carbon, nitrogen, chlorine = found[0].x[0], found[0].x[1], found[1].x[2]
+    assert carbon.tolist() == [0, 1, 0, 0, 0]
+    assert nitrogen.tolist() == [0, 0, 1, 0, 1]
+    assert chlorine.tolist() == [0, 0, 0, 0, 0]
+
+
+def test_a_conformer_in_another_order_of_atoms_is_refused(molecules):
+    shuffled = molecules.features["conformers"].to_pylist()
+    shuffled[0]["atomic_numbers"] = shuffled[0]["atomic_numbers"][::-1]
+    table = pa.Table.from_pylist(shuffled, schema=molecules.features["conformers"].schema)
+    spoiled = dataclasses.replace(molecules, features=molecules.features | {"conformers": table})
+    with pytest.raises(ContractError, match="molecule 0: the atoms of its conformer are not those of its graph"):
+        make_graphs(spoiled, find_elements(molecules), geometry=True)
+
+
+# -- references ------------------------------------------------------------------------------------------
+
+
+def test_references_find_what_the_elements_contribute_and_extrapolate_it():
+    contribution = {"C": -30.0, "H": 4.0, "O": -75.0}
+    smiles = ["C" * length + tail for length in range(1, 5) for tail in ("", "O", "C(=O)O")]
+
+    def value(text):
+        return sum(contribution[atom.GetSymbol()] for atom in Chem.AddHs(Chem.MolFromSmiles(text)).GetAtoms())
+
+    train, larger = as_molecules(smiles), as_molecules(["C" * 9 + "O"])
+    graphs = make_graphs(train, np.array([1, 6, 8]), False)
+    noise = np.random.default_rng(0).normal(size=len(smiles))
+    exact = References("extensive", "elements").fit(graphs, np.array([value(text) for text in smiles]))
+    assert exact.contributions == pytest.approx([4.0, -30.0, -75.0])
+    other = make_graphs(larger, np.array([1, 6, 8]), False)
+    assert exact.inverse(other, np.zeros(1)) == pytest.approx([value("C" * 9 + "O")])
+    noisy = References("extensive", "elements").fit(graphs, noise)
+    z = noisy.transform(graphs, noise)
+    assert np.std(z) == pytest.approx(1)
+    assert noisy.inverse(graphs, z) == pytest.approx(noise)
+
+
+def test_references_of_an_intensive_property_average_and_mean_is_the_mean(molecules):
+    graphs = make_graphs(molecules, find_elements(molecules), False)
+    y = np.array([each.x[:, :-1].mean(0) @ torch.arange(6.0) for each in graphs])
+    assert References("intensive", "elements").fit(graphs, y).inverse(graphs, np.zeros(len(y))) == pytest.approx(y)
+    mean = References("extensive", "mean").fit(graphs, y)
+    assert mean.inverse(graphs, np.zeros(len(y))) == pytest.approx(y.mean())
+    assert np.std(mean.transform(graphs, y)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("key", "value"), [("reference", "element"), ("geometry", "3d")])
+def test_an_unknown_option_is_named_with_those_that_exist(key, value):
+    options = {"reference": "mean", "geometry": "none"} | {key: value}
+    with pytest.raises(ValueError, match=f"{key} is '{value}'; known: "):
+        GNN(kind="extensive", seed=0, width=4, depth=1, training={"batch": 1, "epochs": 1, "clip": 1.0}, **options)
+
+
+# -- symmetries ------------------------------------------------------------------------------------------
+
+ROTATION = Rotation.from_euler("xyz", [40, 100, -20], degrees=True).as_matrix()
+MOTIONS = {
+    "rotation": lambda positions: positions @ ROTATION.T,
+    "translation": lambda positions: positions + np.array([7.0, -30.0, 2.0]),
+    "reflection": lambda positions: positions * np.array([1, 1, -1]),
+}
+
+
+@pytest.mark.parametrize("kind", ["extensive", "intensive"])
+@pytest.mark.parametrize("motion", MOTIONS)
+@pytest.mark.parametrize("geometry", GEOMETRIC)
+def test_answers_do_not_change_when_a_molecule_moves(molecules, geometry, motion, kind):
+    before = answers(geometry, make_batch(molecules, geometry), kind=kind)
+    after = answers(geometry, make_batch(molecules, geometry, MOTIONS[motion]), kind=kind)
+    np.testing.assert_allclose(after, before, rtol=1e-8)
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIC)
+def test_answers_change_when_a_molecule_is_stretched(molecules, geometry):
+    before = answers(geometry, make_batch(molecules, geometry))
+    after = answers(geometry, make_batch(molecules, geometry, lambda positions: positions * 1.1))
+    assert (np.abs(after / before - 1) > 1e-4).all()
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_answers_do_not_depend_on_the_order_of_atoms_or_the_rest_of_the_batch(molecules, geometry):
+    together = make_batch(molecules, geometry)
+    expected = answers(geometry, together)
+    rng = np.random.default_rng(0)
+    for row, one in enumerate(together.to_data_list()):
+        order = torch.as_tensor(rng.permutation(one.num_nodes))
+        place = order.argsort()
+        one.x, one.edge_index = one.x[order], place[one.edge_index]
+        if geometry != "none":
+            one.pos = one.pos[order]
+        np.testing.assert_allclose(answers(geometry, Batch.from_data_list([one])), expected[[row]], rtol=1e-9)
+
+
+@pytest.mark.parametrize("motion", MOTIONS)
+def test_coordinates_move_with_the_molecule_and_features_stay(molecules, motion):
+    """φ(Qx + t) = Q φ(x) + t, Satorras et al., section 3.1."""
+    torch.manual_seed(0)
+    layer = Convolution(12, basis=8, moves=True)
+    torch.nn.init.normal_(layer.push[-1].weight)
+    layer, basis = layer.double(), GaussianBasis(8, 5.0).double()
+
+    @torch.no_grad()
+    def step(batch):
+        features = torch.randn(batch.num_nodes, 12, generator=torch.Generator().manual_seed(1)).double()
+        bond = torch.nn.functional.one_hot(batch.edge_attr, 6).double()
+        return layer(features, batch.pos, batch.edge_index, bond, basis)
+
+    there, moved = make_batch(molecules, "coordinates"), make_batch(molecules, "coordinates", MOTIONS[motion])
+    (features, positions), (moved_features, moved_positions) = step(there), step(moved)
+    np.testing.assert_allclose(moved_features, features, rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(moved_positions, MOTIONS[motion](positions.numpy()), rtol=1e-8, atol=1e-10)
+    assert torch.linalg.vector_norm(positions - there.pos, dim=1).min() > 1e-3
+
+
+def test_moving_coordinates_matters_to_the_answer(molecules):
+    batch = make_batch(molecules, "coordinates")
+    network = random_network("coordinates", batch.x.shape[1])
+    with torch.no_grad():
+        before = network(batch)
+        for layer in network.layers[:-1]:
+            layer.push[-1].weight.zero_()
+        assert ((network(batch) / before - 1).abs()[:-1] > 1e-6).all()
+    assert network.layers[-1].push is None
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_two_molecules_far_apart_are_the_sum_of_both(molecules, geometry):
+    """Messages fade: what is extensive adds up, and an atom does not feel the size of its molecule."""
+    one, two = (molecules.take(np.array([row])) for row in (2, 6))
+    alone = answers(geometry, make_batch(molecules, geometry))[[2, 6]].sum()
+    pair = as_molecules([f"{SMILES[2]}.{SMILES[6]}"])
+    elements = find_elements(molecules)
+    (joint,) = make_graphs(pair, elements, geometry != "none")
+    if geometry != "none":
+        parts = [make_graphs(each, elements, True)[0].pos for each in (one, two)]
+        numbers = pair.features["conformers"]["atomic_numbers"][0].as_py()
+        heavy = [sum(n > 1 for n in each.features["graph"]["atomic_numbers"][0].as_py()) for each in (one, two)]
+        # RDKit appends the hydrogens of both behind the heavy atoms of both
+        far = parts[1] + 60.0
+        joint.pos = torch.cat([parts[0][: heavy[0]], far[: heavy[1]], parts[0][heavy[0] :], far[heavy[1] :]]).double()
+        assert len(joint.pos) == len(numbers)
+    found = answers(geometry, Batch.from_data_list([joint]))
+    np.testing.assert_allclose(found, [alone], rtol=1e-6)
+
+
+# -- the models ------------------------------------------------------------------------------------------
+
+
+def small_model(geometry, epochs=2, reference="elements", **training) -> GNN:
+    settings = {"batch": 16, "epochs": epochs, "learning_rate": 0.01, "weight_decay": 0.0, "clip": 1.0} | training
+    return GNN(
+        kind="extensive",
+        seed=0,
+        geometry=geometry,
+        width=32,
+        depth=2,
+        basis=12,
+        reach=6.0,
+        reference=reference,
+        training=settings,
+    )
+
+
+SMALL = [
+    "C",
+    "N",
+    "O",
+    "CC",
+    "C=C",
+    "C#C",
+    "CO",
+    "CN",
+    "CF",
+    "C=O",
+    "C#N",
+    "CCC",
+    "CC=C",
+    "CC#C",
+    "CCO",
+    "CCN",
+    "COC",
+    "CNC",
+    "CC=O",
+    "CC#N",
+    "NC=O",
+    "OC=O",
+    "OCO",
+    "FCF",
+    "C1CC1",
+    "C1CO1",
+    "C1CN1",
+    "CC(C)C",
+    "CC(C)=O",
+    "CC(N)=O",
+    "CC(=O)O",
+    "COC=O",
+]
+
+
+@pytest.fixture(scope="module")
+def labelled() -> Molecules:
+    """Small molecules with Crippen's log P: a sum over atoms, by their neighbours rather than by their elements."""
+    return as_molecules(SMALL, np.array([Crippen.MolLogP(Chem.MolFromSmiles(text)) for text in SMALL]))
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_a_network_can_learn_32_molecules_by_heart(labelled, tmp_path, geometry):
+    model = small_model(geometry, epochs=300, batch=32, clip=10.0)
+    model.fit(labelled, labelled, tmp_path)
+    rmse = np.sqrt(np.mean((model.predict(labelled).mean - labelled.y) ** 2))
+    assert rmse < 0.05 * labelled.y.std()
+
+
+def test_without_a_step_a_network_predicts_the_references(labelled, tmp_path):
+    model = small_model("distances", epochs=1, learning_rate=0.0)
+    model.fit(labelled, labelled, tmp_path)
+    graphs = model.graphs(labelled)
+    assert model.predict(labelled).mean == pytest.approx(model.references.inverse(graphs, np.zeros(32)))
+
+
+def test_bonds_alone_need_no_positions_and_positions_are_seen_by_the_others(labelled, tmp_path):
+    flat = dataclasses.replace(labelled, features={"graph": labelled.features["graph"]})
+    small_model("none", epochs=1).fit(flat, flat, tmp_path)
+    for geometry in GEOMETRIC:
+        with pytest.raises(KeyError, match="conformers"):
+            small_model(geometry, epochs=1).fit(flat, flat, tmp_path / geometry)
