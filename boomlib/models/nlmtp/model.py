@@ -141,35 +141,16 @@ class NLMTP(Model):
         ``m_observed`` is m(a, x), ``m_moved`` m(a + δ, x) and ``m_policy`` the policy head's answer, all without
         SMILES; ``sweep`` is the policy head at the shifts of the metadata.
         """
-        tensors, shift = self.encoder.transform(molecules), self.shift / self.encoder.mass_scale
-        columns: dict[str, list[np.ndarray]] = {name: [] for name in POLICY.columns}
-        shifts = torch.as_tensor(shift * np.concatenate([[0, 1], SWEEP]), dtype=torch.float32)
-        for rows in torch.arange(len(tensors)).split(READ_AT_ONCE):
-            part = tensors.take(rows)
-            worlds = shifts.expand(len(part), -1)
-            hidden, reading, given = self.read(part, worlds, hidden=True)
-            moved, *_ = self.read(part.shifted(shift), worlds[:, :1], hidden=True)
-            here = self.network.classifier(reading.cls, given.treatment)
-            ahead = self.network.classifier(reading.cls, given.treatment + shift)
-            native = self.encoder.outcome.inverse
-            found = {
-                "m_observed": native(hidden[:, 0]),
-                "m_moved": native(moved[:, 0]),
-                "m_policy": native(hidden[:, 1]),
-                "log_ratio_density": log_ratio_from_density(reading.density, given.treatment, shift).cpu().numpy(),
-                "log_ratio_classifier": here.cpu().numpy(),
-                "support": support(ahead).cpu().numpy(),
-                "support_before": support(here).cpu().numpy(),
-                "alpha": reading.alpha[:, 1].sum(-1).cpu().numpy() / max(1, reading.alpha.shape[-1]),
-                "sweep": native(hidden[:, 2:]),
-            }
-            for name, values in found.items():
-                columns[name].append(np.asarray(values, np.float64))
-        sweep = pa.array(list(np.concatenate(columns.pop("sweep"))), POLICY.columns["sweep"])
+        tensors = self.encoder.transform(molecules)
+        parts = [self.policy_columns(tensors.take(rows)) for rows in torch.arange(len(tensors)).split(READ_AT_ONCE)]
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        columns["sweep"] = pa.array(list(columns["sweep"]), POLICY.columns["sweep"])
         table = pa.table(
-            {"molecule_id": pa.array(molecules.molecule_id), "environment": pa.array(tensors.environment.numpy())}
-            | {name: pa.array(np.concatenate(values)) for name, values in columns.items() if values}
-            | {"sweep": sweep}
+            {
+                "molecule_id": pa.array(molecules.molecule_id),
+                "environment": pa.array(tensors.environment.numpy()),
+                **columns,
+            }
         )
         facts = {
             "shift": self.shift,
@@ -180,6 +161,28 @@ class NLMTP(Model):
             "context": self.encoder.context,
         }
         return table.replace_schema_metadata({"policy": json.dumps(facts)})
+
+    def policy_columns(self, tensors: Tensors) -> dict[str, np.ndarray]:
+        """The columns of :meth:`policy` for one batch, float64 [n] each, ``sweep`` [n, shifts]."""
+        shift = self.shift / self.encoder.mass_scale
+        shifts = torch.as_tensor(shift * np.concatenate([[0, 1], SWEEP]), dtype=torch.float32)
+        worlds = shifts.expand(len(tensors), -1)
+        hidden, reading, given = self.read(tensors, worlds, hidden=True)
+        moved, *_ = self.read(tensors.shifted(shift), worlds[:, :1], hidden=True)
+        here = self.network.classifier(reading.cls, given.treatment)
+        ahead = self.network.classifier(reading.cls, given.treatment + shift)
+        native = self.encoder.outcome.inverse
+        return {
+            "m_observed": native(hidden[:, 0]),
+            "m_moved": native(moved[:, 0]),
+            "m_policy": native(hidden[:, 1]),
+            "log_ratio_density": as_column(log_ratio_from_density(reading.density, given.treatment, shift)),
+            "log_ratio_classifier": as_column(here),
+            "support": as_column(support(ahead)),
+            "support_before": as_column(support(here)),
+            "alpha": as_column(reading.alpha[:, 1].sum(-1) / max(1, reading.alpha.shape[-1])),
+            "sweep": native(hidden[:, 2:]),
+        }
 
     def save(self, folder: Path) -> None:
         """Write weights, and with joblib the encoder (a pickle: load only files of your own)."""
@@ -192,6 +195,11 @@ class NLMTP(Model):
         self.make_network()
         self.network.load_state_dict(torch.load(folder / "weights.pt", weights_only=True))
         self.network.eval()
+
+
+def as_column(values: Tensor) -> np.ndarray:
+    """A column of a table, float64 on the CPU."""
+    return values.double().cpu().numpy()
 
 
 def by_length(tensors: Tensors) -> Sequence[Tensor]:
