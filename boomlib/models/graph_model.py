@@ -15,7 +15,7 @@ from torch_geometric.loader import DataLoader
 
 from boomlib.models.base import Model, Molecules, Prediction, write_epochs
 from boomlib.models.graphs import References, find_elements, make_graphs
-from boomlib.models.training import fit_module
+from boomlib.models.training import adamw, fit_module
 
 
 class Regression(lightning.LightningModule):
@@ -60,11 +60,9 @@ class Regression(lightning.LightningModule):
 
     def configure_optimizers(self) -> dict:
         """AdamW; a cosine to 0."""
-        optimizer = torch.optim.AdamW(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps)))
+        return adamw(
+            self.parameters(), learning_rate=self.learning_rate, weight_decay=self.weight_decay, steps=self.steps
         )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 class GraphModel(Model):

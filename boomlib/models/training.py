@@ -1,6 +1,7 @@
 """One way to train a Lightning module: seeded by epoch, resumed after a kill, the best epoch by RMSE on valid."""
 
 import logging
+import math
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -56,6 +57,34 @@ class History(lightning.Callback):
     def load_state_dict(self, state_dict: dict) -> None:
         """Go on from a checkpoint."""
         self.rows, self.predictions = state_dict["rows"], state_dict["predictions"]
+
+
+def adamw(
+    parameters: Iterable[torch.nn.Parameter],
+    *,
+    learning_rate: float,
+    weight_decay: float,
+    steps: int,
+    warm_up: int = 0,
+) -> dict:
+    """AdamW with a linear warm-up and then a cosine to 0, by step, as ``configure_optimizers`` returns it.
+
+    Args:
+        parameters: what is trained.
+        learning_rate: the peak.
+        weight_decay: AdamW's.
+        steps: steps in all.
+        warm_up: steps until the peak.
+    """
+    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay)
+
+    def factor(step: int) -> float:
+        if step < warm_up:
+            return (step + 1) / warm_up
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, steps - warm_up))))
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def fit_module(

@@ -1,6 +1,5 @@
 """How NL-MTP is trained: both worlds in each batch, AdamW, cosine with warm-up."""
 
-import math
 from collections.abc import Mapping
 
 import lightning
@@ -11,6 +10,7 @@ from torch import Tensor
 from boomlib.models.nlmtp import losses
 from boomlib.models.nlmtp.encoder import LogMargin, Tensors
 from boomlib.models.nlmtp.network import Network
+from boomlib.models.training import adamw
 
 ANCHORED = 2.0  # the anchor holds up to this many times the policy's shift, either way
 
@@ -137,12 +137,10 @@ class Module(lightning.LightningModule):
 
     def configure_optimizers(self) -> dict:
         """AdamW; linear warm-up, then a cosine to 0."""
-        optimizer = torch.optim.AdamW(self.network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
-
-        def factor(step: int) -> float:
-            if step < self.warm_up:
-                return (step + 1) / self.warm_up
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - self.warm_up) / max(1, self.steps - self.warm_up))))
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return adamw(
+            self.network.parameters(),
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            steps=self.steps,
+            warm_up=self.warm_up,
+        )
