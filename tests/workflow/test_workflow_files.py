@@ -61,6 +61,12 @@ def test_environment_pins_equal_the_lock():
         content = yaml.safe_load(path.read_text())
         assert content["channels"][-1] == "nodefaults"
         pinned = [each for each in content["dependencies"] if isinstance(each, str) and "=" in each]
+        pinned += [
+            each.replace("==", "=")
+            for part in content["dependencies"]
+            if isinstance(part, dict)
+            for each in part["pip"]
+        ]
         for name, version in (each.split("=", 1) for each in pinned):
             assert name == "python" or PINS[CONDA_NAMES.get(name, name)] == version, f"{path.name}: {name}={version}"
 
