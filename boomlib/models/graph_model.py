@@ -71,8 +71,8 @@ class GraphModel(Model):
     Args:
         geometry: whether the network sees positions; its edges are then all pairs of atoms instead of the bonds.
         reference: ``elements`` or ``mean``, see :class:`boomlib.models.graphs.References`.
-        training: ``batch`` (molecules), ``epochs``, ``clip`` (largest norm of the gradient), ``learning_rate`` and
-            ``weight_decay``.
+        training: ``batch`` (molecules), ``epochs``, ``clip`` (largest norm of the gradient), ``learning_rate``,
+            ``weight_decay`` and, if it may end early, ``patience`` (see :func:`boomlib.models.training.fit_module`).
     """
 
     def __init__(self, *, geometry: bool, reference: str, training: dict, **common) -> None:
@@ -80,6 +80,7 @@ class GraphModel(Model):
         self.geometry, self.references = geometry, References(self.kind, reference)
         self.training = dict(training)
         self.batch, self.epochs, self.clip = (self.training.pop(name) for name in ("batch", "epochs", "clip"))
+        self.patience = self.training.pop("patience", None)
 
     @abstractmethod
     def make_network(self, atom_features: int) -> nn.Module:
@@ -122,6 +123,7 @@ class GraphModel(Model):
             seed=self.seed,
             clip=self.clip,
             follow=lambda: self.outcome(followed),
+            patience=self.patience,
         )
         write_epochs(folder, unlabelled.molecule_id, history)
         self.freeze()

@@ -9,7 +9,7 @@ from pathlib import Path
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 
 from boomlib.models.base import CHECKPOINTS, write_history
 
@@ -59,6 +59,14 @@ class History(lightning.Callback):
         self.rows, self.predictions = state_dict["rows"], state_dict["predictions"]
 
 
+class Stop(EarlyStopping):
+    """Ends a training that no longer improves on valid; one that was killed just then ends there too when resumed."""
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Do not begin another epoch."""
+        trainer.should_stop = self.wait_count >= self.patience
+
+
 def adamw(
     parameters: Iterable[torch.nn.Parameter],
     *,
@@ -97,6 +105,7 @@ def fit_module(
     seed: int,
     clip: float,
     follow: Callable[[], np.ndarray],
+    patience: int | None = None,
 ) -> list[np.ndarray]:
     """Train ``module``, which logs ``valid_rmse``, and leave it with the weights of its best epoch.
 
@@ -113,6 +122,7 @@ def fit_module(
         seed: seed of whatever the module draws.
         clip: largest norm of the gradient.
         follow: predictions of molecules without labels by the module as it is, for the learning curves.
+        patience: epochs in a row without a better RMSE on valid after which training ends; None: never.
 
     Returns:
         What ``follow`` returned after each epoch.
@@ -122,6 +132,9 @@ def fit_module(
     # not save_last of the other, which saves the epochs that improve alone
     latest = ModelCheckpoint(kept, "last", enable_version_counter=False)
     history = History(seed, follow)
+    callbacks = [history, best, latest, TQDMProgressBar(refresh_rate=20)]
+    if patience is not None:
+        callbacks.append(Stop("valid_rmse", patience=patience))
     on_gpu = torch.cuda.is_available()
     print(f"training on {torch.cuda.get_device_name() if on_gpu else 'the CPU: no GPU is visible'}", flush=True)
     # batches come from memory, so that workers would only copy them; a folder that is not empty is what resuming needs
@@ -135,7 +148,7 @@ def fit_module(
         gradient_clip_val=clip,
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
-        callbacks=[history, best, latest, TQDMProgressBar(refresh_rate=20)],
+        callbacks=callbacks,
         logger=False,
         enable_model_summary=False,
     )
