@@ -33,7 +33,7 @@ class Epochs(lightning.LightningDataModule):
 class History(lightning.Callback):
     """Collects what a module logs and what ``follow`` predicts, once an epoch, through interruptions."""
 
-    def __init__(self, seed: int, follow: Callable[[], np.ndarray]) -> None:
+    def __init__(self, seed: int, follow: Callable[[], np.ndarray] | None = None) -> None:
         self.seed, self.follow = seed, follow
         self.rows: list[dict[str, float]] = []
         self.predictions: list[torch.Tensor] = []
@@ -46,9 +46,10 @@ class History(lightning.Callback):
         """Keep the epoch's figures and predictions."""
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.rows.append({"epoch": trainer.current_epoch + 1, **figures})
-        pl_module.eval()
-        self.predictions.append(torch.as_tensor(self.follow()))
-        pl_module.train()
+        if self.follow is not None:
+            pl_module.eval()
+            self.predictions.append(torch.as_tensor(self.follow()))
+            pl_module.train()
 
     def state_dict(self) -> dict:
         """What a checkpoint keeps."""
@@ -57,6 +58,16 @@ class History(lightning.Callback):
     def load_state_dict(self, state_dict: dict) -> None:
         """Go on from a checkpoint."""
         self.rows, self.predictions = state_dict["rows"], state_dict["predictions"]
+
+
+def choose_accelerator() -> str:
+    """``gpu`` if one is visible, else ``cpu``. The job's log says which, but not what Lightning merely advises."""
+    on_gpu = torch.cuda.is_available()
+    print(f"training on {torch.cuda.get_device_name() if on_gpu else 'the CPU: no GPU is visible'}", flush=True)
+    # batches come from memory, so that workers would only copy them; a folder that is not empty is what resuming needs
+    warnings.filterwarnings("ignore", r".*(does not have many workers|exists and is not empty)")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    return "gpu" if on_gpu else "cpu"
 
 
 def adamw(
@@ -122,15 +133,11 @@ def fit_module(
     # not save_last of the other, which saves the epochs that improve alone
     latest = ModelCheckpoint(kept, "last", enable_version_counter=False)
     history = History(seed, follow)
-    on_gpu = torch.cuda.is_available()
-    print(f"training on {torch.cuda.get_device_name() if on_gpu else 'the CPU: no GPU is visible'}", flush=True)
-    # batches come from memory, so that workers would only copy them; a folder that is not empty is what resuming needs
-    warnings.filterwarnings("ignore", r".*(does not have many workers|exists and is not empty)")
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    accelerator = choose_accelerator()
     trainer = lightning.Trainer(
-        accelerator="gpu" if on_gpu else "cpu",
+        accelerator=accelerator,
         devices=1,
-        precision="bf16-mixed" if on_gpu else "32-true",
+        precision="bf16-mixed" if accelerator == "gpu" else "32-true",
         max_epochs=epochs,
         gradient_clip_val=clip,
         reload_dataloaders_every_n_epochs=1,
