@@ -77,3 +77,14 @@ use rule train_tabular as train_gnn with:
         gpu=1,
         mem_mb=16000,
         runtime=1440,
+
+
+use rule train_tabular as train_chemprop with:
+    wildcard_constraints:
+        model=of_family("chemprop"),
+    conda:
+        "../envs/chemprop.yaml"
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=720,

@@ -38,9 +38,13 @@ class History(lightning.Callback):
         self.rows: list[dict[str, float]] = []
         self.predictions: list[torch.Tensor] = []
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: object, batch_idx: int
+    ) -> None:
         """Seed dropout and the like by seed and epoch, so that a resumed training goes on as if never interrupted."""
-        torch.manual_seed(np.random.SeedSequence([self.seed, trainer.current_epoch]).generate_state(1)[0])
+        # not when the epoch starts: a loader may yet draw a seed for its workers, and does not where training resumes
+        if batch_idx == 0:
+            torch.manual_seed(np.random.SeedSequence([self.seed, trainer.current_epoch]).generate_state(1)[0])
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Keep the epoch's figures and predictions."""
