@@ -132,6 +132,15 @@ class Chemprop(Model):
         counts = element_counts(molecules)
         return counts if self.kind == "extensive" else counts / counts.sum(axis=1, keepdims=True)
 
+    def write_data(self, train: Molecules, valid: Molecules, path: Path) -> None:
+        """Fit the references to train and write what :meth:`train_command` trains on."""
+        self.references.fit(self.composition(train), train.y)
+        parts = [
+            {"smiles": part.smiles, "y": self.references.transform(self.composition(part), part.y), "split": split}
+            for part, split in ((train, "train"), (valid, "val"))
+        ]
+        pd.concat(map(pd.DataFrame, parts)).to_csv(path, index=False)
+
     def train_command(self, data: Path, output: Path, accelerator: str) -> list[str]:
         """Arguments of ``chemprop`` that train on a CSV with the columns ``smiles``, ``y`` and ``split`` (train, val).
 
@@ -174,13 +183,8 @@ class Chemprop(Model):
         torch.set_num_threads(self.threads)
         kept = folder / CHECKPOINTS
         kept.mkdir(exist_ok=True)
-        self.references.fit(self.composition(train), train.y)
-        parts = [
-            {"smiles": part.smiles, "y": self.references.transform(self.composition(part), part.y), "split": split}
-            for part, split in ((train, "train"), (valid, "val"))
-        ]
         data, output = kept / "data.csv", kept / "chemprop"
-        pd.concat(map(pd.DataFrame, parts)).to_csv(data, index=False)
+        self.write_data(train, valid, data)
         history = History(self.seed)
         command = self.train_command(data, output, choose_accelerator())
         run_chemprop(command, train_cli, functools.partial(ResumingTrainer, kept, history))
