@@ -2,8 +2,8 @@
 
 Needs: results/tasks/{dataset}/{property}/{scheme}.parquet and the feature tables that the model reads.
 Offers: results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet; beside it, in the folder
-seed{seed}/, run.json and what the model leaves (history, checkpoints, the model itself if it is kept); of a model that
-is trained by epochs also epochs.parquet, of one that evaluates a policy policy.parquet.
+seed{seed}/, run.json and what the model leaves (history, checkpoints, the model itself if it is kept); of a model whose
+test error is followed over its epochs also epochs.parquet, of one that evaluates a policy policy.parquet.
 """
 
 
