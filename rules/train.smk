@@ -2,8 +2,8 @@
 
 Needs: results/tasks/{dataset}/{property}/{scheme}.parquet and the feature tables that the model reads.
 Offers: results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet; beside it, in the folder
-seed{seed}/, run.json and what the model leaves (history, checkpoints, the model itself if it is kept); of a model that
-is trained by epochs also epochs.parquet, of one that evaluates a policy policy.parquet.
+seed{seed}/, run.json and what the model leaves (history, checkpoints, the model itself if it is kept); of a model whose
+test error is followed over its epochs also epochs.parquet, of one that evaluates a policy policy.parquet.
 """
 
 
@@ -77,3 +77,14 @@ use rule train_tabular as train_gnn with:
         gpu=1,
         mem_mb=16000,
         runtime=1440,
+
+
+use rule train_tabular as train_chemprop with:
+    wildcard_constraints:
+        model=of_family("chemprop"),
+    conda:
+        "../envs/chemprop.yaml"
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=720,

@@ -152,7 +152,7 @@ class GNN(GraphModel):
         depth: convolutions.
         basis: radial basis functions of a distance, for a model that sees any.
         reach: centre of the last one, Å.
-        reference: see :class:`boomlib.models.graphs.References`.
+        reference: see :class:`boomlib.models.references.References`.
         training: see :class:`boomlib.models.graph_model.GraphModel`.
     """
 

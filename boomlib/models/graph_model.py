@@ -14,7 +14,8 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.loader import DataLoader
 
 from boomlib.models.base import Model, Molecules, Prediction, write_epochs
-from boomlib.models.graphs import References, find_elements, make_graphs
+from boomlib.models.graphs import find_composition, find_elements, make_graphs
+from boomlib.models.references import References
 from boomlib.models.training import adamw, fit_module
 
 
@@ -70,14 +71,14 @@ class GraphModel(Model):
 
     Args:
         geometry: whether the network sees positions; its edges are then all pairs of atoms instead of the bonds.
-        reference: ``elements`` or ``mean``, see :class:`boomlib.models.graphs.References`.
+        reference: ``elements`` or ``mean``, see :class:`boomlib.models.references.References`.
         training: ``batch`` (molecules), ``epochs``, ``clip`` (largest norm of the gradient), ``learning_rate``,
             ``weight_decay`` and, if it may end early, ``patience`` (see :func:`boomlib.models.training.fit_module`).
     """
 
     def __init__(self, *, geometry: bool, reference: str, training: dict, **common) -> None:
         super().__init__(**common)
-        self.geometry, self.references = geometry, References(self.kind, reference)
+        self.geometry, self.references = geometry, References(reference)
         self.training = dict(training)
         self.batch, self.epochs, self.clip = (self.training.pop(name) for name in ("batch", "epochs", "clip"))
         self.patience = self.training.pop("patience", None)
@@ -100,9 +101,10 @@ class GraphModel(Model):
         torch.set_num_threads(self.threads)
         self.elements = find_elements(train)
         graphs, valid_graphs = self.graphs(train), self.graphs(valid)
-        self.references.fit(graphs, train.y)
+        self.references.fit(find_composition(graphs, self.kind), train.y)
         for part, y in ((graphs, train.y), (valid_graphs, valid.y)):
-            for graph, z in zip(part, self.references.transform(part, y), strict=True):
+            residual = self.references.transform(find_composition(part, self.kind), y)
+            for graph, z in zip(part, residual, strict=True):
                 graph.y = torch.tensor([z], dtype=torch.float32)
         self.network = self.seeded_network()
         steps = self.epochs * math.ceil(len(train) / self.batch)
@@ -137,7 +139,7 @@ class GraphModel(Model):
         """The property by the network as it is, native units, float64 [graphs]."""
         device = next(self.network.parameters()).device
         z = [self.network(batch.to(device)).double().cpu() for batch in DataLoader(graphs, self.batch)]
-        return self.references.inverse(graphs, torch.cat(z).numpy())
+        return self.references.inverse(find_composition(graphs, self.kind), torch.cat(z).numpy())
 
     def predict(self, molecules: Molecules) -> Prediction:
         """Composition's part plus the network's."""

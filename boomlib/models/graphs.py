@@ -1,4 +1,4 @@
-"""Molecules as PyG graphs, and their labels as what a graph network learns."""
+"""Molecules as PyG graphs."""
 
 from collections.abc import Sequence
 
@@ -68,42 +68,7 @@ def make_graphs(molecules: Molecules, elements: np.ndarray, geometry: bool) -> l
     return graphs
 
 
-class References:
-    """What a property is by composition alone, fitted on train; a network learns the rest, in standard deviations.
-
-    ``elements``: a contribution of each element by linear least squares, summed over atoms for an extensive property
-    and averaged for an intensive one. For an extensive one these are the E0s of MACE (Batatia et al., arXiv
-    2206.07697, fitted as by its option ``average``): the network need not learn that larger molecules have more of
-    it, which is most of what there is to extrapolate. ``mean``: the mean of train's labels, for every molecule.
-
-    Args:
-        kind: ``extensive`` or ``intensive``.
-        reference: ``elements`` or ``mean``.
-    """
-
-    def __init__(self, kind: str, reference: str) -> None:
-        if reference not in ("elements", "mean"):
-            raise ValueError(f"reference is '{reference}'; known: elements, mean")
-        self.kind, self.reference = kind, reference
-
-    def design(self, graphs: Sequence[Data]) -> np.ndarray:
-        """Columns of the linear fit, float64 [graphs, elements or 1]."""
-        if self.reference == "mean":
-            return np.ones((len(graphs), 1))
-        atoms = [graph.x[:, :-1].double().numpy() for graph in graphs]
-        return np.array([each.sum(axis=0) if self.kind == "extensive" else each.mean(axis=0) for each in atoms])
-
-    def fit(self, graphs: Sequence[Data], y: np.ndarray) -> "References":
-        """Fit to train's labels, native units [graphs]."""
-        design = self.design(graphs)
-        self.contributions = np.linalg.lstsq(design, y)[0]
-        self.spread = float(np.std(y - design @ self.contributions)) or 1.0
-        return self
-
-    def transform(self, graphs: Sequence[Data], y: np.ndarray) -> np.ndarray:
-        """Standardised residuals of labels, float64 [graphs]."""
-        return (y - self.design(graphs) @ self.contributions) / self.spread
-
-    def inverse(self, graphs: Sequence[Data], z: np.ndarray) -> np.ndarray:
-        """Labels of standardised residuals, native units, float64 [graphs]."""
-        return self.design(graphs) @ self.contributions + self.spread * z
+def find_composition(graphs: Sequence[Data], kind: str) -> np.ndarray:
+    """Atoms of each element of ``x``, or for an ``intensive`` property their fraction, float64 [graphs, elements]."""
+    atoms = [graph.x[:, :-1].double().numpy() for graph in graphs]
+    return np.array([each.sum(axis=0) if kind == "extensive" else each.mean(axis=0) for each in atoms])

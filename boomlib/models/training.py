@@ -33,22 +33,27 @@ class Epochs(lightning.LightningDataModule):
 class History(lightning.Callback):
     """Collects what a module logs and what ``follow`` predicts, once an epoch, through interruptions."""
 
-    def __init__(self, seed: int, follow: Callable[[], np.ndarray]) -> None:
+    def __init__(self, seed: int, follow: Callable[[], np.ndarray] | None = None) -> None:
         self.seed, self.follow = seed, follow
         self.rows: list[dict[str, float]] = []
         self.predictions: list[torch.Tensor] = []
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: object, batch_idx: int
+    ) -> None:
         """Seed dropout and the like by seed and epoch, so that a resumed training goes on as if never interrupted."""
-        torch.manual_seed(np.random.SeedSequence([self.seed, trainer.current_epoch]).generate_state(1)[0])
+        # not when the epoch starts: a loader may yet draw a seed for its workers, and does not where training resumes
+        if batch_idx == 0:
+            torch.manual_seed(np.random.SeedSequence([self.seed, trainer.current_epoch]).generate_state(1)[0])
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Keep the epoch's figures and predictions."""
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.rows.append({"epoch": trainer.current_epoch + 1, **figures})
-        pl_module.eval()
-        self.predictions.append(torch.as_tensor(self.follow()))
-        pl_module.train()
+        if self.follow is not None:
+            pl_module.eval()
+            self.predictions.append(torch.as_tensor(self.follow()))
+            pl_module.train()
 
     def state_dict(self) -> dict:
         """What a checkpoint keeps."""
@@ -65,6 +70,16 @@ class Stop(EarlyStopping):
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Do not begin another epoch."""
         trainer.should_stop = self.wait_count >= self.patience
+
+
+def choose_accelerator() -> str:
+    """``gpu`` if one is visible, else ``cpu``. The job's log says which, but not what Lightning merely advises."""
+    on_gpu = torch.cuda.is_available()
+    print(f"training on {torch.cuda.get_device_name() if on_gpu else 'the CPU: no GPU is visible'}", flush=True)
+    # batches come from memory, so that workers would only copy them; a folder that is not empty is what resuming needs
+    warnings.filterwarnings("ignore", r".*(does not have many workers|exists and is not empty)")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    return "gpu" if on_gpu else "cpu"
 
 
 def adamw(
@@ -135,15 +150,11 @@ def fit_module(
     callbacks = [history, best, latest, TQDMProgressBar(refresh_rate=20)]
     if patience is not None:
         callbacks.append(Stop("valid_rmse", patience=patience))
-    on_gpu = torch.cuda.is_available()
-    print(f"training on {torch.cuda.get_device_name() if on_gpu else 'the CPU: no GPU is visible'}", flush=True)
-    # batches come from memory, so that workers would only copy them; a folder that is not empty is what resuming needs
-    warnings.filterwarnings("ignore", r".*(does not have many workers|exists and is not empty)")
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    accelerator = choose_accelerator()
     trainer = lightning.Trainer(
-        accelerator="gpu" if on_gpu else "cpu",
+        accelerator=accelerator,
         devices=1,
-        precision="bf16-mixed" if on_gpu else "32-true",
+        precision="bf16-mixed" if accelerator == "gpu" else "32-true",
         max_epochs=epochs,
         gradient_clip_val=clip,
         reload_dataloaders_every_n_epochs=1,

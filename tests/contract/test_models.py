@@ -29,6 +29,8 @@ SMALL = {
     "width": 16,
     "heads": 2,
     "depth": 4,
+    "message_hidden_dim": 16,
+    "ffn_hidden_dim": 16,
     "fast_layers": [1, 3],
 }
 FOLDS = ["train"] * 14 + ["valid"] * 4 + ["id"] * 3 + ["ood"] * 3

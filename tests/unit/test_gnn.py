@@ -13,7 +13,8 @@ from boomlib.contracts import ContractError
 from boomlib.features import conformers, graph
 from boomlib.models.base import Molecules
 from boomlib.models.gnn import GEOMETRIES, GNN, Convolution, GaussianBasis, Network
-from boomlib.models.graphs import References, find_elements, make_graphs
+from boomlib.models.graphs import find_composition, find_elements, make_graphs
+from boomlib.models.references import References
 
 SMILES = ["OC", "C[N+](C)(C)C", "[O-][N+](=O)c1ccccc1", "CC#N", "C=O", "FC(Cl)CO", "C1CC1CO", "O"]
 GEOMETRIC = [geometry for geometry in GEOMETRIES if geometry != "none"]
@@ -123,25 +124,27 @@ def test_references_find_what_the_elements_contribute_and_extrapolate_it():
         return sum(contribution[atom.GetSymbol()] for atom in Chem.AddHs(Chem.MolFromSmiles(text)).GetAtoms())
 
     train, larger = as_molecules(smiles), as_molecules(["C" * 9 + "O"])
-    graphs = make_graphs(train, np.array([1, 6, 8]), False)
+    counts, other = (
+        find_composition(make_graphs(each, np.array([1, 6, 8]), False), "extensive") for each in (train, larger)
+    )
     noise = np.random.default_rng(0).normal(size=len(smiles))
-    exact = References("extensive", "elements").fit(graphs, np.array([value(text) for text in smiles]))
+    exact = References("elements").fit(counts, np.array([value(text) for text in smiles]))
     assert exact.contributions == pytest.approx([4.0, -30.0, -75.0])
-    other = make_graphs(larger, np.array([1, 6, 8]), False)
     assert exact.inverse(other, np.zeros(1)) == pytest.approx([value("C" * 9 + "O")])
-    noisy = References("extensive", "elements").fit(graphs, noise)
-    z = noisy.transform(graphs, noise)
+    noisy = References("elements").fit(counts, noise)
+    z = noisy.transform(counts, noise)
     assert np.std(z) == pytest.approx(1)
-    assert noisy.inverse(graphs, z) == pytest.approx(noise)
+    assert noisy.inverse(counts, z) == pytest.approx(noise)
 
 
 def test_references_of_an_intensive_property_average_and_mean_is_the_mean(molecules):
     graphs = make_graphs(molecules, find_elements(molecules), False)
     y = np.array([each.x[:, :-1].mean(0) @ torch.arange(6.0) for each in graphs])
-    assert References("intensive", "elements").fit(graphs, y).inverse(graphs, np.zeros(len(y))) == pytest.approx(y)
-    mean = References("extensive", "mean").fit(graphs, y)
-    assert mean.inverse(graphs, np.zeros(len(y))) == pytest.approx(y.mean())
-    assert np.std(mean.transform(graphs, y)) == pytest.approx(1)
+    fractions = find_composition(graphs, "intensive")
+    assert References("elements").fit(fractions, y).inverse(fractions, np.zeros(len(y))) == pytest.approx(y)
+    mean = References("mean").fit(fractions, y)
+    assert mean.inverse(fractions, np.zeros(len(y))) == pytest.approx(y.mean())
+    assert np.std(mean.transform(fractions, y)) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("key", "value"), [("reference", "element"), ("geometry", "3d")])
@@ -314,8 +317,8 @@ def test_a_network_can_learn_32_molecules_by_heart(labelled, tmp_path, geometry)
 def test_without_a_step_a_network_predicts_the_references(labelled, tmp_path):
     model = small_model("distances", epochs=1, learning_rate=0.0)
     model.fit(labelled, labelled, tmp_path)
-    graphs = model.graphs(labelled)
-    assert model.predict(labelled).mean == pytest.approx(model.references.inverse(graphs, np.zeros(32)))
+    counts = find_composition(model.graphs(labelled), "extensive")
+    assert model.predict(labelled).mean == pytest.approx(model.references.inverse(counts, np.zeros(32)))
 
 
 def test_bonds_alone_need_no_positions_and_positions_are_seen_by_the_others(labelled, tmp_path):
