@@ -32,6 +32,9 @@ rule train_tabular:
         parameters=lookup("{model}/parameters", within=MODELS),
         feature_names=lookup("{model}/features", within=MODELS),
         kind=lookup("{dataset}/properties/{property}/kind", within=DATASETS),
+        observable=lookup(
+            "{dataset}/properties/{property}/observable", within=DATASETS, default=None
+        ),
         keep_model=config["keep_models"],
         code=code_of_model,
     message:
