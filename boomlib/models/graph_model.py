@@ -70,7 +70,7 @@ class GraphModel(Model):
 
     Args:
         geometry: whether the network sees positions; its edges are then all pairs of atoms instead of the bonds.
-        reference: ``elements`` or ``mean``, see :class:`boomlib.models.graphs.References`.
+        reference: ``elements``, ``mean`` or ``none``, see :class:`boomlib.models.graphs.References`.
         training: ``batch`` (molecules), ``epochs``, ``clip`` (largest norm of the gradient), ``learning_rate`` and
             ``weight_decay``.
     """

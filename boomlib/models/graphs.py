@@ -11,6 +11,7 @@ from boomlib.contracts import ContractError
 from boomlib.models.base import Molecules
 
 BOND_KINDS = 6  # of a pair of atoms: none, single, double, triple, aromatic, other
+REFERENCES = ("elements", "mean", "none")
 
 
 def ragged(table: pa.Table, name: str) -> list[np.ndarray]:
@@ -34,10 +35,10 @@ def make_graphs(molecules: Molecules, elements: np.ndarray, geometry: bool) -> l
         geometry: edges between all pairs of atoms, and positions; otherwise edges are bonds.
 
     Returns:
-        Graphs with ``x`` (float32 [atoms, elements + 1]: element, one-hot, and formal charge, e), ``edge_index``
-        (int64 [2, edges]: source, target; every edge in both directions), ``edge_attr`` (int64 [edges]: 0 not bonded,
-        1 to 5 the bond's order, see :mod:`boomlib.features.graph`) and, if ``geometry``, ``pos`` (float32
-        [atoms, 3], Å).
+        Graphs with ``x`` (float32 [atoms, elements + 1]: element, one-hot, and formal charge, e), ``z`` (int64
+        [atoms]: atomic numbers), ``edge_index`` (int64 [2, edges]: source, target; every edge in both directions),
+        ``edge_attr`` (int64 [edges]: 0 not bonded, 1 to 5 the bond's order, see :mod:`boomlib.features.graph`) and, if
+        ``geometry``, ``pos`` (float32 [atoms, 3], Å).
 
     Raises:
         ContractError: the atoms of a conformer are not those of the graph.
@@ -54,7 +55,8 @@ def make_graphs(molecules: Molecules, elements: np.ndarray, geometry: bool) -> l
         x = np.column_stack([numbers[:, None] == elements, charges]).astype(np.float32)
         edge_index = torch.from_numpy(np.stack([source, target]))
         edge_attr = torch.from_numpy(order[target, source])
-        graphs.append(Data(x=torch.from_numpy(x), edge_index=edge_index, edge_attr=edge_attr))
+        z = torch.from_numpy(numbers.astype(np.int64))
+        graphs.append(Data(x=torch.from_numpy(x), z=z, edge_index=edge_index, edge_attr=edge_attr))
     if geometry:
         conformers = molecules.features["conformers"]
         positions, named = ragged(conformers, "positions"), ragged(conformers, "atomic_numbers")
@@ -75,19 +77,22 @@ class References:
     and averaged for an intensive one. For an extensive one these are the E0s of MACE (Batatia et al., arXiv
     2206.07697, fitted as by its option ``average``): the network need not learn that larger molecules have more of
     it, which is most of what there is to extrapolate. ``mean``: the mean of train's labels, for every molecule.
+    ``none``: nothing; for a network whose answer is a norm or a moment, which no constant may shift.
 
     Args:
         kind: ``extensive`` or ``intensive``.
-        reference: ``elements`` or ``mean``.
+        reference: ``elements``, ``mean`` or ``none``.
     """
 
     def __init__(self, kind: str, reference: str) -> None:
-        if reference not in ("elements", "mean"):
-            raise ValueError(f"reference is '{reference}'; known: elements, mean")
+        if reference not in REFERENCES:
+            raise ValueError(f"reference is '{reference}'; known: {', '.join(REFERENCES)}")
         self.kind, self.reference = kind, reference
 
     def design(self, graphs: Sequence[Data]) -> np.ndarray:
-        """Columns of the linear fit, float64 [graphs, elements or 1]."""
+        """Columns of the linear fit, float64 [graphs, elements, 1 or 0]."""
+        if self.reference == "none":
+            return np.empty((len(graphs), 0))
         if self.reference == "mean":
             return np.ones((len(graphs), 1))
         atoms = [graph.x[:, :-1].double().numpy() for graph in graphs]
