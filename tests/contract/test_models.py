@@ -30,6 +30,7 @@ SMALL = {
     "heads": 2,
     "depth": 4,
     "fast_layers": [1, 3],
+    "basis": 8,
 }
 FOLDS = ["train"] * 14 + ["valid"] * 4 + ["id"] * 3 + ["ood"] * 3
 PROPERTY = "size"
