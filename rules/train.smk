@@ -32,6 +32,9 @@ rule train_tabular:
         parameters=lookup("{model}/parameters", within=MODELS),
         feature_names=lookup("{model}/features", within=MODELS),
         kind=lookup("{dataset}/properties/{property}/kind", within=DATASETS),
+        observable=lookup(
+            "{dataset}/properties/{property}/observable", within=DATASETS, default=None
+        ),
         keep_model=config["keep_models"],
         code=code_of_model,
     message:
@@ -88,3 +91,18 @@ use rule train_tabular as train_chemprop with:
         gpu=1,
         mem_mb=16000,
         runtime=720,
+
+
+use rule train_tabular as train_torchmd with:
+    output:
+        predictions="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet",
+        run="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/run.json",
+        epochs="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/epochs.parquet",
+    wildcard_constraints:
+        model=of_family("torchmd"),
+    conda:
+        "../envs/torchmd.yaml"
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=1440,

@@ -15,6 +15,7 @@ if __name__ == "__main__":
             name=snakemake.wildcards.property,
             seed=int(snakemake.wildcards.seed),
             threads=snakemake.threads,
+            observable=snakemake.params.observable,
             keep_model=snakemake.params.keep_model,
             policy=snakemake.output.get("policy"),
             truth=snakemake.input.truth or None,

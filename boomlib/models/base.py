@@ -56,13 +56,15 @@ class Model(ABC):
         kind: ``extensive`` or ``intensive``; the model reads out a sum or a mean over atoms accordingly.
         seed: seed of everything random in the model; two fits with one seed predict the same bits.
         threads: processors that the job was given. Results must not depend on it.
+        observable: which quantity of quantum chemistry the property is, for a model with a read-out of its own for it:
+            ``dipole_moment`` (a norm, D), ``electronic_spatial_extent`` (⟨R²⟩, bohr²) or None for any other.
     """
 
     unlabelled: Molecules | None = None
     """Molecules that will be predicted, without labels but on valid: for learning curves, see :func:`write_epochs`."""
 
-    def __init__(self, *, kind: str, seed: int, threads: int = 1) -> None:
-        self.kind, self.seed, self.threads = kind, seed, threads
+    def __init__(self, *, kind: str, seed: int, threads: int = 1, observable: str | None = None) -> None:
+        self.kind, self.seed, self.threads, self.observable = kind, seed, threads, observable
 
     @abstractmethod
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:

@@ -71,7 +71,7 @@ class GraphModel(Model):
 
     Args:
         geometry: whether the network sees positions; its edges are then all pairs of atoms instead of the bonds.
-        reference: ``elements`` or ``mean``, see :class:`boomlib.models.references.References`.
+        reference: ``elements``, ``mean`` or ``none``, see :class:`boomlib.models.references.References`.
         training: ``batch`` (molecules), ``epochs``, ``clip`` (largest norm of the gradient), ``learning_rate``,
             ``weight_decay`` and, if it may end early, ``patience`` (see :func:`boomlib.models.training.fit_module`).
     """

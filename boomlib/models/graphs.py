@@ -34,10 +34,10 @@ def make_graphs(molecules: Molecules, elements: np.ndarray, geometry: bool) -> l
         geometry: edges between all pairs of atoms, and positions; otherwise edges are bonds.
 
     Returns:
-        Graphs with ``x`` (float32 [atoms, elements + 1]: element, one-hot, and formal charge, e), ``edge_index``
-        (int64 [2, edges]: source, target; every edge in both directions), ``edge_attr`` (int64 [edges]: 0 not bonded,
-        1 to 5 the bond's order, see :mod:`boomlib.features.graph`) and, if ``geometry``, ``pos`` (float32
-        [atoms, 3], Å).
+        Graphs with ``x`` (float32 [atoms, elements + 1]: element, one-hot, and formal charge, e), ``z`` (int64
+        [atoms]: atomic numbers), ``edge_index`` (int64 [2, edges]: source, target; every edge in both directions),
+        ``edge_attr`` (int64 [edges]: 0 not bonded, 1 to 5 the bond's order, see :mod:`boomlib.features.graph`) and, if
+        ``geometry``, ``pos`` (float32 [atoms, 3], Å).
 
     Raises:
         ContractError: the atoms of a conformer are not those of the graph.
@@ -54,7 +54,8 @@ def make_graphs(molecules: Molecules, elements: np.ndarray, geometry: bool) -> l
         x = np.column_stack([numbers[:, None] == elements, charges]).astype(np.float32)
         edge_index = torch.from_numpy(np.stack([source, target]))
         edge_attr = torch.from_numpy(order[target, source])
-        graphs.append(Data(x=torch.from_numpy(x), edge_index=edge_index, edge_attr=edge_attr))
+        z = torch.from_numpy(numbers.astype(np.int64))
+        graphs.append(Data(x=torch.from_numpy(x), z=z, edge_index=edge_index, edge_attr=edge_attr))
     if geometry:
         conformers = molecules.features["conformers"]
         positions, named = ragged(conformers, "positions"), ragged(conformers, "atomic_numbers")

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+REFERENCES = ("elements", "mean", "none")
+
 
 class References:
     """Fitted on train; what is left of the labels is learnt in standard deviations.
@@ -10,22 +12,23 @@ class References:
     and averaged for an intensive one. For an extensive one these are the E0s of MACE (Batatia et al., arXiv
     2206.07697, fitted as by its option ``average``): the network need not learn that larger molecules have more of
     it, which is most of what there is to extrapolate. ``mean``: the mean of train's labels, for every molecule.
+    ``none``: nothing; for a network whose answer is a norm or a moment, which no constant may shift.
 
     A composition is float64 [molecules, elements]: atoms of each element for an extensive property, their fraction of
     all atoms for an intensive one.
 
     Args:
-        reference: ``elements`` or ``mean``.
+        reference: ``elements``, ``mean`` or ``none``.
     """
 
     def __init__(self, reference: str) -> None:
-        if reference not in ("elements", "mean"):
-            raise ValueError(f"reference is '{reference}'; known: elements, mean")
+        if reference not in REFERENCES:
+            raise ValueError(f"reference is '{reference}'; known: {', '.join(REFERENCES)}")
         self.reference = reference
 
     def design(self, composition: np.ndarray) -> np.ndarray:
-        """Columns of the linear fit, float64 [molecules, elements or 1]."""
-        return composition if self.reference == "elements" else np.ones((len(composition), 1))
+        """Columns of the linear fit, float64 [molecules, elements, 1 or 0]."""
+        return composition if self.reference == "elements" else np.ones((len(composition), self.reference == "mean"))
 
     def fit(self, composition: np.ndarray, y: np.ndarray) -> "References":
         """Fit to train's labels, native units [molecules]."""

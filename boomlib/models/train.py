@@ -86,6 +86,7 @@ def train_and_predict(
     name: str,
     seed: int,
     threads: int = 1,
+    observable: str | None = None,
     keep_model: bool = False,
     policy: str | os.PathLike | None = None,
     truth: str | os.PathLike | None = None,
@@ -106,6 +107,7 @@ def train_and_predict(
         name: the property.
         seed: seed of the run.
         threads: processors for the job.
+        observable: which quantity the property is, see :class:`boomlib.models.base.Model`.
         keep_model: whether to save the fitted model.
         policy: the policy table to write, for a model that evaluates one.
         truth: the molecules table, for a model whose descriptor says ``sees_truth``.
@@ -114,12 +116,13 @@ def train_and_predict(
     folder = Path(run).parent
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FAILURE).unlink(missing_ok=True)
-    forget_other_runs(folder, {"model": model, "kind": kind, "seed": seed}, task, *features.values())
+    common = {"kind": kind, "seed": seed, "observable": observable}
+    forget_other_runs(folder, {"model": model} | common, task, *features.values())
     record = RunRecord()
     try:
         labels = property_values(read_molecules(truth), name, truth) if truth else None
         molecules, fold = read_task(task, features, labels)
-        fitted = model_class(model["class"])(kind=kind, seed=seed, threads=threads, **model["parameters"])
+        fitted = model_class(model["class"])(threads=threads, **common, **model["parameters"])
         asked = np.isin(fold, PREDICTED_FOLDS)
         fitted.unlabelled = molecules.take(asked)
         fitted.fit(molecules.take(fold == "train"), molecules.take(fold == "valid"), folder)

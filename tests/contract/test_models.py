@@ -32,6 +32,7 @@ SMALL = {
     "message_hidden_dim": 16,
     "ffn_hidden_dim": 16,
     "fast_layers": [1, 3],
+    "basis": 8,
 }
 FOLDS = ["train"] * 14 + ["valid"] * 4 + ["id"] * 3 + ["ood"] * 3
 PROPERTY = "size"

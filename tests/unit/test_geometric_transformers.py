@@ -1,0 +1,270 @@
+import numpy as np
+import pytest
+import torch
+from rdkit import Chem
+from rdkit.Chem import AllChem, Crippen
+from test_gnn import MOTIONS, SMALL, SMILES, as_molecules
+from torch_geometric.data import Batch, Data
+from torchmdnet.models.utils import OptimizedDistance
+from torchmdnet.utils import atomic_masses
+
+from boomlib.models import equivariant_transformer, graphormer
+from boomlib.models.equivariant_transformer import OBSERVABLES, EquivariantTransformer, Neighbours
+from boomlib.models.graphormer import Graphormer
+from boomlib.models.graphs import find_composition, make_graphs
+from boomlib.models.references import References
+
+ELEMENTS = np.array([1, 6, 7, 8, 9, 17])
+# a read-out each: Graphormer has one, the Equivariant Transformer one by observable
+READ_OUTS = ["graphormer", "scalar", *OBSERVABLES]
+
+
+def random_network(read_out, kind="extensive") -> torch.nn.Module:
+    """A small network in double precision whose every part matters to its answer."""
+    torch.manual_seed(0)
+    sizes = {"kind": kind, "width": 16, "depth": 3, "heads": 4, "basis": 8}
+    if read_out == "graphormer":
+        network = graphormer.Network(len(ELEMENTS) + 1, reach=5.0, **sizes)
+    else:
+        network = equivariant_transformer.Network(observable=read_out, cutoff=5.0, **sizes)
+    for name, weights in network.named_parameters():
+        if name.endswith("bias") or not weights.any():
+            torch.nn.init.normal_(weights, std=0.5)
+    return network.double()
+
+
+def move(graphs, motion) -> list[Data]:
+    moved = [graph.clone() for graph in graphs]
+    for graph in moved:
+        graph.pos = torch.as_tensor(motion(graph.pos.double().numpy()))
+    return moved
+
+
+@torch.no_grad()
+def answers(read_out, graphs, **arguments) -> np.ndarray:
+    return random_network(read_out, **arguments)(Batch.from_data_list(graphs)).numpy()
+
+
+@pytest.fixture(scope="module")
+def graphs() -> list[Data]:
+    """Small molecules, and one of a single atom, in double precision."""
+    return move(make_graphs(as_molecules([*SMILES, "[Cl-]"]), ELEMENTS, geometry=True), lambda positions: positions)
+
+
+# -- symmetries ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["extensive", "intensive"])
+@pytest.mark.parametrize("motion", MOTIONS)
+@pytest.mark.parametrize("read_out", READ_OUTS)
+def test_answers_do_not_change_when_a_molecule_moves(graphs, read_out, motion, kind):
+    before, after = answers(read_out, graphs, kind=kind), answers(read_out, move(graphs, MOTIONS[motion]), kind=kind)
+    np.testing.assert_allclose(after, before, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("read_out", READ_OUTS)
+def test_answers_change_when_a_molecule_is_stretched(graphs, read_out):
+    several = graphs[:-1]
+    before = answers(read_out, several)
+    after = answers(read_out, move(several, lambda positions: positions * 1.1))
+    assert (np.abs(after / before - 1) > 1e-4).all()
+
+
+@pytest.mark.parametrize("read_out", READ_OUTS)
+def test_answers_do_not_depend_on_the_order_of_atoms_or_the_rest_of_the_batch(graphs, read_out):
+    expected = answers(read_out, graphs)
+    rng = np.random.default_rng(0)
+    for row, graph in enumerate(graphs):
+        order = torch.as_tensor(rng.permutation(graph.num_nodes))
+        one = Data(x=graph.x[order], z=graph.z[order], pos=graph.pos[order], edge_attr=graph.edge_attr)
+        one.edge_index = order.argsort()[graph.edge_index]
+        np.testing.assert_allclose(answers(read_out, [one]), expected[[row]], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("read_out", READ_OUTS)
+def test_a_molecule_of_one_atom_has_an_answer_and_gradients(graphs, read_out):
+    for batch in ([graphs[-1]], graphs):
+        network = random_network(read_out)
+        network(Batch.from_data_list(batch)).square().sum().backward()
+        assert all(weights.grad is None or weights.grad.isfinite().all() for weights in network.parameters())
+    alone = answers(read_out, [graphs[-1]])
+    assert alone == 0 if read_out in OBSERVABLES else alone != 0
+
+
+def test_every_weight_is_trained(graphs):
+    for read_out in READ_OUTS:
+        network = random_network(read_out)
+        network(Batch.from_data_list(graphs)).square().sum().backward()
+        unused = [name for name, weights in network.named_parameters() if weights.grad is None]
+        assert not unused, read_out
+
+
+@pytest.mark.parametrize(("kind", "factor"), [("extensive", 2), ("intensive", 1)])
+def test_two_copies_beyond_the_cutoff_double_what_is_extensive(graphs, kind, factor):
+    far = Data(**{name: torch.cat([graphs[2][name]] * 2) for name in ("x", "z")})
+    far.pos = torch.cat([graphs[2].pos, graphs[2].pos + 60.0])
+    np.testing.assert_allclose(
+        answers("scalar", [far], kind=kind), factor * answers("scalar", [graphs[2]], kind=kind), rtol=1e-9
+    )
+
+
+# -- Graphormer ------------------------------------------------------------------------------------------
+
+
+def test_all_atoms_attend_to_one_another_however_many_and_however_far(graphs):
+    chain = make_graphs(as_molecules(["C" * 30]), ELEMENTS, geometry=True)[0]
+    network = random_network("graphormer")
+    chain.pos = chain.pos.double().requires_grad_()
+    first = torch.zeros(chain.num_nodes, dtype=torch.double)
+    first[0] = 1
+    network.pool = lambda contribution, *_: (first @ contribution)[None]
+    network(Batch.from_data_list([chain])).sum().backward()
+    assert (chain.pos.grad.norm(dim=1) > 0).all()
+
+
+def test_distances_and_bonds_both_matter_to_attention(graphs):
+    expected = answers("graphormer", graphs[:-1])
+    changed = [graph.clone() for graph in graphs[:-1]]
+    for graph in changed:
+        graph.edge_attr = torch.where(graph.edge_attr == 1, 2, graph.edge_attr)
+    assert (np.abs(answers("graphormer", changed) / expected - 1) > 1e-6).all()
+
+
+# -- the Equivariant Transformer -------------------------------------------------------------------------
+
+
+def test_neighbours_are_those_of_torchmd_net(graphs):
+    batch = Batch.from_data_list(graphs)
+    ours = Neighbours(2.5)(batch.pos, batch.batch)
+    theirs = OptimizedDistance(0.0, 2.5, max_num_pairs=-50, return_vecs=True, loop=True)(batch.pos, batch.batch)
+    order = np.lexsort(theirs[0].numpy())
+    for mine, other in zip(ours, (theirs[0][:, order], theirs[1][order], theirs[2][order]), strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-12)
+
+
+def test_neighbours_have_no_limit():
+    crowd = torch.rand(200, 3, generator=torch.Generator().manual_seed(0))
+    edges, _, _ = Neighbours(5.0)(crowd, torch.zeros(200, dtype=torch.long))
+    assert edges.shape == (2, 200 * 200)
+
+
+def with_charge(read_out, charge) -> torch.nn.Module:
+    """A network that gives every atom one charge and no dipole of its own."""
+    network = random_network(read_out)
+    last = [layer for layer in network.head.modules() if isinstance(layer, torch.nn.Linear)][-1]
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.copy_(torch.tensor([charge, 0.0])[: len(last.bias)])
+    return network
+
+
+@pytest.mark.parametrize("stretch", [1.0, 2.0])
+def test_read_outs_are_moments_about_the_centre_of_mass(graphs, stretch):
+    charge = -0.7
+    several = move(graphs, lambda positions: stretch * positions)
+    moments = []
+    for graph in several:
+        mass = atomic_masses[graph.z.numpy()][:, None]
+        arm = graph.pos.numpy() - (mass * graph.pos.numpy()).sum(0) / mass.sum()
+        moments.append([np.linalg.norm(charge * arm.sum(0)), charge * np.square(arm).sum()])
+    for read_out, expected in zip(OBSERVABLES, np.transpose(moments), strict=True):
+        with torch.no_grad():
+            found = with_charge(read_out, charge)(Batch.from_data_list(several))
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_a_molecule_with_a_centre_of_symmetry_has_no_dipole_moment(graphs):
+    water, dioxide = graphs[SMILES.index("O")], Data(z=torch.tensor([8, 6, 8]))
+    dioxide.pos = torch.tensor([[-1.16, 0.0, 0.0], [0.0, 0.0, 0.0], [1.16, 0.0, 0.0]]).double()
+    octahedron = Data(z=torch.tensor([16, 9, 9, 9, 9, 9, 9]))
+    octahedron.pos = 1.56 * torch.cat([torch.zeros(1, 3), torch.eye(3), -torch.eye(3)]).double()
+    dipoles = answers("dipole_moment", [Data(z=water.z, pos=water.pos), dioxide, octahedron])
+    assert dipoles[0] > 1e-2
+    assert (dipoles[1:] < 1e-10).all()
+
+
+def model(read_out, **changes):
+    training = {"batch": 32, "epochs": 2, "learning_rate": 0.01, "weight_decay": 0.0, "clip": 10.0} | changes
+    common = {"kind": "extensive", "seed": 0, "width": 32, "depth": 1, "heads": 4, "basis": 12}
+    common |= {"reference": "elements", "training": training}
+    if read_out == "graphormer":
+        return Graphormer(reach=6.0, **common)
+    return EquivariantTransformer(cutoff=5.0, observable=read_out if read_out in OBSERVABLES else None, **common)
+
+
+def logp(mol) -> float:
+    return Crippen.MolLogP(mol)
+
+
+def arms(mol) -> tuple[np.ndarray, np.ndarray]:
+    """Gasteiger charges, and positions from the centre of mass, Å."""
+    AllChem.ComputeGasteigerCharges(mol)
+    charges = np.array([atom.GetDoubleProp("_GasteigerCharge") for atom in mol.GetAtoms()])
+    mass = np.array([[atom.GetMass()] for atom in mol.GetAtoms()])
+    positions = mol.GetConformer().GetPositions()
+    return charges, positions - (mass * positions).sum(0) / mass.sum()
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Molecules with conformers, and the same as RDKit's molecules."""
+    molecules = as_molecules(SMALL)
+    mols = []
+    for smiles, flat in zip(SMALL, molecules.features["conformers"]["positions"].to_pylist(), strict=True):
+        mol = Chem.AddHs(Chem.MolFromSmiles(smiles))
+        mol.AddConformer(Chem.Conformer(mol.GetNumAtoms()))
+        mol.GetConformer().SetPositions(np.reshape(flat, (-1, 3)).astype(np.float64))
+        mols.append(mol)
+    return molecules, mols
+
+
+LABELS = {
+    "graphormer": logp,
+    "scalar": logp,
+    "dipole_moment": lambda mol: np.linalg.norm(arms(mol)[0] @ arms(mol)[1]),
+    "electronic_spatial_extent": lambda mol: sum(
+        atom.GetAtomicNum() * np.square(arm).sum() for atom, arm in zip(mol.GetAtoms(), arms(mol)[1], strict=True)
+    ),
+}
+
+
+def labelled(small, read_out):
+    molecules, mols = small
+    y = np.array([LABELS[read_out](mol) for mol in mols])
+    return type(molecules)(molecules.molecule_id, molecules.smiles, y, molecules.features)
+
+
+@pytest.mark.parametrize("read_out", READ_OUTS)
+def test_a_network_can_learn_32_molecules_by_heart(small, tmp_path, read_out):
+    molecules = labelled(small, read_out)
+    fitted = model(read_out, epochs=120)
+    fitted.fit(molecules, molecules, tmp_path)
+    rmse = np.sqrt(np.mean((fitted.predict(molecules).mean - molecules.y) ** 2))
+    assert rmse < 0.05 * molecules.y.std()
+
+
+@pytest.mark.parametrize("read_out", ["graphormer", "scalar"])
+def test_without_a_step_a_network_predicts_the_references(small, tmp_path, read_out):
+    molecules = labelled(small, read_out)
+    fitted = model(read_out, learning_rate=0.0)
+    fitted.fit(molecules, molecules, tmp_path)
+    expected = fitted.references.inverse(fitted.graphs(molecules), np.zeros(32))
+    assert fitted.predict(molecules).mean == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("read_out", OBSERVABLES)
+def test_no_constant_shifts_an_observable(small, tmp_path, read_out):
+    molecules = labelled(small, read_out)
+    fitted = model(read_out)
+    fitted.fit(molecules, molecules, tmp_path)
+    assert fitted.predict(as_molecules(["[He]"])).mean == 0
+    counts = find_composition(fitted.graphs(molecules), "extensive")
+    z = fitted.references.transform(counts, molecules.y)
+    assert z == pytest.approx(molecules.y / molecules.y.std())
+
+
+def test_references_of_nothing_scale_alone():
+    counts, y = np.ones((3, 5)), np.array([10.0, 12.0, 17.0])
+    references = References("none").fit(counts, y)
+    assert references.transform(counts, y) == pytest.approx(y / y.std())
+    assert references.inverse(counts, np.array([0.0, 1.0, -2.0])) == pytest.approx(np.array([0, 1, -2]) * y.std())
