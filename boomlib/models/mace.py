@@ -6,6 +6,7 @@ molecule's property is what MACE calls its energy: a sum over atoms.
 
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -21,7 +22,7 @@ import mace.tools
 import numpy as np
 import torch
 from mace.cli import run_train
-from mace.data import AtomicData, KeySpecification, config_from_atoms
+from mace.data import AtomicData, config_from_atoms
 from mace.modules.loss import mean_squared_error_energy, weighted_mean_squared_error_energy
 from mace.tools import AtomicNumberTable, CheckpointHandler, CheckpointState
 from mace.tools.model_script_utils import configure_model
@@ -46,7 +47,7 @@ ERRORS = {"extensive": "rmse_e", "intensive": "rmse_e_per_atom"}
 
 @contextmanager
 def contained() -> Iterator[None]:
-    """Give back torch's default dtype and the root logger as they were; MACE's trainer changes both.
+    """Give back torch's default dtype and the root logger as they were, both of which MACE's trainer changes.
 
     Without a GPU e3nn does not compile its products meanwhile: that takes seconds and makes nothing faster there.
     """
@@ -54,7 +55,9 @@ def contained() -> Iterator[None]:
     level, handlers, filters = root.level, root.handlers[:], root.filters[:]
     e3nn.set_optimization_defaults(jit_script_fx=torch.cuda.is_available())
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"The TorchScript type system|`torch\.jit\.")
+            yield
     finally:
         e3nn.set_optimization_defaults(**compiling)
         torch.set_default_dtype(dtype)
@@ -150,8 +153,8 @@ class MACE(Model):
 
     An extensive property is MACE's energy, and the loss is the squared error of the molecule. For an intensive one the
     energy is the property times the number of atoms, so that the prediction is a mean over atoms; the loss is MACE's
-    own, whose error per atom is then the error of the property. Atoms of elements that train does not have are left out
-    of the structure.
+    own, whose error per atom is then the error of the property. Atoms of elements that train does not have are left
+    out of the structure. A molecule of one atom gets what its element contributes and no more: that is MACE's design.
 
     Args:
         reference: see :class:`boomlib.models.graphs.References`; for an extensive property ``elements`` is MACE's
@@ -194,7 +197,9 @@ class MACE(Model):
         options |= dict.fromkeys(folders, work) | self.options
         parser = mace.tools.build_default_arg_parser()
         try:
-            args = parser.parse_args(["--ema", "--save_cpu", *(f"--{name}={value}" for name, value in options.items())])
+            args = parser.parse_args(
+                ["--ema", "--save_cpu", *(f"--{name}={value}" for name, value in options.items())]
+            )
         except SystemExit:
             raise ValueError(f"mace_run_train does not take these options: {self.options}") from None
         return args

@@ -31,8 +31,8 @@ SMALL = {
     "depth": 4,
     "fast_layers": [1, 3],
     "num_channels": 4,
-    "max_L": 1,
-    "max_ell": 2,
+    "max_L": 0,
+    "max_ell": 1,
     "max_num_epochs": 2,
 }
 FOLDS = ["train"] * 14 + ["valid"] * 4 + ["id"] * 3 + ["ood"] * 3
