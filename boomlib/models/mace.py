@@ -103,12 +103,15 @@ def train_epochs(
         checkpoint_handler: told that epoch, for the trainer to go on with.
 
     The others are as in MACE's.
+
+    Raises:
+        FloatingPointError: training has diverged.
     """
     (valid,) = valid_loaders.values()
     parts = {"model": model, "optimizer": optimizer, "lr_scheduler": lr_scheduler, "ema": ema}
     rows, best = [], {"rmse": np.inf, "epoch": 0}
     if file.exists():
-        state = torch.load(file, map_location=device, weights_only=True)
+        state = torch.load(file, map_location="cpu", weights_only=True)
         rows, best = state["rows"], state["best"]
         for name, part in parts.items():
             part.load_state_dict(state[name])
@@ -133,6 +136,8 @@ def train_epochs(
         with ema.average_parameters():
             _, metrics = evaluate(model, loss_fn, valid, output_args, device)
             rmse = valid_rmse(metrics)
+            if not np.isfinite(rmse):
+                raise FloatingPointError(f"RMSE on valid is {rmse} after epoch {epoch}: training has diverged")
             if rmse < best["rmse"]:
                 weights = {name: value.clone() for name, value in model.state_dict().items()}
                 best = {"rmse": rmse, "epoch": epoch, "weights": weights}
@@ -254,7 +259,8 @@ class MACE(Model):
         self.write(valid, work / "valid.xyz")
         args = self.arguments(work)
         args.batch_size = min(args.batch_size, len(train))  # it drops the last batch if that is not full
-        print(f"training on {torch.cuda.get_device_name() if args.device == 'cuda' else 'the CPU: no GPU is visible'}")
+        device = torch.cuda.get_device_name() if args.device == "cuda" else "the CPU: no GPU is visible"
+        print(f"training on {device}", flush=True)
         loop = partial(
             train_epochs,
             work / "last.pt",

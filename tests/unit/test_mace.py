@@ -228,3 +228,8 @@ def test_what_mace_changes_in_the_process_is_given_back(labelled, tmp_path, opti
 def test_an_option_that_the_trainer_does_not_know_fails_as_any_error(labelled, tmp_path):
     with pytest.raises(ValueError, match=r"mace_run_train does not take these options.*chanels"):
         fitted(labelled, tmp_path, chanels=3)
+
+
+def test_a_training_that_diverges_says_so(labelled, tmp_path):
+    with pytest.raises(FloatingPointError, match="after epoch 1: training has diverged"):
+        fitted(labelled, tmp_path, lr=1e200)
