@@ -106,3 +106,14 @@ use rule train_tabular as train_torchmd with:
         gpu=1,
         mem_mb=16000,
         runtime=1440,
+
+
+use rule train_tabular as train_mace with:
+    wildcard_constraints:
+        model=of_family("mace"),
+    conda:
+        "../envs/mace.yaml"
+    resources:
+        gpu=1,
+        mem_mb=32000,
+        runtime=2880,

@@ -33,6 +33,10 @@ SMALL = {
     "ffn_hidden_dim": 16,
     "fast_layers": [1, 3],
     "basis": 8,
+    "num_channels": 4,
+    "max_L": 0,
+    "max_ell": 1,
+    "max_num_epochs": 2,
 }
 FOLDS = ["train"] * 14 + ["valid"] * 4 + ["id"] * 3 + ["ood"] * 3
 PROPERTY = "size"
