@@ -5,6 +5,7 @@ turns out to be another isomer, are embedded with ETKDGv3
 (Wang et al., J. Chem. Inf. Model. 60, 2044, 2020) and optimised with MMFF94 (Halgren, J. Comput. Chem. 17, 490, 1996).
 """
 
+import contextlib
 import hashlib
 import itertools
 from collections import Counter
@@ -39,15 +40,17 @@ SEED = 42
 MAX_STEPS = 2000
 USUAL = "etkdg, mmff94"
 FRAGMENT_GAP = 3.0
+RELAXATIONS = 100
+START_WIDTH = 1.5  # Å
 # Each is tried where those before it found nothing: name and what differs from ETKDGv3.
 EMBEDDINGS = (
     ("etkdg", {}),
-    ("etkdg from random coordinates", {"useRandomCoords": True, "maxIterations": 1000}),
+    ("etkdg from random coordinates", {"useRandomCoords": True, "maxIterations": 300}),
     (
         "distance geometry from random coordinates",
         {
             "useRandomCoords": True,
-            "maxIterations": 1000,
+            "maxIterations": 300,
             "useExpTorsionAnglePrefs": False,
             "useBasicKnowledge": False,
             "useSmallRingTorsions": False,
@@ -219,8 +222,8 @@ def has_stereo(mol: Chem.Mol, positions: np.ndarray, centres: list[Chem.Atom], d
 def embed(smiles: str, seed: int = SEED) -> tuple[np.ndarray, str]:
     """Make up a geometry: ETKDGv3, optimised with MMFF94; the same input gives the same one in every process.
 
-    Fall-backs: random coordinates and more attempts, then without ETKDG's torsions; UFF where MMFF94 lacks
-    parameters; not optimised where UFF lacks them too.
+    Fall-backs: random coordinates and more attempts, then without ETKDG's torsions, then a force field alone; UFF
+    where MMFF94 lacks parameters; not optimised where UFF lacks them too.
 
     Args:
         smiles: the molecule.
@@ -235,14 +238,41 @@ def embed(smiles: str, seed: int = SEED) -> tuple[np.ndarray, str]:
     """
     mol = read_smiles(smiles)
     digest = hashlib.blake2b(f"{seed} {smiles}".encode(), digest_size=4).digest()
+    drawn = int.from_bytes(digest, "big") >> 1
     for name, settings in EMBEDDINGS:
         parameters = rdDistGeom.ETKDGv3()
-        parameters.randomSeed = int.from_bytes(digest, "big") >> 1
+        parameters.randomSeed = drawn
         for setting, value in settings.items():
             setattr(parameters, setting, value)
         if rdDistGeom.EmbedMolecule(mol, parameters) == 0:
             return relax(mol, side_by_side(mol), name)
-    raise ConformerError(f"RDKit found no coordinates ({', '.join(name for name, _ in EMBEDDINGS)})")
+    return relax_from_anywhere(mol, drawn)
+
+
+def relax_from_anywhere(mol: Chem.Mol, seed: int) -> tuple[np.ndarray, str]:
+    """Optimise ``mol`` from random positions until its bonds and its stereochemistry come out right.
+
+    For cages so strained that RDKit refuses all their embeddings (its check of tetrahedral centres): 1 % of QM9.
+
+    Returns:
+        Positions (Å [n, 3]), and what worked.
+
+    Raises:
+        ConformerError: nothing did.
+    """
+    numbers, bonded = elements_of(mol), Chem.GetAdjacencyMatrix(mol).astype(bool)
+    stereo, rng = specified_stereo(mol), np.random.default_rng(seed)
+    for _ in range(RELAXATIONS if rdForceFieldHelpers.UFFHasAllMoleculeParams(mol) else 0):
+        # UFF first, as MMFF94 leaves more of them entangled
+        tangle = with_conformer(mol, rng.normal(scale=START_WIDTH, size=(len(numbers), 3)))
+        rdForceFieldHelpers.UFFOptimizeMolecule(tangle, maxIters=MAX_STEPS)
+        positions, name = relax(mol, tangle.GetConformer().GetPositions(), "force field from random coordinates")
+        with contextlib.suppress(ConformerError):
+            found = closest_pairs(numbers, positions, mol.GetNumBonds())
+            if np.array_equal(found, bonded) and has_stereo(mol, positions, *stereo):
+                return positions, name
+    tried = ", ".join([*(name for name, _ in EMBEDDINGS), "a force field from random coordinates"])
+    raise ConformerError(f"RDKit found no coordinates ({tried})")
 
 
 def side_by_side(mol: Chem.Mol) -> np.ndarray:

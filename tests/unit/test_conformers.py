@@ -215,6 +215,7 @@ def test_another_seed_gives_another_conformer():
         (0, "etkdg, mmff94"),
         (1, "etkdg from random coordinates, mmff94"),
         (2, "distance geometry from random coordinates, mmff94"),
+        (3, "force field from random coordinates, mmff94"),
     ],
 )
 def test_embedding_falls_back(monkeypatch, fail, expected):
@@ -230,8 +231,23 @@ def test_embedding_falls_back(monkeypatch, fail, expected):
 
 def test_an_embedding_that_never_works_gives_a_reason(monkeypatch):
     monkeypatch.setattr(rdDistGeom, "EmbedMolecule", lambda *_: -1)
-    with pytest.raises(ConformerError, match="no coordinates"):
+    monkeypatch.setattr(conformers, "closest_pairs", lambda *_: np.zeros((9, 9), dtype=bool))
+    monkeypatch.setattr(conformers, "RELAXATIONS", 2)
+    with pytest.raises(ConformerError, match=r"no coordinates \(etkdg, .*, a force field from random coordinates\)"):
         embed("CCO")
+
+
+@pytest.mark.parametrize("smiles", ["C1OC2CC3CC12O3", "C1C2C3CC4(COC34)N12"])
+def test_a_cage_that_rdkit_refuses_is_relaxed_by_a_force_field_until_its_bonds_are_right(smiles):
+    assert embed(smiles)[1] == "force field from random coordinates, mmff94"
+    mol, numbers, positions, bonded = embedded(smiles)
+    assert np.array_equal(conformers.closest_pairs(numbers, positions, mol.GetNumBonds()), bonded)
+
+
+@pytest.mark.parametrize("smiles", ["C[C@H](O)N", "C[C@@H](O)N", "F/C=C/Cl", "F/C=C\\Cl"])
+def test_stereochemistry_is_right_even_from_a_force_field_alone(monkeypatch, smiles):
+    monkeypatch.setattr(rdDistGeom, "EmbedMolecule", lambda *_: -1)
+    assert canonical_from_positions(smiles, embed(smiles)[0]) == Chem.CanonSmiles(smiles)
 
 
 def test_the_force_field_falls_back(monkeypatch):
