@@ -47,9 +47,10 @@ class Block(nn.Module):
 class Network(nn.Module):
     """An atom's embedding, blocks of attention, then each atom's contribution, summed or averaged over the molecule.
 
-    A pair's distance, as Gaussians, and the kind of its bond give the bias of attention, one for all blocks; summed
-    over the pairs of an atom, they also add to its embedding (Shi et al.'s spatial and centrality encodings, where the
-    elements of the pair stand in place of the bond).
+    A pair's distance, as Gaussians, and the kind of its bond give the bias of attention, one for all blocks (Shi et
+    al.'s spatial encoding), and the filter through which an atom's neighbours add to its embedding. The last stands in
+    place of their centrality encoding, which tells elements apart by Gaussians of their own for each pair of elements;
+    its form is the Equivariant Transformer's (Thölke & De Fabritiis, arXiv 2202.02541, eq. 3).
 
     Args:
         atom_features: columns of ``x``.
@@ -69,7 +70,7 @@ class Network(nn.Module):
         self.basis = GaussianBasis(basis, reach)
         self.embedding = nn.Linear(atom_features, width)
         pair = basis + BOND_KINDS - 1
-        self.surroundings = nn.Linear(pair, width, bias=False)
+        self.neighbour, self.filter = nn.Linear(atom_features, width, bias=False), nn.Linear(pair, width, bias=False)
         self.bias = nn.Sequential(nn.Linear(pair, pair), nn.GELU(), nn.Linear(pair, heads))
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
         last = nn.Linear(width, 1)
@@ -85,8 +86,9 @@ class Network(nn.Module):
         distance = torch.linalg.vector_norm(positions[source] - positions[target], dim=-1)
         bond = nn.functional.one_hot(graphs.edge_attr, BOND_KINDS)[:, 1:].to(dtype)
         pair = torch.cat([self.basis(distance), bond], dim=-1)
-        h = self.embedding(graphs.x.to(dtype)) + self.surroundings(scatter(pair, target, dim_size=graphs.num_nodes))
-        h, real = to_dense_batch(h, graphs.batch)
+        x = graphs.x.to(dtype)
+        neighbours = scatter(self.neighbour(x)[source] * self.filter(pair), target, dim_size=len(x))
+        h, real = to_dense_batch(self.embedding(x) + neighbours, graphs.batch)
         # an atom's bias towards itself is 0, as softmax knows differences alone
         bias = to_dense_adj(graphs.edge_index, graphs.batch, self.bias(pair)).permute(0, 3, 1, 2)
         bias = bias.masked_fill(~real[:, None, None, :], -torch.inf)
