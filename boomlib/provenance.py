@@ -105,6 +105,14 @@ def versions(
     return found
 
 
+def device_name() -> str:
+    """The GPU that PyTorch, if it is loaded, sees first; else the kind of CPU."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"CPU ({platform.processor() or platform.machine()})"
+
+
 class RunRecord:
     """Measures a job from construction to :meth:`finish`, for its ``run.json``."""
 
@@ -117,7 +125,7 @@ class RunRecord:
         return facts | {
             "seconds": round(time.perf_counter() - self.start, 3),
             "peak_memory_mib": round(peak / (1024**2 if sys.platform == "darwin" else 1024), 1),
-            "device": platform.processor() or platform.machine(),
+            "device": device_name(),
             "host": platform.node(),
             "commit": commit_id(),
             "versions": versions(),

@@ -88,11 +88,12 @@ class Convolution(nn.Module):
         source, target = edge_index
         radial = None
         if positions is not None:
-            difference = positions[target] - positions[source]
+            difference = positions.index_select(0, target) - positions.index_select(0, source)
             distance = torch.linalg.vector_norm(difference, dim=-1)
             radial = basis(distance)
             bond = torch.cat([bond, radial], dim=-1)
-        message = self.message(self.target(h)[target] + self.source(h)[source] + self.edge(bond))
+        joined = self.target(h).index_select(0, target) + self.source(h).index_select(0, source) + self.edge(bond)
+        message = self.message(joined)
         if radial is not None:
             message = message * self.filter(radial)
         if self.push is not None:
