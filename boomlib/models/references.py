@@ -28,7 +28,9 @@ class References:
 
     def design(self, composition: np.ndarray) -> np.ndarray:
         """Columns of the linear fit, float64 [molecules, elements, 1 or 0]."""
-        return composition if self.reference == "elements" else np.ones((len(composition), self.reference == "mean"))
+        return (
+            composition if self.reference == "elements" else np.ones((len(composition), int(self.reference == "mean")))
+        )
 
     def fit(self, composition: np.ndarray, y: np.ndarray) -> "References":
         """Fit to train's labels, native units [molecules]."""
