@@ -13,6 +13,7 @@ from boomlib.evaluation.metrics import METRICS
 from boomlib.evaluation.summary import Failure, overall, pivot, read_results, tidy_table
 from boomlib.report.markdown import NONE, code, format_interval, format_metric, format_number, markdown_table
 from boomlib.report.policy_tables import policy_section
+from boomlib.report.training_tables import training_table
 from boomlib.runs import Run
 
 REASON_LENGTH = 200
@@ -228,6 +229,7 @@ def write_leaderboard(
     text = environment.get_template("leaderboard.md.j2").render(
         schemes=schemes,
         policy=policy_section(results_dir, [run for run in results if run.model in evaluators], labels),
+        training=training_table(results_dir, [run for run in results if run.model not in controls], labels),
         splits=splits_table(runs, results, datasets),
         sources=sources_table(runs, datasets),
         seeds=", ".join(str(seed) for seed in sorted({run.seed for run in runs})),

@@ -49,6 +49,11 @@ def make_results(folder):
                 content = {"run": vars(run), "unit": "eV"} | score(Y, FOLD, y_pred, resamples=5)
                 write_json(folder / "metrics" / f"{run.stem}.json", content)
                 write_text(folder / "predictions" / f"{run.stem}.parquet", "")
+                write_json(folder / "predictions" / run.stem / "run.json", {"device": "CPU" if seed else "A GPU"})
+    for seed, errors in enumerate(([3.0, 1.0, 2.0], [3.0, 2.0, 1.5, 1.75])):
+        history = "".join(f"{epoch},{error}\n" for epoch, error in enumerate(errors, start=1))
+        write_text(folder / f"predictions/data/x/kde/good/seed{seed}/history.csv", "epoch,valid_rmse\n" + history)
+    write_text(folder / "predictions/data/x/kde/same/seed0/history.csv", "penalty,valid_rmse\n0.1,2.0\n")
     return runs
 
 
@@ -91,6 +96,16 @@ def test_overall(results):
         ["2 of 2", "4 of 4"],
         ["1 of 2", "1 of 4"],
         ["2 of 2", "4 of 4"],
+    ]
+
+
+def test_how_models_were_trained(results):
+    _, _, text = results
+    assert rows(text, "## Training") == [
+        ["Model", "Device", "Epochs", "Epoch kept"],
+        ["Half", "A GPU", "—", "—"],
+        ["Good \\| model", "A GPU, CPU", "3–4", "2–3"],
+        ["Same", "A GPU, CPU", "—", "—"],
     ]
 
 
@@ -177,12 +192,12 @@ def test_same_bytes_again_and_no_other_file(results):
     assert not (folder / "leaderboard.csv").exists()  # the rule `summarise` writes it
 
 
-def test_policies_stand_between_the_schemes_and_the_splits(results):
+def test_policies_stand_between_the_schemes_and_the_training(results):
     folder, runs, text = results
     assert "## Policy" not in text
     text = write(folder, runs, evaluators={"half"})
     headings = re.findall(r"^## .*", text, re.MULTILINE)
-    assert headings[headings.index("## Policy") + 1] == "## Splits"
+    assert headings[headings.index("## Policy") + 1] == "## Training"
     assert headings.index("## Policy") > headings.index("## Split by property density (`kde`)")
     # of the four runs of half one is done
     assert [row[:4] for row in rows(text, "### Effect and overlap")[1:]] == [["data/x", "kde", "Half", "0"]]
