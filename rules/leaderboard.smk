@@ -186,6 +186,7 @@ use rule plot_heatmap as plot_ratio with:
 rule leaderboard:
     input:
         metrics=[f"results/metrics/{run.stem}.json" for run in RUNS],
+        runs=[f"results/predictions/{run.stem}/run.json" for run in RUNS],
         policy=[f"results/policy/{run.stem}.json" for run in POLICY_RUNS],
         rejects=[f"results/data/{name}/rejects.csv" for name in RUN_DATASETS],
         csv="results/leaderboard.csv",
