@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import make_molecules
+from scipy.spatial.transform import Rotation
 from threadpoolctl import threadpool_limits
 
 from boomlib import contracts, registry
@@ -146,6 +147,55 @@ def test_a_prediction_does_not_depend_on_the_other_molecules_or_their_order(desc
     np.testing.assert_allclose(model.predict(data[2].take(order)).mean, together[order], rtol=1e-9)
     for some in (np.array([3]), np.array([8, 1, 5])):
         np.testing.assert_allclose(model.predict(data[2].take(some)).mean, together[some], rtol=1e-9)
+
+
+def with_atoms(molecules: Molecules, change) -> Molecules:
+    """Molecules whose atoms ``change`` lists anew and moves, in all features that have any.
+
+    Args:
+        molecules: with ``graph``, ``conformers`` or both.
+        change: number of atoms, positions (Å [n, 3]) -> which old atom each new one is, new positions of the old ones.
+    """
+    features = dict(molecules.features)
+    tables = {name: features[name].to_pylist() for name in ("graph", "conformers") if name in features}
+    for rows in zip(*tables.values(), strict=True):
+        (atoms,) = {len(row["atomic_numbers"]) for row in rows}
+        for row in rows:
+            order, positions = change(atoms, np.reshape(row.get("positions", np.zeros(3 * atoms)), (-1, 3)))
+            for column in ("atomic_numbers", "formal_charges"):
+                if column in row:
+                    row[column] = np.array(row[column])[order]
+            if "positions" in row:
+                row["positions"] = positions[order].ravel()
+            if "bonds" in row:
+                row["bonds"] = np.argsort(order)[np.array(row["bonds"], dtype=int)]
+    for name, rows in tables.items():
+        features[name] = pa.Table.from_pylist(rows, schema=features[name].schema)
+    return Molecules(molecules.molecule_id, molecules.smiles, molecules.y, features)
+
+
+ROTATION = Rotation.from_euler("xyz", [40, 100, -20], degrees=True).as_matrix()
+CHANGES = {
+    "rotation": lambda n, positions: (np.arange(n), positions @ ROTATION.T),
+    "translation": lambda n, positions: (np.arange(n), positions + np.array([7.0, -30.0, 2.0])),
+    "reflection": lambda n, positions: (np.arange(n), positions * np.array([1, 1, -1])),
+    "order of atoms": lambda n, positions: (np.random.default_rng(n).permutation(n), positions),
+}
+
+
+def test_a_prediction_does_not_change_when_a_molecule_moves_or_its_atoms_are_listed_anew(descriptor, data, tmp_path):
+    if not {"graph", "conformers"} & set(descriptor["features"]):
+        pytest.skip("the model sees no atoms in an order and no positions")
+    model = fit(descriptor, data, tmp_path)
+
+    def difference(change) -> float:
+        return np.abs(model.predict(with_atoms(data[2], change)).mean / model.predict(data[2]).mean - 1).max()
+
+    # five epochs teach a network little, so that what it sees must also hold beside what it does not see
+    seen = difference(lambda n, positions: (np.arange(n), 1.2 * positions))
+    assert (seen > 1e-7) == ("conformers" in descriptor["features"])
+    differences = {name: difference(change) for name, change in CHANGES.items()}
+    assert max(differences.values()) < (1e-3 * seen if seen else 1e-9), differences
 
 
 def test_prediction_leaves_the_molecules_as_they_were(descriptor, data, tmp_path):
