@@ -30,8 +30,8 @@ class GradientBoosting(Model):
         **parameters: hyper-parameters of scikit-learn's ``HistGradientBoostingRegressor``.
     """
 
-    def __init__(self, *, kind: str, seed: int, threads: int = 1, **parameters) -> None:
-        super().__init__(kind=kind, seed=seed, threads=threads)
+    def __init__(self, *, kind: str, seed: int, threads: int = 1, observable: str | None = None, **parameters) -> None:
+        super().__init__(kind=kind, seed=seed, threads=threads, observable=observable)
         self.trees = boosted_trees(seed, parameters)
 
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
