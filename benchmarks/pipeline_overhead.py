@@ -92,10 +92,10 @@ def mace(model: Model, train: Molecules, valid: Molecules, asked: Molecules, fol
     train_program, predict_program = (
         str(Path(sys.executable).with_name(name)) for name in ("mace_run_train", "mace_eval_configs")
     )
-    batch = f"--batch_size={model.options['batch_size']}"
+    kept = [f"--{key}={model.options[key]}" for key in ("batch_size", "default_dtype")]
     return [
         [train_program, "--ema", "--save_cpu", *arguments],
-        [predict_program, *where, f"--device={device}", batch],
+        [predict_program, *where, f"--device={device}", *kept],
     ]
 
 
