@@ -1,12 +1,12 @@
 """What all models on graphs share: labels, batches, training, prediction. A model adds its network."""
 
+import functools
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
 import joblib
-import lightning
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -16,54 +16,14 @@ from torch_geometric.loader import DataLoader
 from boomlib.models.base import Model, Molecules, Prediction, write_epochs
 from boomlib.models.graphs import find_composition, find_elements, make_graphs
 from boomlib.models.references import References
-from boomlib.models.training import adamw, fit_module
+from boomlib.models.training import Regression, fit_module
 
 
-class Regression(lightning.LightningModule):
-    """Trains a network on standardised labels: squared error, AdamW, a cosine to 0.
-
-    Args:
-        network: batch of graphs -> float [graphs].
-        spread: one standard deviation of the labels, native units.
-        learning_rate: AdamW's first.
-        weight_decay: AdamW's.
-        steps: steps in all.
-    """
-
-    def __init__(
-        self, network: nn.Module, *, spread: float, learning_rate: float, weight_decay: float, steps: int
-    ) -> None:
-        super().__init__()
-        self.network, self.spread, self.steps = network, spread, steps
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.squares: list[Tensor] = []
-
-    def forward(self, graphs: Batch) -> Tensor:
-        """Squared errors of a batch, in standard deviations, [graphs]."""
-        # distances and sums over atoms do not bear bfloat16
-        with torch.autocast(graphs.x.device.type, enabled=False):
-            return (self.network(graphs) - graphs.y).square()
-
-    def training_step(self, graphs: Batch) -> Tensor:
-        """Mean squared error of one batch."""
-        loss = self(graphs).mean()
-        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=graphs.num_graphs)
-        return loss
-
-    def validation_step(self, graphs: Batch) -> None:
-        """Squared errors of one batch of valid."""
-        self.squares.append(self(graphs))
-
-    def on_validation_epoch_end(self) -> None:
-        """RMSE on valid, native units."""
-        self.log("valid_rmse", self.spread * torch.cat(self.squares).mean().sqrt())
-        self.squares.clear()
-
-    def configure_optimizers(self) -> dict:
-        """AdamW; a cosine to 0."""
-        return adamw(
-            self.parameters(), learning_rate=self.learning_rate, weight_decay=self.weight_decay, steps=self.steps
-        )
+def squared_errors(network: nn.Module, graphs: Batch) -> Tensor:
+    """Squared errors of a batch, in standard deviations, [graphs]."""
+    # distances and sums over atoms do not bear bfloat16
+    with torch.autocast(graphs.x.device.type, enabled=False):
+        return (network(graphs) - graphs.y).square()
 
 
 class GraphModel(Model):
@@ -108,7 +68,8 @@ class GraphModel(Model):
                 graph.y = torch.tensor([z], dtype=torch.float32)
         self.network = self.seeded_network()
         steps = self.epochs * math.ceil(len(train) / self.batch)
-        module = Regression(self.network, spread=self.references.spread, steps=steps, **self.training)
+        errors = functools.partial(squared_errors, self.network)
+        module = Regression(self.network, errors, spread=self.references.spread, steps=steps, **self.training)
 
         def batches(epoch: int) -> DataLoader:
             order = np.random.default_rng([self.seed, epoch]).permutation(len(graphs))

@@ -110,6 +110,65 @@ def adamw(
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+class Regression(lightning.LightningModule):
+    """Trains a network on standardised labels, with AdamW: a linear warm-up, then a cosine to 0.
+
+    Args:
+        network: what is trained.
+        losses: what is minimised, its mean over the molecules of a batch: batch -> [molecules].
+        squared_errors: in squared standard deviations, for the RMSE on valid: batch -> [molecules]; None: losses.
+        spread: one standard deviation of the labels, native units.
+        learning_rate: AdamW's peak.
+        weight_decay: AdamW's.
+        steps: steps in all.
+        warm_up: steps until the peak.
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        losses: Callable[..., torch.Tensor],
+        squared_errors: Callable[..., torch.Tensor] | None = None,
+        *,
+        spread: float,
+        learning_rate: float,
+        weight_decay: float,
+        steps: int,
+        warm_up: int = 0,
+    ) -> None:
+        super().__init__()
+        self.network, self.losses, self.squared_errors = network, losses, squared_errors or losses
+        self.spread, self.learning_rate, self.weight_decay = spread, learning_rate, weight_decay
+        self.steps, self.warm_up = steps, warm_up
+        self.squares: list[torch.Tensor] = []
+
+    def training_step(self, batch: object) -> torch.Tensor:
+        """Mean loss of one batch."""
+        losses = self.losses(batch)
+        loss = losses.mean()
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(losses))
+        return loss
+
+    def validation_step(self, batch: object) -> None:
+        """Squared errors of one batch of valid."""
+        self.squares.append(self.squared_errors(batch))
+
+    def on_validation_epoch_end(self) -> None:
+        """RMSE on valid, native units."""
+        self.log("valid_rmse", self.spread * torch.cat(self.squares).mean().sqrt())
+        self.squares.clear()
+
+    def configure_optimizers(self) -> dict:
+        """AdamW with its schedule."""
+        return adamw(
+            self.network.parameters(),
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            steps=self.steps,
+            warm_up=self.warm_up,
+        )
+
+
 def fit_module(
     module: lightning.LightningModule,
     train: Callable[[int], Iterable],
@@ -119,10 +178,11 @@ def fit_module(
     epochs: int,
     seed: int,
     clip: float,
-    follow: Callable[[], np.ndarray],
+    follow: Callable[[], np.ndarray] | None = None,
     patience: int | None = None,
+    monitor: str = "valid_rmse",
 ) -> list[np.ndarray]:
-    """Train ``module``, which logs ``valid_rmse``, and leave it with the weights of its best epoch.
+    """Train ``module``, which logs ``monitor``, and leave it with the weights of the epoch where that was least.
 
     Checkpoints lie in ``folder/checkpoints`` until :func:`boomlib.models.train.train_and_predict` is done; a job that
     starts again with the same folder continues from the last one and ends with the same weights. On a GPU matrix
@@ -137,19 +197,20 @@ def fit_module(
         seed: seed of whatever the module draws.
         clip: largest norm of the gradient.
         follow: predictions of molecules without labels by the module as it is, for the learning curves.
-        patience: epochs in a row without a better RMSE on valid after which training ends; None: never.
+        patience: epochs in a row without a better ``monitor`` after which training ends; None: never.
+        monitor: figure by which the best epoch is chosen.
 
     Returns:
         What ``follow`` returned after each epoch.
     """
     kept = folder / CHECKPOINTS
-    best = ModelCheckpoint(kept, "best", monitor="valid_rmse", enable_version_counter=False)
+    best = ModelCheckpoint(kept, "best", monitor=monitor, enable_version_counter=False)
     # not save_last of the other, which saves the epochs that improve alone
     latest = ModelCheckpoint(kept, "last", enable_version_counter=False)
     history = History(seed, follow)
     callbacks = [history, best, latest, TQDMProgressBar(refresh_rate=20)]
     if patience is not None:
-        callbacks.append(Stop("valid_rmse", patience=patience))
+        callbacks.append(Stop(monitor, patience=patience))
     accelerator = choose_accelerator()
     trainer = lightning.Trainer(
         accelerator=accelerator,

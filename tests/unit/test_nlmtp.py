@@ -11,7 +11,7 @@ from boomlib.contracts import ContractError
 from boomlib.models.nlmtp import losses
 from boomlib.models.nlmtp.backbone import Backbone
 from boomlib.models.nlmtp.encoder import PAIR_DESCRIPTORS, LogMargin, Tensors
-from boomlib.models.nlmtp.module import Pairs, epoch_batches
+from boomlib.models.nlmtp.module import Pairs
 from boomlib.models.nlmtp.network import Network
 
 DEPTH = {"depth": 12, "fast_layers": (3, 7, 11), "rank": 8, "dropout": 0.0}
@@ -280,14 +280,6 @@ def test_log_margin_there_and_back_beyond_the_range():
     assert np.allclose(scale.transform(far[:2]), line, rtol=0.01)
     with pytest.raises(ContractError, match="below the offset"):
         scale.transform(np.array([scale.offset - 1]))
-
-
-def test_an_epoch_has_every_molecule_once_and_little_padding():
-    length = np.random.default_rng(0).integers(5, 60, 1000)
-    batches = epoch_batches(length, 64, np.random.default_rng(1))
-    assert sorted(np.concatenate(batches)) == list(range(1000))
-    padded = sum(len(rows) * length[rows].max() for rows in batches)
-    assert padded < 1.2 * length.sum()
 
 
 def test_pairs_are_drawn_from_a_molecules_own():

@@ -3,7 +3,6 @@
 Everything fitted here is fitted on train: vocabulary, scales, the outcome's transform and the linear paths.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -15,6 +14,7 @@ from boomlib.features.context import CONTEXT_SETS
 from boomlib.features.environments import environment_of
 from boomlib.features.tokens import Vocabulary
 from boomlib.models.base import Molecules
+from boomlib.models.batches import padded
 from boomlib.models.ridge import fit_ridge
 from boomlib.models.tabular import Environments, LinearDesign, descriptor_values, table_matrix
 
@@ -223,8 +223,3 @@ def folded(molecules: Molecules) -> np.ndarray:
     bits = np.zeros((len(molecules), FOLDED_BITS))
     bits[row, identifier % FOLDED_BITS] = 1
     return bits
-
-
-def padded(sequences: Sequence[np.ndarray]) -> Tensor:
-    """Sequences as one int64 tensor, zeros behind each end."""
-    return torch.nn.utils.rnn.pad_sequence([torch.as_tensor(each).long() for each in sequences], batch_first=True)

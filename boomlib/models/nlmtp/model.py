@@ -15,8 +15,9 @@ from boomlib.causal.density import log_ratio_from_density, support
 from boomlib.contracts import POLICY
 from boomlib.features.matched_pairs import find_pairs
 from boomlib.models.base import Model, Molecules, Prediction, write_epochs
+from boomlib.models.batches import epoch_batches
 from boomlib.models.nlmtp.encoder import Encoder, Tensors
-from boomlib.models.nlmtp.module import Module, Pairs, epoch_batches
+from boomlib.models.nlmtp.module import Module, Pairs
 from boomlib.models.nlmtp.network import Network, Reading
 from boomlib.models.training import fit_module
 

@@ -39,15 +39,6 @@ class Pairs:
         return np.where(known, self.right[chosen], -1), np.where(known, self.shift[chosen], 0.0)
 
 
-def epoch_batches(length: np.ndarray, batch: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Shuffled batches of molecules of similar length (sorted within pools of eight batches): less padding."""
-    order = rng.permutation(len(length))
-    pools = [order[start : start + 8 * batch] for start in range(0, len(order), 8 * batch)]
-    ordered = np.concatenate([pool[np.argsort(length[pool], kind="stable")] for pool in pools])
-    batches = [ordered[start : start + batch] for start in range(0, len(ordered), batch)]
-    return [batches[index] for index in rng.permutation(len(batches))]
-
-
 class Module(lightning.LightningModule):
     """Trains a :class:`Network`.
 
