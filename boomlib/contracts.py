@@ -74,6 +74,7 @@ GEOMETRY = TableContract(
 FEATURE = TableContract("feature", {"molecule_id": pa.int64()})
 SPLIT = TableContract("split", {"molecule_id": pa.int64(), "fold": FOLD_TYPE, "density": pa.float64()})
 TASK = TableContract("task", {"molecule_id": pa.int64(), "smiles": pa.string(), "fold": FOLD_TYPE, "y": pa.float64()})
+CORPUS = TableContract("corpus", {"smiles": pa.string(), "dataset": pa.string()})
 PREDICTIONS = TableContract("predictions", {"molecule_id": pa.int64(), "fold": FOLD_TYPE, "y_pred": pa.float64()})
 
 EPOCHS = TableContract("epochs", {"molecule_id": pa.int64(), "epoch": pa.int32(), "y_pred": pa.float64()})

@@ -6,6 +6,7 @@ of all keys. A mistake is reported with the file, the key and a suggestion.
 
 import difflib
 import os
+import re
 from pathlib import Path
 
 import yaml
@@ -13,6 +14,7 @@ import yaml
 from boomlib.contracts import ContractError
 
 CONFIG = Path(__file__).parent.parent / "config"
+PRETRAINING = ("network", "notation", "isomeric", "pretraining")  # parameters that masked-language-model training sees
 
 
 class RegistryError(ContractError):
@@ -86,9 +88,11 @@ def load_datasets(path: str | os.PathLike = CONFIG / "datasets.yaml") -> tuple[d
 
 def load_models(folder: str | os.PathLike = CONFIG / "models") -> dict:
     """Read every descriptor ``config/models/{model}.yaml``; returns them by model name."""
-    return {
-        path.stem: check_schema(read_yaml(path), "model", str(path)) for path in sorted(Path(folder).glob("*.yaml"))
-    }
+    models = {}
+    for path in sorted(Path(folder).glob("*.yaml")):
+        models[path.stem] = check_schema(read_yaml(path), "model", str(path))
+        check_pretrained(models[path.stem]["parameters"], f"{path}: parameters")
+    return models
 
 
 def with_variants(models: dict, config: dict, where: str = "config") -> dict:
@@ -97,7 +101,8 @@ def with_variants(models: dict, config: dict, where: str = "config") -> dict:
     A variant may be of a variant that stands before it.
 
     Raises:
-        RegistryError: a variant of an unknown model, with the name of a registered one, or of an unknown parameter.
+        RegistryError: a variant of an unknown model, with the name of a registered one, of an unknown parameter, or
+            with a ``pretrained`` of no known form.
     """
     made = dict(models)
     for name, variant in config.get("variants", {}).items():
@@ -108,19 +113,60 @@ def with_variants(models: dict, config: dict, where: str = "config") -> dict:
         if name in models:
             raise RegistryError(f"{at}: a registered model has this name; choose another")
         parameters = override(made[base]["parameters"], variant.get("parameters", {}), at)
+        check_pretrained(parameters, f"{at}.parameters")
         made[name] = made[base] | {key: variant[key] for key in ("label", "features") if key in variant}
         made[name]["parameters"] = parameters
     return made
 
 
 def override(base: dict, changes: dict, at: str) -> dict:
-    """``base`` with the leaves of ``changes``, whose keys must be there."""
+    """``base`` with the leaves of ``changes``, whose keys must be there; ``pretrained`` is one leaf in any form."""
     made = dict(base)
     for key, value in changes.items():
         if key not in base:
             raise RegistryError(f"{at}: unknown parameter '{key}'; {suggestion(key, list(base))}")
-        made[key] = override(base[key], value, at) if isinstance(base[key], dict) else value
+        inner = isinstance(base[key], dict) and key != "pretrained"
+        made[key] = override(base[key], value, at) if inner else value
     return made
+
+
+def check_pretrained(parameters: dict, at: str) -> None:
+    """Check the form of ``pretrained``, if it is among the parameters of a model: what training starts from.
+
+    ``null`` is from scratch, ``mlm`` the pipeline's own pretraining, ``{directory: path}`` a folder in the layout of
+    the Hugging Face hub, ``{hub: org/name, revision: commit}`` a repository there.
+
+    Raises:
+        RegistryError: it is none of these, or the commit is not given by its 40 hexadecimal digits.
+    """
+    start = parameters.get("pretrained")
+    if start is None or start == "mlm":
+        return
+    values = start if isinstance(start, dict) else {}
+    if not (set(values) in ({"directory"}, {"hub", "revision"}) and all(values.values())):
+        raise RegistryError(
+            f"{at}.pretrained: {start!r} is none of null (from scratch), mlm (pretraining on the train folds), "
+            "{directory: path} and {hub: org/name, revision: commit}"
+        )
+    if "hub" in values:
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(values["hub"])):
+            raise RegistryError(f"{at}.pretrained.hub: {values['hub']!r} is no repository of the hub, org/name")
+        if not re.fullmatch(r"[0-9a-f]{40}", str(values["revision"])):
+            raise RegistryError(
+                f"{at}.pretrained.revision: {values['revision']!r} is not a commit's 40 hexadecimal digits, in quotes "
+                "(a branch or a tag may move, and with it the weights)"
+            )
+
+
+def pretraining(model: dict) -> dict:
+    """The part of a descriptor that decides what pretraining makes; label, read-out and training do not."""
+    parameters = {key: value for key, value in model["parameters"].items() if key in PRETRAINING}
+    return {"class": model["class"], "parameters": parameters}
+
+
+def pretrained_as(name: str, models: dict) -> str:
+    """The first of ``models`` with the same pretraining as the model ``name``: they share its checkpoint."""
+    return next(each for each, model in models.items() if pretraining(model) == pretraining(models[name]))
 
 
 def evaluates_policy(model: dict) -> bool:
@@ -135,7 +181,7 @@ def check_config(config: dict, datasets: dict, models: dict, where: str = "confi
         The configuration with the schema's defaults filled in.
 
     Raises:
-        RegistryError: an unknown key, task, scheme or model; the message suggests the closest known name.
+        RegistryError: an unknown key, task, dataset, scheme or model; the message suggests the closest known name.
     """
     config = check_schema(config, "config", where)
     for task in config["tasks"]:
@@ -147,6 +193,9 @@ def check_config(config: dict, datasets: dict, models: dict, where: str = "confi
             raise RegistryError(
                 f"{where}: tasks: dataset '{dataset}' has no property '{name}'; {suggestion(name, list(properties))}"
             )
+    for dataset in config["corpus"]:
+        if dataset not in datasets:
+            raise RegistryError(f"{where}: corpus: unknown dataset '{dataset}'; {suggestion(dataset, list(datasets))}")
     for model in config["models"]:
         if model not in models:
             raise RegistryError(f"{where}: models: unknown model '{model}'; {suggestion(model, list(models))}")

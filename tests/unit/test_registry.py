@@ -19,6 +19,7 @@ def test_defaults_come_from_the_schema():
         "models": ["ridge"],
         "schemes": ["kde"],
         "variants": {},
+        "corpus": [],
         "seeds": [0],
         "mirror": None,
         "feature_jobs": 1,
@@ -34,6 +35,7 @@ def test_defaults_come_from_the_schema():
         ({"tasks": ["csd10/hof"]}, "tasks: unknown dataset 'csd10'; did you mean 'csd10k'?"),
         ({"tasks": ["csd10k/hop"]}, "tasks: dataset 'csd10k' has no property 'hop'; did you mean 'hof'?"),
         ({"tasks": ["csd10k/gap"]}, "tasks: dataset 'csd10k' has no property 'gap'; known: density, hof"),
+        ({"corpus": ["qm8"]}, "config/config.yaml: corpus: unknown dataset 'qm8'; did you mean 'qm9'?"),
         ({"schemes": ["random"]}, "schemes.0: 'random' is not one of ['kde', 'scaffold']"),
         ({"seeds": ["one"]}, "seeds.0: 'one' is not of type 'integer'"),
     ],
@@ -153,6 +155,80 @@ def test_mistakes_in_a_variant(variants, message):
     with pytest.raises(RegistryError) as error:
         registry.with_variants(MODELS, {"variants": variants})
     assert message in str(error.value)
+
+
+LANGUAGE = {
+    "label": "L",
+    "family": "language",
+    "class": "language_model.LanguageModel",
+    "parameters": {
+        "notation": "smiles",
+        "isomeric": True,
+        "network": {"width": 8},
+        "pretraining": {"epochs": 1},
+        "pretrained": None,
+        "read_out": "mean",
+        "training": {"epochs": 2},
+    },
+}
+HUB = {"hub": "org/some.name-1", "revision": "0123456789abcdef0123456789abcdef01234567"}
+
+
+def variants_of(models, **parameters):
+    variants = {name: {"of": "l", "label": name, "parameters": each} for name, each in parameters.items()}
+    return registry.with_variants(models, {"variants": variants})
+
+
+@pytest.mark.parametrize("base", [None, HUB, {"directory": "weights"}, "mlm"])
+@pytest.mark.parametrize("form", [None, HUB, {"directory": "weights"}, "mlm"])
+def test_a_variant_may_start_from_anything_whatever_its_model_starts_from(base, form):
+    model = LANGUAGE | {"parameters": LANGUAGE["parameters"] | {"pretrained": base}}
+    made = variants_of({"l": model}, v={"pretrained": form})["v"]
+    assert made["parameters"] == model["parameters"] | {"pretrained": form}
+
+
+@pytest.mark.parametrize(
+    ("form", "message"),
+    [
+        ("MLM", ".pretrained: 'MLM' is none of null (from scratch), mlm"),
+        (False, ".pretrained: False is none of null"),
+        ({}, ".pretrained: {} is none of null"),
+        ({"directory": None}, ".pretrained: {'directory': None} is none of null"),
+        ({"hub": "a/b"}, "and {hub: org/name, revision: commit}"),
+        (HUB | {"directory": "d"}, "is none of null"),
+        (HUB | {"hub": "name"}, ".pretrained.hub: 'name' is no repository of the hub, org/name"),
+        (HUB | {"hub": "https://huggingface.co/a/b"}, "is no repository of the hub"),
+        (HUB | {"revision": "main"}, ".pretrained.revision: 'main' is not a commit's 40 hexadecimal digits"),
+        (HUB | {"revision": 10**39 - 1}, "hexadecimal digits, in quotes"),
+    ],
+)
+def test_forms_of_pretrained_are_checked_in_descriptors_and_variants(tmp_path, form, message):
+    with pytest.raises(RegistryError) as error:
+        variants_of({"l": LANGUAGE}, v={"pretrained": form})
+    assert message in str(error.value)
+    assert str(error.value).startswith("config: variants.v.parameters.pretrained")
+    text = yaml.safe_dump(LANGUAGE | {"source": "us", "parameters": {"pretrained": form}})
+    (tmp_path / "m.yaml").write_text(text)
+    with pytest.raises(RegistryError) as error:
+        registry.load_models(tmp_path)
+    assert message in str(error.value)
+    assert str(error.value).startswith(f"{tmp_path}/m.yaml: parameters.pretrained")
+
+
+def test_models_that_differ_in_what_pretraining_does_not_see_share_one():
+    models = variants_of(
+        MODELS | {"l": LANGUAGE},
+        other_head={"pretrained": "mlm", "read_out": "first", "training": {"epochs": 9}},
+        wider={"pretrained": "mlm", "network": {"width": 16}},
+        longer={"pretrained": "mlm", "pretraining": {"epochs": 2}},
+        flat={"pretrained": "mlm", "isomeric": False},
+        selfies={"pretrained": "mlm", "notation": "selfies"},
+        wider_still={"pretrained": HUB, "network": {"width": 16}, "training": {"epochs": 7}},
+    )
+    shared = {name: registry.pretrained_as(name, models) for name in models if name not in MODELS}
+    assert shared == {name: name for name in shared} | {"other_head": "l", "wider_still": "wider"}
+    other_class = models["l"] | {"class": "language_model.Other"}
+    assert registry.pretrained_as("x", models | {"x": other_class}) == "x"
 
 
 def test_both_sizes_of_nlmtp_follow_the_recipe():

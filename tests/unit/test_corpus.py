@@ -1,0 +1,89 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from boomlib import contracts
+from boomlib.contracts import ContractError
+from boomlib.splits.corpus import make_corpus
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """Write a dataset and the splits of its properties, given as the fold of each molecule."""
+
+    def write(name, smiles, *splits):
+        molecules = tmp_path / f"{name}.parquet"
+        contracts.write_molecules(molecules, smiles, {"p": np.zeros(len(smiles))}, {"p": "1"})
+        paths = []
+        for number, folds in enumerate(splits):
+            n = len(folds.split())
+            table = {
+                "molecule_id": np.arange(n),
+                "fold": contracts.fold_array(folds.split()),
+                "density": np.ones(n),
+            }
+            paths.append(tmp_path / f"{name}{number}.parquet")
+            contracts.write_table(pa.table(table), paths[-1], contracts.SPLIT)
+        return molecules, paths
+
+    return write
+
+
+def corpus(out, **datasets):
+    molecules, splits = ({name: each[i] for name, each in datasets.items()} for i in (0, 1))
+    counts = make_corpus(molecules, splits, out)
+    return [(row["smiles"], row["dataset"]) for row in contracts.read_table(out, contracts.CORPUS).to_pylist()], counts
+
+
+def test_a_molecule_must_be_in_train_of_every_property(dataset, tmp_path):
+    found, counts = corpus(
+        tmp_path / "c",
+        a=dataset("a", ["CC", "CO", "CN", "CF", "CS"], "train train valid train ood", "train id train train train"),
+    )
+    assert found == [("CC", "a"), ("CF", "a")]
+    assert counts == {"a": (5, 2, 2)}
+
+
+@pytest.mark.parametrize("fold", ["valid", "id", "ood"])
+def test_a_molecule_that_another_dataset_tests_is_left_out(dataset, tmp_path, fold):
+    found, counts = corpus(
+        tmp_path / "c",
+        a=dataset("a", ["OCC", "CN"], "train train"),
+        b=dataset("b", ["CF", "CCO"], f"train {fold}"),
+    )
+    assert found == [("CN", "a"), ("CF", "b")]
+    assert counts == {"a": (2, 2, 1), "b": (2, 1, 1)}
+
+
+def test_smiles_are_canonical_and_keep_stereochemistry_and_repeats_go(dataset, tmp_path):
+    first = dataset("a", ["OC", "C[C@H](F)Cl", "C[C@@H](F)Cl", "CO"], "train train train train")
+    second = dataset("b", ["CO", "NC"], "train train")
+    assert corpus(tmp_path / "c", a=first, b=second)[0] == [
+        ("CO", "a"),
+        ("C[C@H](F)Cl", "a"),
+        ("C[C@@H](F)Cl", "a"),
+        ("CN", "b"),
+    ]
+    found, counts = corpus(tmp_path / "c", b=second, a=first)
+    assert found[:2] == [("CO", "b"), ("CN", "b")]
+    assert counts == {"b": (2, 2, 2), "a": (4, 4, 2)}
+
+
+def test_the_same_datasets_make_the_same_bytes(dataset, tmp_path):
+    datasets = {"a": dataset("a", ["CC", "CO"], "train train"), "b": dataset("b", ["CN", "CC"], "train train")}
+    for name in ("one", "two"):
+        corpus(tmp_path / name, **datasets)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_an_empty_corpus_is_an_error_with_a_remedy(dataset, tmp_path):
+    with pytest.raises(ContractError) as error:
+        corpus(tmp_path / "c", a=dataset("a", ["CC", "CO"], "train valid", "ood train"))
+    for part in ("no molecule of a is in train of every property", "add datasets to `corpus:`", "split.ood_size"):
+        assert part in str(error.value)
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_split_of_another_dataset_is_refused_by_name(dataset, tmp_path):
+    with pytest.raises(ContractError, match=r"a1.parquet: 3 molecules, but the dataset has 2; delete the file"):
+        corpus(tmp_path / "c", a=dataset("a", ["CC", "CO"], "train train", "train train train"))
