@@ -158,6 +158,11 @@ def check_pretrained(parameters: dict, at: str) -> None:
             )
 
 
+def hub_folder(start: dict) -> str:
+    """The name of a checkpoint's folder, ``{org}--{name}@{revision}``; ``start`` is a ``pretrained`` of the hub."""
+    return f"{start['hub'].replace('/', '--')}@{start['revision']}"
+
+
 def pretraining(model: dict) -> dict:
     """The part of a descriptor that decides what pretraining makes; label, read-out and training do not."""
     parameters = {key: value for key, value in model["parameters"].items() if key in PRETRAINING}
