@@ -219,9 +219,7 @@ def test_a_directory_without_weights_is_refused_where_a_run_needs_it(tmp_path):
     models = variants_of({"l": LANGUAGE}, v={"pretrained": {"directory": str(tmp_path)}})
     config = {"tasks": ["csd10k/hof"], "models": ["l"]}
     registry.check_config(config, DATASETS, models)
-    with pytest.raises(
-        RegistryError, match=r"config: models: v starts from .*model\.safetensors, which does not exist"
-    ):
+    with pytest.raises(RegistryError, match=r"models: v starts from .*model\.safetensors, which does not exist"):
         registry.check_config(config | {"models": ["v"]}, DATASETS, models)
     (tmp_path / "model.safetensors").touch()
     registry.check_config(config | {"models": ["v"]}, DATASETS, models)
