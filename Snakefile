@@ -33,6 +33,7 @@ rule prepare:
 include: "rules/download.smk"
 include: "rules/featurize.smk"
 include: "rules/split.smk"
+include: "rules/pretrain.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/leaderboard.smk"

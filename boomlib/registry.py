@@ -158,6 +158,11 @@ def check_pretrained(parameters: dict, at: str) -> None:
             )
 
 
+def hub_folder(start: dict) -> str:
+    """The name of a checkpoint's folder, ``{org}--{name}@{revision}``; ``start`` is a ``pretrained`` of the hub."""
+    return f"{start['hub'].replace('/', '--')}@{start['revision']}"
+
+
 def pretraining(model: dict) -> dict:
     """The part of a descriptor that decides what pretraining makes; label, read-out and training do not."""
     parameters = {key: value for key, value in model["parameters"].items() if key in PRETRAINING}
@@ -181,7 +186,8 @@ def check_config(config: dict, datasets: dict, models: dict, where: str = "confi
         The configuration with the schema's defaults filled in.
 
     Raises:
-        RegistryError: an unknown key, task, dataset, scheme or model; the message suggests the closest known name.
+        RegistryError: an unknown key, task, dataset, scheme or model (the message suggests the closest known name), or
+            a model's directory of pretrained weights without any.
     """
     config = check_schema(config, "config", where)
     for task in config["tasks"]:
@@ -199,6 +205,15 @@ def check_config(config: dict, datasets: dict, models: dict, where: str = "confi
     for model in config["models"]:
         if model not in models:
             raise RegistryError(f"{where}: models: unknown model '{model}'; {suggestion(model, list(models))}")
+        start = models[model]["parameters"].get("pretrained")
+        # Snakemake would keep results of another directory where this one cannot be read
+        if isinstance(start, dict) and "directory" in start:
+            weights = Path(start["directory"], "model.safetensors")
+            if not weights.is_file():
+                raise RegistryError(
+                    f"{where}: models: {model} starts from {weights}, which does not exist; correct its "
+                    "`pretrained: {directory: …}` or put a checkpoint there"
+                )
     return config
 
 

@@ -1,7 +1,7 @@
 """Look-ups shared by all rules: what is registered, what this run covers, where it lands.
 
 Needs: the merged configuration, config/datasets.yaml and config/models/*.yaml.
-Offers: DATASETS, SOURCES, MODELS, RUNS and the functions below.
+Offers: DATASETS, SOURCES, MODELS, RUNS, CORPUS and the functions below.
 """
 
 import re
@@ -46,6 +46,10 @@ CONTROLS = [name for name, model in RUN_MODELS.items() if model["family"] == "co
 LABELS = {name: model["label"] for name, model in RUN_MODELS.items()}
 POLICY_RUNS = [run for run in RUNS if registry.evaluates_policy(MODELS[run.model])]
 TASKS = sorted({(run.dataset, run.property, run.scheme) for run in RUNS})
+CORPUS = {
+    name: list(DATASETS[name]["properties"])
+    for name in sorted({*RUN_DATASETS, *config["corpus"]})
+}
 
 
 def one_of(names):
@@ -108,7 +112,49 @@ def get_prepared():
         for name in RUN_DATASETS
         for feature in FEATURES
     ]
-    return features + [f"results/splits/{'/'.join(task)}.parquet" for task in TASKS]
+    splits = [f"results/splits/{'/'.join(task)}.parquet" for task in TASKS]
+    starts = [model["parameters"].get("pretrained") for model in RUN_MODELS.values()]
+    if "mlm" in starts:
+        splits += [f"results/corpora/{scheme}.parquet" for scheme in config["schemes"]]
+    hub = [each for each in starts if isinstance(each, dict) and "hub" in each]
+    return features + splits + [hub_weights(each) for each in hub]
+
+
+def get_corpus_molecules(wildcards):
+    """Molecules of the corpus' datasets, in order."""
+    return [f"results/data/{name}/molecules.parquet" for name in CORPUS]
+
+
+def get_corpus_splits(wildcards):
+    """Splits of all properties of the corpus' datasets, in order."""
+    return [
+        f"results/splits/{name}/{each}/{wildcards.scheme}.parquet"
+        for name, properties in CORPUS.items()
+        for each in properties
+    ]
+
+
+def get_pretraining(wildcards):
+    """What decides a pretraining: the class and some parameters of a model's descriptor."""
+    return registry.pretraining(MODELS[wildcards.model])
+
+
+def hub_weights(start):
+    """The weights of a checkpoint of the hub, given by repository and commit."""
+    return f"results/pretrained/hub/{registry.hub_folder(start)}/model.safetensors"
+
+
+def get_pretrained(wildcards):
+    """The weights that a model starts from; none from scratch and for a model without that choice."""
+    start = MODELS[wildcards.model]["parameters"].get("pretrained")
+    if start is None:
+        return []
+    if start == "mlm":
+        name = registry.pretrained_as(wildcards.model, MODELS)
+        return f"results/pretrained/mlm/{wildcards.scheme}/{name}/model.safetensors"
+    if "directory" in start:
+        return f"{start['directory']}/model.safetensors"
+    return hub_weights(start)
 
 
 def get_truth(wildcards):
@@ -164,6 +210,12 @@ def code_of_model(wildcards):
     """A parameter that changes when the code of the wildcards' model does."""
     file = MODELS[wildcards.model]["class"].rpartition(".")[0]
     return code_hash("boomlib.models.train", f"boomlib.models.{file}")
+
+
+def code_of_pretraining(wildcards):
+    """A parameter that changes when the code that pretrains the wildcards' model does."""
+    file = MODELS[wildcards.model]["class"].rpartition(".")[0]
+    return code_hash("boomlib.models.pretrain", f"boomlib.models.{file}")
 
 
 def report_failures():

@@ -1,6 +1,7 @@
 """Task -> predictions. One named rule a family of models, so that a profile can give each its resources.
 
-Needs: results/tasks/{dataset}/{property}/{scheme}.parquet and the feature tables that the model reads.
+Needs: results/tasks/{dataset}/{property}/{scheme}.parquet, the feature tables that the model reads, and the checkpoint
+that it starts from.
 Offers: results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet; beside it, in the folder
 seed{seed}/, run.json and what the model leaves (history, checkpoints, the model itself if it is kept); of a model whose
 test error is followed over its epochs also epochs.parquet, of one that evaluates a policy policy.parquet.
@@ -117,3 +118,23 @@ use rule train_tabular as train_mace with:
         gpu=1,
         mem_mb=32000,
         runtime=2880,
+
+
+use rule train_tabular as train_language with:
+    input:
+        task="results/tasks/{dataset}/{property}/{scheme}.parquet",
+        features=get_features,
+        truth=get_truth,
+        pretrained=get_pretrained,
+    output:
+        predictions="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet",
+        run="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/run.json",
+        epochs="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/epochs.parquet",
+    wildcard_constraints:
+        model=of_family("language"),
+    conda:
+        "../envs/language.yaml"
+    resources:
+        gpu=1,
+        mem_mb=16000,
+        runtime=1440,

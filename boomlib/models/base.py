@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -62,6 +63,13 @@ class Model(ABC):
 
     unlabelled: Molecules | None = None
     """Molecules that will be predicted, without labels but on valid: for learning curves, see :func:`write_epochs`."""
+
+    pretrained: Path | None = None
+    """Folder of the checkpoint that :meth:`fit` starts from, for a model that can; None is from scratch."""
+
+    facts: Mapping[str, str | None] = MappingProxyType({})
+    """What ``run.json`` says of the fitted model beside its settings. The leaderboard shows ``pretrained``, the source
+    of the weights that training started from (None: from scratch); a model without such a choice has no such key."""
 
     def __init__(self, *, kind: str, seed: int, threads: int = 1, observable: str | None = None) -> None:
         self.kind, self.seed, self.threads, self.observable = kind, seed, threads, observable

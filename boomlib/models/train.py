@@ -89,6 +89,7 @@ def train_and_predict(
     observable: str | None = None,
     keep_model: bool = False,
     policy: str | os.PathLike | None = None,
+    pretrained: str | os.PathLike | None = None,
     truth: str | os.PathLike | None = None,
     log: str | None = None,
 ) -> None:
@@ -110,21 +111,28 @@ def train_and_predict(
         observable: which quantity the property is, see :class:`boomlib.models.base.Model`.
         keep_model: whether to save the fitted model.
         policy: the policy table to write, for a model that evaluates one.
+        pretrained: weights (``model.safetensors``) in the folder of the checkpoint that the model starts from.
         truth: the molecules table, for a model whose descriptor says ``sees_truth``.
         log: the job's log, named in ``failure.json``.
+
+    Raises:
+        ContractError: the descriptor wants a checkpoint and there is none, or the reverse; or a file is broken.
     """
     folder = Path(run).parent
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FAILURE).unlink(missing_ok=True)
     common = {"kind": kind, "seed": seed, "observable": observable}
-    forget_other_runs(folder, {"model": model} | common, task, *features.values())
+    weights = [pretrained] if pretrained else []
+    forget_other_runs(folder, {"model": model} | common, task, *features.values(), *weights)
     record = RunRecord()
     try:
+        check_start(model["parameters"].get("pretrained"), pretrained)
         labels = property_values(read_molecules(truth), name, truth) if truth else None
         molecules, fold = read_task(task, features, labels)
         fitted = model_class(model["class"])(threads=threads, **common, **model["parameters"])
         asked = np.isin(fold, PREDICTED_FOLDS)
         fitted.unlabelled = molecules.take(asked)
+        fitted.pretrained = Path(pretrained).parent if pretrained else None
         fitted.fit(molecules.take(fold == "train"), molecules.take(fold == "valid"), folder)
         predicted = fitted.predict(fitted.unlabelled)
         write_predictions(predictions, molecules.molecule_id[asked], fold[asked], predicted.mean, predicted.std)
@@ -138,9 +146,18 @@ def train_and_predict(
         write_json(folder / FAILURE, reason | {"traceback": traceback.format_exc()})
         raise
     sizes = {each: int((fold == each).sum()) for each in ("train", *PREDICTED_FOLDS)}
-    facts = record.finish(model=model, property=name, seed=seed, threads=threads, molecules=sizes)
-    write_json(run, facts)
+    settings = {"model": model, "property": name, "seed": seed, "threads": threads}
+    write_json(run, record.finish(**settings, molecules=sizes, **fitted.facts))
     shutil.rmtree(folder / CHECKPOINTS)
+
+
+def check_start(wanted: object, pretrained: str | os.PathLike | None) -> None:
+    """Raise :class:`ContractError` unless there is a checkpoint just where a descriptor's ``pretrained`` wants one."""
+    if (wanted is None) != (pretrained is None):
+        raise ContractError(
+            f"the model's descriptor says `pretrained: {wanted}`, but the job was given "
+            f"{pretrained or 'no checkpoint'}; it needs `family: language`, whose rule hands over what it says"
+        )
 
 
 def forget_other_runs(folder: Path, settings: dict, *inputs: str | os.PathLike) -> None:

@@ -1,4 +1,4 @@
-"""How models were trained: on what, and for how long. A table of the leaderboard."""
+"""How models were trained: on what device, from which weights, for how long. A table of the leaderboard."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ from boomlib.runs import Run
 
 
 def training_table(results_dir: Path, runs: Sequence[Run], labels: Mapping[str, str]) -> str:
-    """Device, epochs and the epochs kept of every model, over its finished runs; — for what has no epochs.
+    """Device, pretraining, epochs and the epochs kept of every model, over its finished runs; — for what has none.
 
     Args:
         results_dir: the folder of results; ``run.json`` and ``history.csv`` of each run are read.
@@ -22,10 +22,11 @@ def training_table(results_dir: Path, runs: Sequence[Run], labels: Mapping[str, 
         folders = [results_dir / "predictions" / run.stem for run in runs if run.model == model]
         records = [json.loads((folder / "run.json").read_text(encoding="utf-8")) for folder in folders]
         devices = sorted({record["device"] for record in records})
+        starts = sorted({record.get("pretrained", NONE) or "scratch" for record in records})
         epochs = [found for folder in folders if (found := read_epochs(folder / "history.csv"))]
         trained, kept = (extent(each) for each in zip(*epochs, strict=True)) if epochs else (NONE, NONE)
-        rows.append([labels.get(model, model), ", ".join(devices), trained, kept])
-    return markdown_table(["Model", "Device", "Epochs", "Epoch kept"], rows, text_columns=2)
+        rows.append([labels.get(model, model), ", ".join(devices), "; ".join(starts), trained, kept])
+    return markdown_table(["Model", "Device", "Pretrained", "Epochs", "Epoch kept"], rows, text_columns=3)
 
 
 def read_epochs(history: Path) -> tuple[int, int] | None:

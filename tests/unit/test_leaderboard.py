@@ -12,6 +12,8 @@ from boomlib.runs import Run
 
 Y = np.arange(12, dtype=float)
 FOLD = np.array(["train"] * 4 + ["valid"] * 2 + ["id"] * 3 + ["ood"] * 3)
+# what run.json says of the weights that training started from, by seed; half has no such choice
+PRETRAINED = {"good": ["MLM on 9 molecules of data"] * 2, "same": [None, "org/name@c0ffee"]}
 LABELS = {"good": "Good | model", "same": "Same", "half": "Half", "oracle": "Oracle"}
 DATASETS = {
     "data": {
@@ -49,7 +51,9 @@ def make_results(folder):
                 content = {"run": vars(run), "unit": "eV"} | score(Y, FOLD, y_pred, resamples=5)
                 write_json(folder / "metrics" / f"{run.stem}.json", content)
                 write_text(folder / "predictions" / f"{run.stem}.parquet", "")
-                write_json(folder / "predictions" / run.stem / "run.json", {"device": "CPU" if seed else "A GPU"})
+                facts = {"device": "CPU" if seed else "A GPU"}
+                facts |= {"pretrained": PRETRAINED[model][seed]} if model in PRETRAINED else {}
+                write_json(folder / "predictions" / run.stem / "run.json", facts)
     for seed, errors in enumerate(([3.0, 1.0, 2.0], [3.0, 2.0, 1.5, 1.75])):
         history = "".join(f"{epoch},{error}\n" for epoch, error in enumerate(errors, start=1))
         write_text(folder / f"predictions/data/x/kde/good/seed{seed}/history.csv", "epoch,valid_rmse\n" + history)
@@ -102,10 +106,10 @@ def test_overall(results):
 def test_how_models_were_trained(results):
     _, _, text = results
     assert rows(text, "## Training") == [
-        ["Model", "Device", "Epochs", "Epoch kept"],
-        ["Half", "A GPU", "—", "—"],
-        ["Good \\| model", "A GPU, CPU", "3–4", "2–3"],
-        ["Same", "A GPU, CPU", "—", "—"],
+        ["Model", "Device", "Pretrained", "Epochs", "Epoch kept"],
+        ["Half", "A GPU", "—", "—", "—"],
+        ["Good \\| model", "A GPU, CPU", "MLM on 9 molecules of data", "3–4", "2–3"],
+        ["Same", "A GPU, CPU", "org/name@c0ffee; scratch", "—", "—"],
     ]
 
 

@@ -215,6 +215,16 @@ def test_forms_of_pretrained_are_checked_in_descriptors_and_variants(tmp_path, f
     assert str(error.value).startswith(f"{tmp_path}/m.yaml: parameters.pretrained")
 
 
+def test_a_directory_without_weights_is_refused_where_a_run_needs_it(tmp_path):
+    models = variants_of({"l": LANGUAGE}, v={"pretrained": {"directory": str(tmp_path)}})
+    config = {"tasks": ["csd10k/hof"], "models": ["l"]}
+    registry.check_config(config, DATASETS, models)
+    with pytest.raises(RegistryError, match=r"models: v starts from .*model\.safetensors, which does not exist"):
+        registry.check_config(config | {"models": ["v"]}, DATASETS, models)
+    (tmp_path / "model.safetensors").touch()
+    registry.check_config(config | {"models": ["v"]}, DATASETS, models)
+
+
 def test_models_that_differ_in_what_pretraining_does_not_see_share_one():
     models = variants_of(
         MODELS | {"l": LANGUAGE},

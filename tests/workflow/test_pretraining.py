@@ -1,0 +1,82 @@
+"""What language models start from is made once, and only where a model asks for it."""
+
+import pytest
+import yaml
+
+REVISION = "0123456789" * 4
+LANGUAGE = {
+    "label": "Language",
+    "family": "language",
+    "class": "train_mean.TrainMean",  # a dry run needs a module of the library, and no more
+    "source": "none",
+    "parameters": {
+        "notation": "smiles",
+        "isomeric": True,
+        "network": {"width": 8},
+        "pretraining": {"epochs": 1},
+        "pretrained": None,
+        "read_out": "mean",
+        "training": {"epochs": 1},
+    },
+}
+CORPUS = "Collect what pretraining may read, kde split"
+
+
+@pytest.fixture
+def plan(project):
+    """The jobs up to training, but for those on molecules and features, that variants of a language model ask for."""
+    (project.folder / "config/models/language.yaml").write_text(yaml.safe_dump(LANGUAGE))
+
+    def planned(config=None, **variants):
+        entries = {name: {"of": "language", "label": name, "parameters": each} for name, each in variants.items()}
+        project.write_config(models=["language", *variants], variants=entries, **(config or {}))
+        found = project.planned()
+        return {job for job in found if job.split()[0] in ("Collect", "Pretrain", "Download", "Split", "Train")} - {
+            "Collect the metrics of all runs"
+        }
+
+    planned.folder = project.folder
+    return planned
+
+
+def train(*models):
+    return {f"Train {name} (seed 0) on tiny/size, kde split" for name in models}
+
+
+def split(*names):
+    return {f"Split tiny/{name} by kde" for name in names}
+
+
+def test_models_that_pretrain_alike_share_one_pretraining_on_the_folds_of_all_properties(plan):
+    planned = plan(
+        mean={"pretrained": "mlm"},
+        first={"pretrained": "mlm", "read_out": "first"},
+        wide={"pretrained": "mlm", "network": {"width": 16}},
+        wide_long={"pretrained": "mlm", "network": {"width": 16}, "training": {"epochs": 2}},
+    )
+    pretrained = {"Pretrain language, kde split", "Pretrain wide, kde split"}
+    models = train("language", "mean", "first", "wide", "wide_long")
+    assert planned == models | pretrained | split("size", "polarity") | {CORPUS}
+
+
+def test_from_scratch_and_from_a_directory_nothing_is_pretrained(plan):
+    (plan.folder / "weights").mkdir()
+    (plan.folder / "weights/model.safetensors").touch()
+    planned = plan(own={"pretrained": {"directory": "weights"}})
+    assert planned == train("language", "own") | split("size")
+
+
+def test_a_checkpoint_of_the_hub_is_downloaded_once(plan):
+    hub = {"hub": "org/some.name-1", "revision": REVISION}
+    planned = plan(one={"pretrained": hub}, two={"pretrained": hub, "read_out": "first"})
+    downloads = {"Download org/some.name-1 from the hub"}
+    assert planned == train("language", "one", "two") | split("size") | downloads
+
+
+def test_the_corpus_reads_other_datasets_as_well(plan):
+    path = plan.folder / "config/datasets.yaml"
+    registry = yaml.safe_load(path.read_text())
+    registry["datasets"]["other"] = registry["datasets"]["tiny"]
+    path.write_text(yaml.safe_dump(registry, sort_keys=False))
+    planned = plan({"corpus": ["other"]}, mean={"pretrained": "mlm"})
+    assert {job for job in planned if "other" in job} == {"Split other/size by kde", "Split other/polarity by kde"}
