@@ -1,13 +1,20 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+import selfies
+import tokenizers
+from rdkit import Chem
 
 from boomlib import registry
 from boomlib.contracts import ContractError
 from boomlib.datasets.fetch import find_in_mirror
-from boomlib.features.tokens import SPECIALS, Vocabulary, tokenise
+from boomlib.features.tokens import ROLES, SPECIALS, Tokenizer, Vocabulary, to_selfies, tokenise
+
+NITRO = "CC(C)OC(=O)c1ccc(cc1)N(=O)=O"  # as csd10k writes nitro groups
 
 
 @pytest.mark.parametrize(
@@ -81,6 +88,230 @@ def test_a_broken_vocabulary_is_refused_by_name(tmp_path, content, reason):
     assert str(path) in str(error.value)
 
 
+# -- SELFIES ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def any_valence():
+    """SELFIES reads back whatever is written; the constraints of the process return afterwards."""
+    before = selfies.get_semantic_constraints()
+    selfies.set_semantic_constraints({"?": 100})
+    yield
+    selfies.set_semantic_constraints(before)
+
+
+@pytest.mark.parametrize(
+    ("smiles", "expected"),
+    [
+        ("CCO", "[C][C][O]"),
+        ("c1ccccc1", "[C][=C][C][=C][C][=C][Ring1][=Branch1]"),
+        ("CN(=O)=O", "[C][N][=Branch1][C][=O][=O]"),
+        ("[NH4+].[Cl-]", "[NH4+1].[Cl-1]"),
+    ],
+)
+def test_selfies_by_hand(smiles, expected):
+    assert to_selfies(smiles) == expected
+
+
+@pytest.mark.parametrize(
+    "smiles",
+    [
+        NITRO,
+        "F/C=C\\F",
+        "C/1=C/CCCCCC1",
+        "N[C@]1(C)CCO1",
+        "OC[C@@H]1O[C@@H](O)[C@H](O)[C@@H](O)[C@@H]1O",
+        "[13CH3][N+](=O)[O-].[Na+]",
+        "[2H]C([2H])Cl",
+        "FS(F)(F)(F)(F)F",
+        "F[P-](F)(F)(F)(F)F",
+        "CP(=O)(O)OC",
+        "O=Cl(=O)(=O)O",
+        "OB(O)c1cc[se]c1",
+        "C[B-](F)(F)F",
+        "O=I(=O)c1ccccc1",
+        "C1CC12CC2",
+        "[CH3]",
+    ],
+)
+def test_selfies_keep_the_molecule(smiles, any_valence):
+    assert Chem.CanonSmiles(selfies.decoder(to_selfies(smiles))) == Chem.CanonSmiles(smiles)
+
+
+@pytest.mark.parametrize(
+    ("smiles", "reason"),
+    [
+        ("N->[Pt]", "unrecognized symbol '>'"),
+        ("*C", r"unrecognized symbol '\*'"),
+        ("C$C", r"unrecognized symbol '\$'"),
+        ("[CH3:1]C", "an atom's map number"),
+        ("C[C@TH1](N)(O)F", "invalid atom symbol"),
+        ("C%(123)CC%(123)", "invalid ring number"),
+        ("C1.C1", "ring"),
+        ("C11", "a ring closure"),
+        ("C(", "bracket"),
+        ("", "empty SMILES"),
+    ],
+)
+def test_what_selfies_cannot_write_is_refused_by_name(smiles, reason):
+    with pytest.raises(ContractError, match=rf"cannot be written as SELFIES \(.*{reason}.*remove the row") as error:
+        to_selfies(smiles)
+    assert repr(smiles) in str(error.value)
+
+
+def test_writing_selfies_changes_no_constraint_of_the_process():
+    before = selfies.get_semantic_constraints()
+    to_selfies(NITRO)
+    assert selfies.get_semantic_constraints() == before
+
+
+# -- tokenizers ------------------------------------------------------------------------------------------
+
+
+def test_the_module_loads_neither_tokenizers_nor_selfies():
+    code = "import boomlib.features.tokens, sys; assert not {'tokenizers', 'selfies', 'torch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_fitted_tokenizer_by_hand():
+    tokenizer = Tokenizer.fit(["OCC", "CCl", "[O-]C"], "smiles")
+    assert (tokenizer.notation, tokenizer.size) == ("smiles", 9)
+    assert (tokenizer.pad, tokenizer.unknown, tokenizer.mask) == (0, 1, 4)
+    encoded = tokenizer.encode(["CClO", "NC", "", "C[O-]"])
+    assert [each.tolist() for each in encoded] == [[2, 5, 6, 7, 3], [2, 1, 5, 3], [2, 3], [2, 5, 8, 3]]
+    assert {each.dtype for each in encoded} == {np.dtype(np.int64)}
+
+
+def test_atoms_of_two_letters_and_brackets_are_one_token_as_in_the_vocabulary():
+    texts = ["[13CH3][C@@H](Cl)/C=C\\Br", "C%12CC%12", "C%(123)CC%(123)", "N->[Pt]"]
+    tokenizer, vocabulary = Tokenizer.fit(texts, "smiles"), Vocabulary.fit(texts)
+    for one, other in zip(tokenizer.encode(texts), vocabulary.encode(texts), strict=True):
+        assert [number - len(ROLES) for number in one[1:-1]] == [number - len(SPECIALS) for number in other]
+
+
+def test_a_tokenizer_of_selfies_takes_smiles():
+    tokenizer = Tokenizer.fit([to_selfies(NITRO), to_selfies("C.C")], "selfies")
+    assert tokenizer.notation == "selfies"
+    assert len(tokenizer.encode([NITRO])[0]) == len(list(selfies.split_selfies(to_selfies(NITRO)))) + 2
+    assert tokenizer.unknown not in np.concatenate(tokenizer.encode([NITRO, "C.C"]))
+    assert tokenizer.encode(["CS"])[0].tolist()[-2] == tokenizer.unknown
+
+
+def test_texts_in_another_notation_are_refused():
+    with pytest.raises(ContractError, match=r"'CCO' is no SELFIES; translate SMILES with to_selfies"):
+        Tokenizer.fit(["CCO"], "selfies")
+    with pytest.raises(ContractError, match="no token at position 3"):
+        Tokenizer.fit(["CCX"], "smiles")
+    with pytest.raises(ContractError, match="no token at position 3"):
+        Tokenizer.fit(["CCO"], "smiles").encode(["CCX"])
+
+
+@pytest.mark.parametrize("notation", ["smiles", "selfies"])
+def test_a_tokenizer_comes_back_from_its_folder_and_transformers_reads_it_too(tmp_path, notation):
+    from transformers import PreTrainedTokenizerFast
+
+    texts = [NITRO, "C[C@H](N)O"]
+    tokenizer = Tokenizer.fit(map(to_selfies, texts) if notation == "selfies" else texts, notation)
+    tokenizer.save(tmp_path)
+    back = Tokenizer.load(tmp_path)
+    assert (back.notation, back.size, back.mask) == (notation, tokenizer.size, 4)
+    for one, other in zip(back.encode(texts), tokenizer.encode(texts), strict=True):
+        assert one.tolist() == other.tolist()
+    theirs = PreTrainedTokenizerFast.from_pretrained(str(tmp_path))
+    assert (
+        theirs(to_selfies(NITRO) if notation == "selfies" else NITRO)["input_ids"] == back.encode([NITRO])[0].tolist()
+    )
+    assert (theirs.pad_token_id, theirs.mask_token_id) == (0, 4)
+
+
+def test_one_vocabulary_makes_one_file(tmp_path):
+    for name, texts in (("one", ["OCC", "CCl"]), ("other", ["CCl", "OCC", "C"])):
+        Tokenizer.fit(texts, "smiles").save(tmp_path / name)
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "other" / file).read_bytes()
+
+
+@pytest.fixture
+def bpe(tmp_path):
+    """A byte-level BPE as ChemBERTa's checkpoints bring it: vocab.json and merges.txt, nothing else."""
+    trained = tokenizers.ByteLevelBPETokenizer()
+    specials = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    trained.train_from_iterator([NITRO, "CC(=O)Oc1ccccc1"] * 5, vocab_size=290, special_tokens=specials)
+    trained.save_model(str(tmp_path))
+    return tmp_path
+
+
+def test_a_byte_level_bpe_reads_as_transformers_reads_it(bpe):
+    from transformers import RobertaTokenizer
+
+    tokenizer, theirs = Tokenizer.load(bpe), RobertaTokenizer.from_pretrained(str(bpe))
+    texts = [NITRO, "C[C@@H](N)/C=C\\Br", "[13CH3]"]
+    assert [each.tolist() for each in tokenizer.encode(texts)] == theirs(texts)["input_ids"]
+    assert (tokenizer.notation, tokenizer.size) == ("smiles", len(theirs))
+    assert (tokenizer.pad, tokenizer.unknown, tokenizer.mask) == (1, 3, 4)
+    assert len(tokenizer.encode([NITRO])[0]) < len(tokenise(NITRO))
+    assert [theirs.decode(each[1:-1]) for each in tokenizer.encode(texts)] == texts
+
+
+def test_a_bpe_drops_nothing_that_it_does_not_know(bpe):
+    (bpe / "vocab.json").write_text(json.dumps({"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "C": 4, "CC": 5}))
+    (bpe / "merges.txt").write_text("#version: 0.2\nC C\n")
+    tokenizer = Tokenizer.load(bpe)
+    assert tokenizer.encode(["CCNC"])[0].tolist() == [0, 5, 3, 4, 2]
+    with pytest.raises(ContractError, match="no mask_token"):
+        assert tokenizer.mask
+
+
+def test_special_tokens_are_named_by_either_file_and_cutting_off_is_switched_off(tmp_path):
+    fitted = Tokenizer.fit(["CCO"], "smiles").backend
+    fitted.enable_truncation(4)
+    fitted.enable_padding(length=9)
+    fitted.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "special_tokens_map.json").write_text(json.dumps({"pad_token": {"content": "[PAD]"}}))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"mask_token": "[MASK]", "unk_token": None}))
+    tokenizer = Tokenizer.load(tmp_path)
+    assert (tokenizer.pad, tokenizer.mask) == (0, 4)
+    assert [len(each) for each in tokenizer.encode(["CCOCCO", "C"])] == [8, 3]
+    with pytest.raises(ContractError, match="no unk_token"):
+        assert tokenizer.unknown
+
+
+def test_a_foreign_vocabulary_of_selfies_is_recognised(tmp_path):
+    fitted = Tokenizer.fit([to_selfies(NITRO)], "selfies")
+    fitted.backend.save(str(tmp_path / "tokenizer.json"))
+    assert Tokenizer.load(tmp_path).notation == "selfies"
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({}, "neither tokenizer.json nor vocab.json and merges.txt"),
+        ({"vocab.json": "{}"}, "neither tokenizer.json nor"),
+        ({"tokenizer.json": '{"version": '}, "tokenizer.json: not readable as a tokenizer"),
+        ({"vocab.json": '{"C": 0', "merges.txt": ""}, "vocab.json: not readable as a tokenizer"),
+        ({"vocab.json": '{"C": 0}', "merges.txt": ""}, "vocab.json: no special token '</s>'"),
+        ({"tokenizer_config.json": "{"}, "tokenizer_config.json: not readable as JSON"),
+    ],
+)
+def test_a_broken_tokenizer_is_refused_by_name(tmp_path, files, reason):
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(ContractError, match=reason) as error:
+        Tokenizer.load(tmp_path)
+    assert str(tmp_path) in str(error.value)
+
+
+def test_an_unknown_notation_is_refused(tmp_path):
+    Tokenizer.fit(["C"], "smiles").save(tmp_path)
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings | {"notation": "inchi"}))
+    with pytest.raises(ContractError, match="one of smiles, selfies, not 'inchi'"):
+        Tokenizer.load(tmp_path)
+
+
+# -- published molecules ---------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("file", "count"),
     [
@@ -95,3 +326,20 @@ def test_no_published_molecule_loses_anything(mirror, file, count):
     table = pd.read_parquet(path, columns=["smiles"]) if path.suffix == ".parquet" else pd.read_csv(path)
     assert len(table) == count
     assert all("".join(tokenise(smiles)) == smiles for smiles in table["smiles"])
+
+
+@pytest.mark.parametrize(("file", "step"), [("10k_dft_density_data.csv", 5), ("qm9_properties.parquet", 60)])
+def test_published_molecules_come_back_from_selfies_without_unknown_tokens(mirror, any_valence, file, step):
+    path = find_in_mirror(file, str(mirror))
+    if path is None:
+        pytest.skip(f"the mirror has no {file}")
+    table = pd.read_parquet(path, columns=["smiles"]) if path.suffix == ".parquet" else pd.read_csv(path)
+    molecules = table["smiles"].tolist()[::step]
+    written = [to_selfies(smiles) for smiles in molecules]
+    assert all(
+        Chem.CanonSmiles(selfies.decoder(text)) == Chem.CanonSmiles(smiles)
+        for text, smiles in zip(written, molecules, strict=True)
+    )
+    for notation, texts in (("smiles", molecules), ("selfies", written)):
+        tokenizer = Tokenizer.fit(texts, notation)
+        assert tokenizer.unknown not in np.concatenate(tokenizer.encode(molecules))
