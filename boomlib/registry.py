@@ -14,7 +14,8 @@ import yaml
 from boomlib.contracts import ContractError
 
 CONFIG = Path(__file__).parent.parent / "config"
-PRETRAINING = ("network", "notation", "isomeric", "pretraining")  # parameters that masked-language-model training sees
+# parameters that masked-language-model training sees
+PRETRAINING = ("network", "notation", "isomeric", "enumeration", "pretraining")
 
 
 class RegistryError(ContractError):

@@ -255,6 +255,11 @@ class Tokenizer:
         """The id that stands for a hidden token."""
         return self.id_of("mask_token")
 
+    @property
+    def specials(self) -> list[int]:
+        """The ids of all special tokens, ascending."""
+        return sorted({self.id_of(role) for role in self.names})
+
     def encode(self, smiles: Iterable[str]) -> list[np.ndarray]:
         """Ids of each molecule, int64 [tokens] each, special tokens at both ends included, nothing padded or cut off.
 

@@ -19,6 +19,8 @@ from transformers import initialization as init
 from transformers.activations import ACT2FN
 from transformers.modeling_outputs import BaseModelOutput, MaskedLMOutput
 
+from boomlib.models.language_model import LanguageModel
+
 ROTARY_BASE = 10_000.0  # Su et al., section 3.2.2
 
 
@@ -290,3 +292,9 @@ class MolformerForMaskedLM(MolformerPreTrainedModel):
         transform = self.lm_head["transform"]
         hidden = transform["LayerNorm"](self.activation(transform["dense"](hidden)))
         return MaskedLMOutput(logits=self.lm_head["decoder"](hidden))
+
+
+class MolFormer(LanguageModel):
+    """MolFormer from scratch, after pretraining, or with IBM's weights."""
+
+    language_model = MolformerForMaskedLM

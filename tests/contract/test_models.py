@@ -38,6 +38,14 @@ SMALL = {
     "max_L": 0,
     "max_ell": 1,
     "max_num_epochs": 2,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "d_model": 16,
+    "n_layer": 2,
+    "n_head": 2,
+    "d_inner": 16,
 }
 FOLDS = ["train"] * 14 + ["valid"] * 4 + ["id"] * 3 + ["ood"] * 3
 PROPERTY = "size"

@@ -85,15 +85,16 @@ def test_unknown_key_of_a_model_names_the_file(tmp_path):
 SMALL = {model for model in MODELS if model.endswith("_small")}
 FULL = {model.removesuffix("_small") for model in SMALL} | {"tgnn", "ignn"}
 GRAPHS = {model for model in MODELS if MODELS[model]["family"] in ("gnn", "torchmd", "mace", "chemprop")}
+TEXTS = {model for model in MODELS if MODELS[model]["family"] == "language"}
 
 
 @pytest.mark.parametrize(
     ("name", "missing"),
     [
         ("boom", SMALL),
-        ("graphs", FULL),
-        ("csd10k", FULL | GRAPHS),
-        ("config", FULL | GRAPHS - {"chemprop_small", "egnn_small"}),
+        ("graphs", FULL | TEXTS),
+        ("csd10k", FULL | GRAPHS | TEXTS),
+        ("config", FULL | TEXTS | GRAPHS - {"chemprop_small", "egnn_small"}),
     ],
 )
 def test_shipped_configs_are_valid_and_leave_out_what_does_not_fit(name, missing):

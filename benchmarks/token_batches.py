@@ -1,0 +1,93 @@
+"""Batches of SMILES of similar length, against shuffled batches padded to one length, in tokens a second.
+
+    python benchmarks/token_batches.py results/data/qm9_characterised/molecules.parquet
+
+Forward and backward of every language model's small descriptor on the same molecules, in turns; tokens are those of
+the molecules, padding does not count. The fixed lengths are the longest molecule of the table, the longest of all 10K
+CSD and QM9 (176 tokens, with the first and the last one), and 256, to which BOOM pads.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from boomlib import registry
+from boomlib.features import elements
+from boomlib.models.base import Molecules, model_class
+from boomlib.models.batches import epoch_batches
+from boomlib.models.language_model import Batch, LanguageModel
+
+LONGEST_OF_BOTH, BOOM = 176, 256
+
+
+def read_molecules(path: str, n: int) -> Molecules:
+    """``n`` molecules of a table, drawn at random."""
+    written = np.asarray(pq.read_table(path, columns=["smiles"])["smiles"].to_pylist(), dtype=object)
+    smiles = np.random.default_rng(0).permutation(written)[:n]
+    features = {"elements": pa.table(elements.compute(smiles))}
+    return Molecules(np.arange(n), smiles, np.random.default_rng(1).normal(size=n), features)
+
+
+def fill(batches: list[Batch], padding: int, length: int) -> list[Batch]:
+    """The batches, padded to ``length``."""
+    return [
+        Batch(torch.nn.functional.pad(batch.tokens, (0, length - batch.tokens.shape[1]), value=padding), batch.z)
+        for batch in batches
+    ]
+
+
+def main() -> None:
+    """Print tokens a second of each way, and the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("molecules", help="a molecules table, results/data/{dataset}/molecules.parquet")
+    parser.add_argument("--size", choices=["small", "full"], default="small", help="which descriptors")
+    parser.add_argument("--number", type=int, default=1024, help="molecules")
+    parser.add_argument("--rounds", type=int, default=3, help="turns over all batches")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    molecules = read_molecules(arguments.molecules, arguments.number)
+    print(f"{device}, {arguments.threads} threads; {len(molecules)} molecules of {arguments.molecules}")
+    for name, descriptor in registry.load_models().items():
+        if descriptor["family"] != "language" or name.endswith("_small") != (arguments.size == "small"):
+            continue
+        model: LanguageModel = model_class(descriptor["class"])(kind="extensive", seed=0, **descriptor["parameters"])
+        network = model.make_network(model.start_from_scratch(molecules.smiles)).to(device)
+        tokens = model.encode(molecules.smiles)
+        length = np.array([len(each[0]) for each in tokens])
+        rng = np.random.default_rng(0)
+        shuffled = np.array_split(rng.permutation(len(length)), -(-len(length) // model.batch))
+        plain = model.make_batches(tokens, molecules.y, shuffled)
+        ways = {"similar length": model.make_batches(tokens, molecules.y, epoch_batches(length, model.batch, rng))}
+        ways |= {
+            f"padded to {size}": fill(plain, model.tokenizer.pad, size)
+            for size in (length.max(), LONGEST_OF_BOTH, BOOM)
+        }
+        seconds = {way: [] for way in ways}
+        for turn in range(arguments.rounds + 1):
+            for way, batches in ways.items():
+                start = time.perf_counter()
+                for batch in batches if turn else batches[:2]:  # the first turn warms up
+                    network.zero_grad()
+                    network.losses(Batch(*(each.to(device) for each in batch))).mean().backward()
+                if device == "cuda":
+                    torch.cuda.synchronize()
+                if turn:
+                    seconds[way].append(time.perf_counter() - start)
+        speed = {way: length.sum() / statistics.median(each) for way, each in seconds.items()}
+        ours, *others = speed.items()
+        print(f"{name}: {ours[0]} {ours[1]:.0f} tokens/s", end="")
+        print("".join(f"; {way} {each:.0f} (ratio {ours[1] / each:.1f})" for way, each in others), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Spellings of a molecule: its canonical SMILES, or any number of random ones (Bjerrum, arXiv 1703.07076).
+
+Not a feature table: a training may want new ones in each epoch.
+"""
+
+from collections.abc import Iterable
+
+from rdkit import Chem
+
+
+def canonical(smiles: Iterable[str], isomeric: bool = True) -> list[str]:
+    """RDKit's canonical SMILES of each molecule; without stereochemistry and isotopes unless ``isomeric``."""
+    return [Chem.MolToSmiles(Chem.MolFromSmiles(text), isomericSmiles=isomeric) for text in smiles]
+
+
+def enumerated(smiles: Iterable[str], spellings: int, seed: int, isomeric: bool = True) -> list[list[str]]:
+    """Random SMILES of each molecule, which depend on the molecule and the seed alone.
+
+    Args:
+        smiles: molecules [n].
+        spellings: how many of each; the same one may come twice.
+        seed: 0 to 2^31 − 1.
+        isomeric: whether they tell stereochemistry and isotopes.
+
+    Returns:
+        [n][spellings].
+    """
+    mols = (Chem.MolFromSmiles(text) for text in smiles)
+    # RDKit takes seed 0 for "none given"
+    return [list(Chem.MolToRandomSmilesVect(mol, spellings, seed + 1, isomericSmiles=isomeric)) for mol in mols]

@@ -1,0 +1,277 @@
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from conftest import make_molecules
+
+from boomlib import registry
+from boomlib.contracts import ContractError
+from boomlib.features import elements
+from boomlib.features.spellings import canonical, enumerated
+from boomlib.models.base import Molecules, model_class
+from boomlib.models.language_model import Batch, TokenReadOut
+from boomlib.models.masked_tokens import IGNORED, MaskedTokens
+from boomlib.models.regression_transformer import LARGEST, numerical_encodings, read_value, write_value
+
+NAMES = ("chemberta_small", "modernbert_small", "molformer_small", "regression_transformer_small")
+MODELS = registry.load_models()
+SIZES = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "d_model": 32,
+    "n_layer": 2,
+    "n_head": 2,
+    "d_inner": 32,
+}
+
+
+def as_molecules(smiles, y=None) -> Molecules:
+    y = np.zeros(len(smiles)) if y is None else y
+    return Molecules(
+        np.arange(len(smiles)), np.array(smiles, dtype=object), y, {"elements": pa.table(elements.compute(smiles))}
+    )
+
+
+def make(name, kind="extensive", seed=0, **changes):
+    descriptor = MODELS[name]
+    parameters = dict(descriptor["parameters"])
+    parameters["network"] = {key: SIZES.get(key, value) for key, value in parameters["network"].items()}
+    for key, value in changes.items():
+        parameters[key] = parameters[key] | value if isinstance(value, dict) and key != "pretrained" else value
+    return model_class(descriptor["class"])(kind=kind, seed=seed, **parameters)
+
+
+@pytest.fixture(scope="module")
+def molecules() -> Molecules:
+    """32 molecules whose labels the composition does not explain."""
+    frame = make_molecules(32)
+    smiles = frame["smiles"].tolist()
+    y = frame["size"].to_numpy() + 10 * np.array([text.count("=") + text.count("(") for text in smiles])
+    return as_molecules(smiles, y)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+# -- spellings -------------------------------------------------------------------------------------------
+
+
+def test_random_spellings_are_of_the_same_molecule_and_depend_on_it_and_the_seed_alone():
+    smiles = ["CC(=O)Oc1ccccc1C(=O)O", "C[C@H](N)C(=O)O"]
+    spelled = enumerated(smiles, 5, seed=3)
+    assert [canonical(texts) for texts in spelled] == [[text] * 5 for text in canonical(smiles)]
+    assert len(set(spelled[0])) > 1
+    assert enumerated(smiles[1:], 5, seed=3) == spelled[1:]
+    assert enumerated(smiles, 5, seed=4) != spelled
+
+
+def test_spellings_without_stereochemistry():
+    assert canonical(["C[C@H](N)C(=O)O"], isomeric=False) == ["CC(N)C(=O)O"]
+    assert all("@" not in text for text in enumerated(["C[C@H](N)C(=O)O"], 5, 0, isomeric=False)[0])
+
+
+# -- read-out --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES[:3])
+def test_a_sum_over_tokens_is_their_mean_times_their_number(name, molecules):
+    model = make(name)
+    start = model.start_from_scratch(molecules.smiles)
+    tokens = model.make_batches(model.encode(molecules.smiles[:4]), np.zeros(4), [np.arange(4)])[0].tokens
+    networks = [TokenReadOut(start, model.tokenizer.pad, read_out).eval() for read_out in ("sum", "mean")]
+    torch.nn.init.normal_(networks[0].head[2].weight)
+    networks[1].load_state_dict(networks[0].state_dict())
+    with torch.no_grad():
+        total, mean = (network(tokens) for network in networks)
+    torch.testing.assert_close(total, mean * (tokens != model.tokenizer.pad).sum(dim=1))
+
+
+def test_the_read_out_follows_the_kind_of_the_property():
+    kinds = ("extensive", "intensive")
+    assert [make("chemberta_small", kind=kind).read_out for kind in kinds] == ["sum", "mean"]
+    assert [make("chemberta_small", kind=kind, read_out="crossed").read_out for kind in kinds] == ["mean", "sum"]
+
+
+# -- training --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_can_learn_32_molecules_by_heart(name, molecules, tmp_path):
+    rate = 0.01 if name.startswith("regression") else 0.005
+    training = {"epochs": 150, "batch": 16, "learning_rate": rate, "warm_up": 10, "weight_decay": 0.0}
+    model = make(name, reference="mean", training=training)
+    model.fit(molecules, molecules, tmp_path)
+    error = model.predict(molecules).mean - molecules.y
+    assert np.sqrt(np.mean(error**2)) < 0.05 * molecules.y.std()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_spellings_are_drawn_in_training_and_averaged_in_prediction(name, molecules, tmp_path):
+    model = make(name, enumeration=3, training={"epochs": 2})
+    read = []
+    encode = model.encode
+    model.encode = lambda smiles, seed=None: read.append((seed, encode(smiles, seed))) or read[-1][1]
+    model.fit(molecules, molecules, tmp_path)
+    drawn = {seed for seed, _ in read}
+    assert len(drawn - {None, 0}) == 2  # another one in each epoch
+    predicted = model.predict(molecules).mean
+    assert [len(texts) for texts in read[-1][1]] == [3] * 32
+    composition = model.composition(molecules)
+    each = [model.outcome([[texts[k]] for texts in read[-1][1]], composition) for k in range(3)]
+    np.testing.assert_allclose(predicted, np.mean(each, axis=0), rtol=1e-9)
+    np.testing.assert_allclose(model.predict(molecules.take(np.array([7, 2]))).mean, predicted[[7, 2]], rtol=1e-9)
+
+
+def test_a_molecule_with_more_tokens_than_positions_is_named(molecules, tmp_path):
+    model = make("chemberta_small", network={"max_position_embeddings": 12}, training={"epochs": 1})
+    long = max(molecules.smiles, key=len)
+    with pytest.raises(ContractError, match="tokens, but the network reads 11 at most; raise max_position") as error:
+        model.fit(as_molecules([long]), as_molecules(["C"]), tmp_path)
+    assert long in str(error.value)
+
+
+def test_a_descriptor_that_asks_for_a_checkpoint_never_trains_from_scratch(molecules, tmp_path):
+    model = make("chemberta_small", pretrained="mlm")
+    with pytest.raises(ContractError, match="`pretrained: mlm`, but no checkpoint came with it"):
+        model.fit(molecules, molecules, tmp_path)
+
+
+# -- pretraining -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tokens(molecules):
+    model = make("chemberta_small")
+    model.start_from_scratch(molecules.smiles)
+    batch = model.make_batches(model.encode(molecules.smiles), np.zeros(32), [np.arange(32)])[0].tokens
+    return model.tokenizer, batch
+
+
+def test_masking_hides_about_15_per_cent_and_never_a_special_token(tokens):
+    tokenizer, batch = tokens
+    module = MaskedTokens(None, tokenizer, learning_rate=0, weight_decay=0, steps=1, warm_up=0)
+    torch.manual_seed(0)
+    hidden, shown_mask, kept, ordinary = 0, 0, 0, 0
+    for _ in range(200):
+        shown, targets = module.hide(batch)
+        told = targets != IGNORED
+        assert told.any(dim=1).all()
+        assert not torch.isin(batch[told], torch.tensor(tokenizer.specials)).any()
+        assert torch.equal(targets[told], batch[told])
+        assert torch.equal(shown[~told], batch[~told])
+        hidden += told.sum()
+        shown_mask += (shown[told] == tokenizer.mask).sum()
+        kept += (shown[told] == batch[told]).sum()
+        ordinary += torch.isin(batch, module.ordinary).sum()
+    assert 0.14 < hidden / ordinary < 0.2  # texts are short, and each has at least one
+    assert 0.78 < shown_mask / hidden < 0.82
+    assert 0.10 < kept / hidden < 0.14  # a tenth, and a few replaced by themselves
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pretraining_learns_and_training_starts_from_it(name, molecules, tmp_path):
+    pretraining = {"epochs": 12, "batch": 8, "learning_rate": 0.01, "warm_up": 2}
+    make(name, pretraining=pretraining).pretrain(molecules.smiles.tolist(), tmp_path / "mlm", "MLM on 32 molecules")
+    losses = [float(line.split(",")[-1]) for line in (tmp_path / "mlm/history.csv").read_text().split()[1:]]
+    assert len(losses) == 12
+    assert min(losses) < 0.8 * losses[0]
+    assert json.loads((tmp_path / "mlm/checkpoint.json").read_text())["source"] == "MLM on 32 molecules"
+
+    model = make(name, pretrained="mlm", training={"epochs": 1, "learning_rate": 0.0})
+    model.pretrained = tmp_path / "mlm"
+    (tmp_path / "fit").mkdir()
+    model.fit(molecules, molecules, tmp_path / "fit")
+    assert model.facts["pretrained"] == "MLM on 32 molecules"
+    again = make(name)
+    again.pretrained = tmp_path / "mlm"
+    expected = again.start_from_checkpoint().state_dict()
+    trained = {
+        key.removeprefix("backbone.").removeprefix("language_model."): value
+        for key, value in model.network.state_dict().items()
+    }
+    prefix = "" if name.startswith("regression") else again.language_model.base_model_prefix + "."
+    # MolFormer's random features are drawn anew in training
+    compared = [key for key in expected if key.removeprefix(prefix) in trained and "feature_map" not in key]
+    assert len(compared) > 10
+    for key in compared:
+        torch.testing.assert_close(trained[key.removeprefix(prefix)].float(), expected[key])
+
+
+def test_an_interrupted_pretraining_ends_with_the_same_bytes(molecules, tmp_path, monkeypatch):
+    pretraining = {"epochs": 3, "batch": 8, "warm_up": 0}
+    smiles = molecules.smiles.tolist()
+    for name in ("whole", "again"):
+        (tmp_path / name).mkdir()
+    make("modernbert_small", pretraining=pretraining).pretrain(smiles, tmp_path / "whole", "MLM")
+    step, steps = MaskedTokens.training_step, []
+
+    def stop(self, batch):
+        steps.append(1)
+        if len(steps) == 10:
+            raise InterruptedError
+        return step(self, batch)
+
+    monkeypatch.setattr(MaskedTokens, "training_step", stop)
+    with pytest.raises(InterruptedError):
+        make("modernbert_small", pretraining=pretraining).pretrain(smiles, tmp_path / "again", "MLM")
+    assert not (tmp_path / "again/model.safetensors").exists()
+    make("modernbert_small", pretraining=pretraining).pretrain(smiles, tmp_path / "again", "MLM")
+    assert len(steps) == 10 + 4  # the third epoch of four steps once more: eight were kept
+    for file in ("model.safetensors", "history.csv", "checkpoint.json", "tokenizer.json"):
+        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "again" / file).read_bytes(), file
+
+
+# -- Regression Transformer ------------------------------------------------------------------------------
+
+
+def test_values_are_written_and_read_to_a_thousandth_far_beyond_train():
+    z = torch.tensor([0.0, 0.0004, -0.0006, 1.2345, -3.999, 42.0, -99.999, 5000.0])
+    torch.testing.assert_close(read_value(write_value(z)), z.double().clamp(max=LARGEST), atol=5.1e-4, rtol=0)
+    assert write_value(torch.tensor([-12.345])).tolist() == [[8, 9 + 1, 19 + 2, 29 + 3, 39 + 4, 49 + 5]]
+
+
+def test_numerical_encodings_are_those_of_the_paper():
+    encodings = numerical_encodings(6)
+    assert encodings.shape == (59, 6)
+    assert not encodings[:9].any()
+    sign, column = torch.tensor([1, -1, 1, -1, 1, -1]), torch.arange(1, 7)
+    for row, value in ((9 + 7, 70.0), (19 + 4, 4.0), (49 + 9, 0.009)):
+        torch.testing.assert_close(encodings[row], sign * value / 90 / column)
+
+
+def test_digits_before_change_what_a_digit_is_taken_for_and_digits_behind_cannot(molecules):
+    model = make("regression_transformer_small")
+    network = model.make_network(model.start_from_scratch(molecules.smiles)).double().eval()
+    tokens = model.make_batches(model.encode(molecules.smiles[:4]), np.zeros(4), [np.arange(4)])[0].tokens
+    value = network.untold(tokens).repeat(4, 1)
+    with torch.no_grad():
+        hidden = network.logits(value, tokens)
+        value[:, 0] = network.first + 7
+        shown = network.logits(value, tokens)
+    assert not torch.allclose(hidden[:, 1], shown[:, 1])
+
+
+def test_values_that_do_not_parse_are_counted_and_still_numbers(molecules, tmp_path, capsys):
+    model = make("regression_transformer_small", training={"epochs": 1, "learning_rate": 0.0})
+    model.fit(molecules, molecules, tmp_path)
+    with torch.no_grad():  # a network that always says the first ordinary token
+        model.network.language_model.get_output_embeddings().bias[5] = 1e3
+    predicted = model.predict(molecules).mean
+    assert np.isfinite(predicted).all()
+    assert model.facts["unparsed"] == 32
+    assert "32 of 32 values did not parse" in capsys.readouterr().out
+
+
+def test_only_digits_that_are_not_shown_are_learnt(molecules):
+    model = make("regression_transformer_small")
+    network = model.make_network(model.start_from_scratch(molecules.smiles))
+    batch = model.make_batches(model.encode(molecules.smiles), np.linspace(-3, 3, 32), [np.arange(32)])[0]
+    losses = network.losses(Batch(batch.tokens, batch.z))
+    assert losses.shape == (32,)
+    assert np.isclose(losses.mean().item(), np.log(model.config.vocab_size), rtol=0.1)
