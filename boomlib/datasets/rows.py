@@ -24,6 +24,11 @@ from boomlib.contracts import (
     write_table,
 )
 
+BLOCK = 1 << 26  # bytes of a CSV file that are parsed at once; no row may be longer
+LONGEST_SMILES = 2000  # characters; RDKit's canonical SMILES overflows the stack on chains of 20,000 atoms
+SHOWN = 200  # characters of a rejected text in rejects.csv
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of a formula
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -67,7 +72,8 @@ def read_columns(path: str | os.PathLike, columns: Sequence[str], hint: str) -> 
         )
         try:
             parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
-            table = pyarrow.csv.read_csv(path, parse_options=parse, convert_options=options)
+            read = pyarrow.csv.ReadOptions(block_size=BLOCK)
+            table = pyarrow.csv.read_csv(path, read, parse, options)
             names = table.column_names
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise ContractError(f"{path}: not readable as CSV in UTF-8: {error}") from error
@@ -97,35 +103,45 @@ def as_number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def why_no_molecule(smiles: str) -> str | None:
+    """Why a text from outside gives no molecule; None if it does."""
+    from rdkit import Chem
+
+    if len(smiles) > LONGEST_SMILES:
+        return f"the SMILES has {len(smiles):,} characters, more than {LONGEST_SMILES:,}"
+    if not smiles.isprintable():
+        return "the SMILES has a control character"
+    mol = Chem.MolFromSmiles(smiles)
+    if mol is None:
+        return "RDKit cannot parse the SMILES"
+    if len(smiles.split()) > 1:
+        return "there is more than a SMILES in its column"
+    if any(atom.GetAtomicNum() == 0 for atom in mol.GetAtoms()):
+        return "the SMILES has an atom of no element (*)"
+    return None
+
+
 def find_rejects(rows: Rows) -> dict[int, str]:
     """Say why rows cannot be used: index of the row -> reason.
 
-    Reasons are: no SMILES, a SMILES that RDKit cannot parse, text behind it, an atom of no element, a label that is
-    no finite number, a repetition of a molecule with the same labels (the first stays), and a molecule with
-    contradicting labels (all go).
+    Reasons are: no SMILES, those of :func:`why_no_molecule`, a label that is no finite number, a repetition of a
+    molecule with the same labels (the first stays), and a molecule with contradicting labels (all go).
     """
-    from rdkit import Chem, RDLogger
+    from rdkit import RDLogger
 
     RDLogger.DisableLog("rdApp.*")
     reasons, seen = {}, defaultdict(list)
     for i, smiles in enumerate(tqdm(rows.smiles, desc="check molecules", unit="mol", mininterval=1)):
-        mol = Chem.MolFromSmiles(smiles) if smiles else None
-        if not smiles:
-            reasons[i] = "no SMILES"
-        elif mol is None:
-            reasons[i] = "RDKit cannot parse the SMILES"
-        elif len(smiles.split()) > 1:
-            reasons[i] = "there is more than a SMILES in its column"
-        elif any(atom.GetAtomicNum() == 0 for atom in mol.GetAtoms()):
-            reasons[i] = "the SMILES has an atom of no element (*)"
+        if reason := why_no_molecule(smiles) if smiles else "no SMILES":
+            reasons[i] = reason
+            continue
+        for name, column in rows.values.items():
+            if as_number(column[i]) is None:
+                found = column[i].item() if isinstance(column[i], np.generic) else column[i]
+                reasons[i] = f"{name} is not a finite number: {shortened(repr(found))}"
+                break
         else:
-            for name, column in rows.values.items():
-                if as_number(column[i]) is None:
-                    found = column[i].item() if isinstance(column[i], np.generic) else column[i]
-                    reasons[i] = f"{name} is not a finite number: {found!r}"
-                    break
-            else:
-                seen[rows.same_molecule(smiles)].append(i)
+            seen[rows.same_molecule(smiles)].append(i)
     for members in seen.values():
         labels = {tuple(as_number(column[i]) for column in rows.values.values()) for i in members}
         if len(labels) > 1:
@@ -134,6 +150,17 @@ def find_rejects(rows: Rows) -> dict[int, str]:
         else:
             reasons |= dict.fromkeys(members[1:], f"repeats row {rows.row[members[0]]}")
     return reasons
+
+
+def shortened(text: str) -> str:
+    """``text``, or the beginning of a long one."""
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]} …"
+
+
+def as_text(smiles: str | None) -> str:
+    """What ``rejects.csv`` shows of a text from outside: not too much, and nothing that a spreadsheet would run."""
+    text = shortened(smiles or "")
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def write_dataset(
@@ -155,7 +182,7 @@ def write_dataset(
     with atomic_path(rejects).open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(REJECTS)
-        writer.writerows((rows.row[i], rows.smiles[i], reason) for i, reason in sorted(reasons.items()))
+        writer.writerows((rows.row[i], as_text(rows.smiles[i]), reason) for i, reason in sorted(reasons.items()))
     commit(rejects)
     values = {name: np.array([as_number(v) for v in column]) for name, column in kept.values.items()}
     write_molecules(molecules, kept.smiles, values, units)

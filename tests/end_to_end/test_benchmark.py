@@ -119,6 +119,32 @@ def test_a_failed_model_is_shown_with_its_reason_and_the_others_finish(finished,
     assert "Every run finished." in (project.folder / "results/leaderboard.md").read_text()
 
 
+def test_what_fails_in_a_first_run_is_taken_up_by_the_same_command(project):
+    works, fails = "network.partial_fit(x, y)", 'raise RuntimeError("no luck")'
+    project.write_config(models=["train_mean", "mlp"])
+    project.edit("boomlib/models/mlp.py", works, fails)
+    project.snakemake("results/leaderboard.md", check=False)
+    assert "RuntimeError: no luck" in (project.folder / "results/leaderboard.md").read_text()
+
+    done = project.snakemake("results/leaderboard.md", check=False)  # and not "Nothing to be done"
+    assert done.returncode != 0
+    assert "RuntimeError: no luck" in done.stdout
+    project.edit("boomlib/models/mlp.py", fails, works)
+    assert not [job for job in project.planned() if "train_mean" in job]
+    project.snakemake("results/leaderboard.md")
+    assert "Every run finished." in (project.folder / "results/leaderboard.md").read_text()
+    assert project.planned() == set()
+
+
+def test_a_first_run_that_fails_at_once_is_taken_up_by_the_same_command(project):
+    project.write_config(models=["train_mean"])
+    project.edit("tiny.csv", "smiles,", "structure,")
+    project.snakemake("results/leaderboard.md", check=False)
+    project.edit("tiny.csv", "structure,", "smiles,")
+    project.snakemake("results/leaderboard.md")
+    assert "Every run finished." in (project.folder / "results/leaderboard.md").read_text()
+
+
 def test_rejected_rows_are_listed_with_reasons_and_counted(project):
     path = project.folder / "tiny.csv"
     n = len(path.read_text().splitlines()) - 1

@@ -6,6 +6,7 @@ import pytest
 
 from boomlib import contracts
 from boomlib.contracts import ContractError
+from boomlib.datasets import rows
 from boomlib.datasets.prepare import prepare
 from boomlib.datasets.rows import Rows, draw_sample, find_rejects, read_columns
 
@@ -50,12 +51,24 @@ def write(path, text: str, encoding="utf-8"):
         ('N,"1,5",2', "N", "size is not a finite number: '1,5'"),
         ("N,,2", "N", "size is not a finite number: None"),
         ("O,3,4", "O", "repeats row 1"),
+        ("=1+cmd(),1,2", "'=1+cmd()", "RDKit cannot parse the SMILES"),
+        ("@SUM(A1),1,2", "'@SUM(A1)", "RDKit cannot parse the SMILES"),
+        ("C\0C,1,2", "C\0C", "the SMILES has a control character"),
+        ("C" * 2001 + ",1,2", "C" * 200 + " …", "the SMILES has 2,001 characters, more than 2,000"),
+        ("N," + "1x" * 200 + ",2", "N", "size is not a finite number: '" + "1x" * 99 + "1 …"),
     ],
 )
 def test_a_bad_row_is_rejected_with_row_number_and_reason(tmp_path, line, smiles, reason):
     source = write(tmp_path / "x.csv", f"{HEADER}O,3,4\n{line}\nCC,5,6\n")
     molecules, rejects = prepared(tmp_path, source)
     assert rejects == [(2, smiles, reason)]
+    assert molecules["smiles"].to_pylist() == ["O", "CC"]
+
+
+def test_a_smiles_of_ten_megabytes_is_rejected_and_the_rest_kept(tmp_path):
+    source = write(tmp_path / "x.csv", f"{HEADER}O,3,4\n{'C' * 10_000_000},1,2\nCC,5,6\n")
+    molecules, rejects = prepared(tmp_path, source)
+    assert rejects == [(2, "C" * 200 + " …", "the SMILES has 10,000,000 characters, more than 2,000")]
     assert molecules["smiles"].to_pylist() == ["O", "CC"]
 
 
@@ -188,7 +201,8 @@ def test_byte_order_mark_windows_newlines_and_quoted_newlines_are_read(tmp_path)
     assert rejects == []
 
 
-def test_quoted_newlines_are_read_where_a_large_file_is_cut_into_blocks(tmp_path):
+def test_quoted_newlines_are_read_where_a_large_file_is_cut_into_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "BLOCK", 1 << 20)
     note = '"' + "one line\n" * 1000 + '"'
     source = write(tmp_path / "x.csv", "smiles,note,size\n" + f"C,{note},1\n" * 400)
     assert read_columns(source, ["smiles", "size"], "hint").to_pylist() == [{"smiles": "C", "size": "1"}] * 400
