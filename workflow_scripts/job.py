@@ -1,6 +1,7 @@
-"""What every adapter needs: the log, which terminal users see as well, and a clear last line on failure."""
+"""What every adapter needs: a log that terminal users see as well, a clear last line on failure, an end on request."""
 
 import contextlib
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -34,12 +35,26 @@ class Tee:
         return self.streams[-1].isatty()
 
 
+class StoppedError(Exception):
+    """The job was asked to end."""
+
+
+def stop(number: int, frame: object) -> None:
+    """End the job as an error does: what it has written whole stays, and its reason is kept."""
+    raise StoppedError(
+        f"stopped by {signal.Signals(number).name}: a time limit, a preemption or a cancellation; "
+        "started again, a training goes on from its last epoch"
+    )
+
+
 @contextlib.contextmanager
 def logged(log: str, threads: int = 1) -> Iterator[None]:
     """Send output to ``log`` and to the terminal, and keep numerical libraries to ``threads`` threads.
 
-    A contract error ends the job with its message instead of a traceback.
+    A contract error ends the job with its message instead of a traceback, and so does SIGTERM, which SLURM sends
+    before it kills a job.
     """
+    signal.signal(signal.SIGTERM, stop)
     with (
         Path(log).open("w", encoding="utf-8") as stream,
         contextlib.redirect_stderr(Tee(stream, sys.stderr)),
@@ -48,7 +63,7 @@ def logged(log: str, threads: int = 1) -> Iterator[None]:
     ):
         try:
             yield
-        except ContractError as error:
+        except (ContractError, StoppedError) as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(1)
         except Exception:

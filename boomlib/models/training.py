@@ -10,6 +10,7 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from boomlib.models.base import CHECKPOINTS, write_history
 
@@ -221,6 +222,8 @@ def fit_module(
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
         callbacks=callbacks,
+        # one process, also where SLURM's variables say what Lightning would take for a cluster and requeue by itself
+        plugins=LightningEnvironment(),
         logger=False,
         enable_model_summary=False,
     )

@@ -1,6 +1,7 @@
-"""A preparation that is killed and started again ends with the files of one that was left alone."""
+"""What is killed and started again ends with the files of what was left alone."""
 
 import hashlib
+import json
 import os
 import random
 import re
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 from conftest import make_molecules, make_project
 
 KILLS = 3
@@ -56,3 +58,60 @@ def test_a_killed_preparation_ends_with_the_same_files(tmp_path):
         killed.snakemake("--unlock")
     killed.snakemake("prepare")
     assert files_of(killed) == files_of(undisturbed)
+
+
+TRAINING = "results/predictions/tiny/size/kde/short"
+
+
+def training_project(folder):
+    """A project with one small network of 40 epochs."""
+    project = make_project(folder)
+    short = {"of": "chemberta_small", "label": "Short", "parameters": {"training": {"epochs": 40}}}
+    project.write_config(models=["short"], variants={"short": short})
+    return project
+
+
+def train_until(project, epoch):
+    """Start Snakemake; returns it and its training job's process once that is in the given epoch."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", f"{TRAINING}/seed0.parquet"]
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    process = subprocess.Popen(command, cwd=project.folder, start_new_session=True, **pipe)
+    log = project.folder / "logs/train/tiny/size/kde/short/seed0.log"
+    while not (log.exists() and f"Epoch {epoch}:" in log.read_text()):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.05)
+    jobs = psutil.Process(process.pid).children(recursive=True)
+    return process, next(job for job in jobs if "train_predict" in " ".join(job.cmdline()))
+
+
+def test_a_training_that_is_asked_to_end_says_so_and_goes_on_where_it_was(tmp_path):
+    undisturbed, stopped = training_project(tmp_path / "undisturbed"), training_project(tmp_path / "stopped")
+    undisturbed.snakemake(f"{TRAINING}/seed0.parquet")
+    for epoch, end in ((5, psutil.Process.terminate), (15, psutil.Process.kill)):
+        process, job = train_until(stopped, epoch)
+        end(job)
+        output = process.communicate(timeout=60)[0]
+        assert process.returncode == 1, output
+        if end is psutil.Process.terminate:
+            failure = json.loads((stopped.folder / TRAINING / "seed0/failure.json").read_text())
+            assert failure["message"].startswith("stopped by SIGTERM: a time limit, a preemption or a cancellation")
+            assert "error: stopped by SIGTERM" in output
+        assert not (stopped.folder / TRAINING / "seed0.parquet").exists()
+    stopped.snakemake(f"{TRAINING}/seed0.parquet")
+    log = (stopped.folder / "logs/train/tiny/size/kde/short/seed0.log").read_text()
+    assert int(re.search(r"Epoch (\d+):", log)[1]) >= 13
+    for file in ("seed0.parquet", "seed0/history.csv", "seed0/epochs.parquet"):
+        assert (stopped.folder / TRAINING / file).read_bytes() == (undisturbed.folder / TRAINING / file).read_bytes()
+    assert not (stopped.folder / TRAINING / "seed0/failure.json").exists()
+
+
+def test_two_runs_in_one_checkout_refuse_each_other(tmp_path):
+    project = training_project(tmp_path / "p")
+    process, job = train_until(project, 1)
+    job.suspend()
+    second = project.snakemake(f"{TRAINING}/seed0.parquet", check=False)
+    job.resume()
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert second.returncode != 0
+    assert "cannot be locked" in second.stdout
