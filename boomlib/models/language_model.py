@@ -76,14 +76,15 @@ class LanguageModel(Model):
 
     Args:
         network: keys of the configuration of :attr:`language_model`, by transformers' names.
-        notation: ``smiles`` or ``selfies``; a checkpoint brings its own.
+        notation: ``smiles`` or ``selfies``.
         isomeric: whether the SMILES tell stereochemistry and isotopes.
         enumeration: 0: each molecule is read in its canonical spelling. k > 0: training reads another random spelling
             in each epoch, prediction averages over k.
         reference: ``elements``, ``mean`` or ``none``, see :class:`boomlib.models.references.References`.
         read_out: over tokens: ``sum``, ``mean``, or ``kind``: a sum for an extensive property, a mean for an intensive
             one; ``crossed``: the other way round, for an ablation.
-        pretrained: None, ``mlm``, or where a checkpoint is; the file itself comes as :attr:`pretrained`.
+        pretrained: None, ``mlm``, or where a checkpoint is; the files themselves come as :attr:`pretrained`. A
+            checkpoint brings its own ``network`` and ``notation``.
         pretraining: ``batch``, ``epochs``, ``clip``, ``learning_rate``, ``weight_decay``, ``warm_up`` of ``mlm``.
         training: the same of the training on labels, and ``patience`` if it may end early.
     """
