@@ -13,6 +13,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -60,7 +61,7 @@ SelectTypeParameters=CR_CPU_Memory
 GresTypes=gpu
 # believe the next line rather than the hardware
 SlurmdParameters=config_overrides
-NodeName={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=64 RealMemory=256000 Gres=gpu:{gpus} State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=16 RealMemory=128000 Gres=gpu:{gpus} State=UNKNOWN
 PartitionName=cpu Nodes=ALL Default=YES MaxTime=10-00:00:00 State=UP
 PartitionName=gpu Nodes=ALL Default=NO MaxTime=10-00:00:00 State=UP
 """
@@ -240,6 +241,7 @@ def main() -> int:
     if lacking := missing_programs():
         print(f"not installed: {', '.join(lacking)} (Debian packages slurm-wlm, munge)", file=sys.stderr)
         return 3
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # an exit ends the node, too
     with SlurmNode() as node:
         print(f"Slurm is up below {node.folder}: {shlex.join(sys.argv[1:])}", file=sys.stderr)
         path = f"{Path(sys.executable).parent}:{node.environment['PATH']}"
