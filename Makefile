@@ -34,7 +34,7 @@ lint: setup ## check style of Python and Snakemake files
 
 lock: setup ## pin the newest releases that pyproject.toml admits
 	$(BIN)/python -m pip install pip-tools
-	$(BIN)/pip-compile --upgrade --extra dev --strip-extras --allow-unsafe --no-header --no-annotate \
+	$(BIN)/pip-compile --upgrade --extra dev --extra slurm --strip-extras --allow-unsafe --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
 		--output-file requirements.lock pyproject.toml
 	@# a build's local version (torch+cpu) is not on every index

@@ -14,6 +14,7 @@ rule download_source:
         source=one_of(SOURCES) or "(?!x)x",
     cache: "omit-software"
     retries: 1
+    localrule: True
     conda:
         "../envs/boomlib.yaml"
     threads: 1

@@ -17,8 +17,7 @@ rule evaluate:
         "logs/evaluate/{dataset}/{property}/{scheme}/{model}/seed{seed}.log",
     benchmark:
         "logs/evaluate/{dataset}/{property}/{scheme}/{model}/seed{seed}.tsv"
-    group:
-        "evaluate"
+    localrule: True
     conda:
         "../envs/boomlib.yaml"
     threads: 1
@@ -46,6 +45,7 @@ rule evaluate_policy:
         "logs/evaluate_policy/{dataset}/{property}/{scheme}/{model}/seed{seed}.log",
     benchmark:
         "logs/evaluate_policy/{dataset}/{property}/{scheme}/{model}/seed{seed}.tsv"
+    localrule: True
     conda:
         "../envs/boomlib.yaml"
     threads: 1

@@ -45,6 +45,7 @@ rule plot_distribution:
         "logs/plot_distribution/{dataset}/{property}/{scheme}.log",
     benchmark:
         "logs/plot_distribution/{dataset}/{property}/{scheme}.tsv"
+    localrule: True
     conda:
         "../envs/boomlib.yaml"
     threads: 1
@@ -76,6 +77,7 @@ rule plot_parity:
         "logs/plot_parity/{dataset}/{property}/{scheme}.log",
     benchmark:
         "logs/plot_parity/{dataset}/{property}/{scheme}.tsv"
+    localrule: True
     conda:
         "../envs/boomlib.yaml"
     threads: 1
@@ -117,6 +119,7 @@ rule plot_policy:
         "logs/plot_policy/{dataset}/{property}/{scheme}/{model}/seed{seed}.log",
     benchmark:
         "logs/plot_policy/{dataset}/{property}/{scheme}/{model}/seed{seed}.tsv"
+    localrule: True
     conda:
         "../envs/boomlib.yaml"
     threads: 1
@@ -176,6 +179,7 @@ use rule plot_heatmap as plot_ratio with:
         "logs/plot_ratio/{scheme}.log",
     benchmark:
         "logs/plot_ratio/{scheme}.tsv"
+    localrule: True
     params:
         figure="ratio",
         labels=LABELS,

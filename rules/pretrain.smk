@@ -71,6 +71,7 @@ rule download_checkpoint:
         name=r"[\w.-]+",
         revision=r"[0-9a-f]{40}",
     retries: 1
+    localrule: True
     conda:
         "../envs/language.yaml"
     threads: 1

@@ -9,9 +9,13 @@ import pytest
 import yaml
 from conftest import ROOT
 
-RULES = set(
-    re.findall(r"^(?:use rule \w+ as|rule) (\w+)", "".join(p.read_text() for p in ROOT.glob("rules/*.smk")), re.M)
-)
+RULES = {
+    match[1]: match[0]
+    for path in ROOT.glob("rules/*.smk")
+    for match in re.finditer(
+        r"^ *(?:use rule \w+ as|rule) (\w+)(?s:.*?)(?=^ *(?:use )?rule |\Z)", path.read_text(), re.M
+    )
+}
 CONDA_NAMES = {"pytorch": "torch", "pytorch_geometric": "torch-geometric"}
 PINS = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().split())
 
@@ -52,8 +56,24 @@ def test_only_common_defines_functions():
 @pytest.mark.parametrize("profile", ["default", "workstation", "slurm"])
 def test_profiles_name_rules_that_exist(profile):
     content = yaml.safe_load((ROOT / f"profiles/{profile}/config.yaml").read_text())
-    assert set(content.get("set-resources", {})) <= RULES
-    assert {each.split("=")[0] for each in content.get("group-components", [])} <= RULES
+    assert set(content.get("set-resources", {})) <= set(RULES)
+
+
+def test_the_slurm_profile_gives_every_rule_what_grows_with_the_attempt_and_gpu_rules_their_partition():
+    content = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    given, default = content["set-resources"], content["default-resources"]
+    assert set(given) == {name for name, text in RULES.items() if "localrule: True" not in text}
+    for entry in given.values():
+        assert all(re.fullmatch(r"\d+ \* attempt", entry[key]) for key in ("mem_mb", "runtime"))
+    on_gpu = {name for name, text in RULES.items() if re.search(r"^ +gpu=", text, re.M)}
+    assert {name for name in given if "slurm_partition" in given[name]} == on_gpu
+    partitions = {given[name]["slurm_partition"] for name in on_gpu}
+    assert len(partitions) == 1 and default["slurm_partition"] not in partitions
+
+
+def test_only_local_rules_have_retries_of_their_own():
+    # a job of a cluster would try again inside its allocation, with the memory that it has
+    assert [name for name, text in RULES.items() if "retries:" in text and "localrule: True" not in text] == []
 
 
 def test_environment_pins_equal_the_lock():
@@ -75,16 +95,15 @@ def test_every_direct_dependency_is_in_the_lock():
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    for requirement in project["dependencies"] + project["optional-dependencies"]["dev"]:
+    for requirement in sum(project["optional-dependencies"].values(), project["dependencies"]):
         assert re.match(r"[\w-]+", requirement)[0] in PINS
 
 
 def test_every_rule_has_log_and_env():
-    blocks = re.split(r"^(?=(?:use )?rule )", "".join(p.read_text() for p in ROOT.glob("rules/*.smk")), flags=re.M)
-    for block in blocks:
-        if block.startswith("rule "):
+    for name, text in RULES.items():
+        if text.lstrip().startswith("rule "):
             for directive in ("log:", "conda:", "threads:", "resources:", "message:"):
-                assert f"    {directive}" in block, f"{block.split(':')[0]} has no {directive}"
+                assert f"    {directive}" in text, f"{name} has no {directive}"
 
 
 def test_adapters_are_thin():

@@ -1,0 +1,48 @@
+"""On a workstation jobs for the GPU run one at a time, and others beside them."""
+
+import json
+
+import pytest
+import yaml
+
+SLEEPER = '''
+"""A model that takes its time, and writes down when."""
+
+import json
+import time
+
+from boomlib.models.train_mean import TrainMean
+
+
+class Sleeper(TrainMean):
+    def fit(self, train, valid, folder):
+        begin = time.time()
+        time.sleep(6)
+        super().fit(train, valid, folder)
+        (folder / "times.json").write_text(json.dumps([begin, time.time()]))
+'''
+# a family for the GPU whose jobs write no more than any model can
+GPU, CPU = "chemprop", "tabular"
+MODELS = {"gpu_one": GPU, "gpu_two": GPU, "cpu_one": CPU, "cpu_two": CPU}
+
+
+def overlap(one, two):
+    return max(one[0], two[0]) < min(one[1], two[1])
+
+
+@pytest.mark.slow
+def test_gpu_jobs_run_one_at_a_time(project):
+    (project.folder / "boomlib/models/sleeper.py").write_text(SLEEPER)
+    for name, family in MODELS.items():
+        entry = {"label": name, "family": family, "class": "sleeper.Sleeper", "source": "none"}
+        (project.folder / f"config/models/{name}.yaml").write_text(yaml.safe_dump(entry))
+    project.write_config(models=list(MODELS))
+    stems = {name: f"results/predictions/tiny/size/kde/{name}/seed0" for name in MODELS}
+    # what the four read first, so that all of them are ready at once
+    project.snakemake("results/tasks/tiny/size/kde.parquet")
+    # processors for all four, so that only the GPU keeps any of them waiting
+    arguments = ("--workflow-profile", "profiles/workstation", "--cores", "4")
+    project.snakemake(*arguments, *(f"{stem}.parquet" for stem in stems.values()))
+    times = {name: json.loads((project.folder / stem / "times.json").read_text()) for name, stem in stems.items()}
+    assert not overlap(times["gpu_one"], times["gpu_two"])
+    assert overlap(times["cpu_one"], times["cpu_two"])
