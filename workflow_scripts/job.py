@@ -1,6 +1,7 @@
 """What every adapter needs: a log that terminal users see as well, a clear last line on failure, an end on request."""
 
 import contextlib
+import os
 import signal
 import sys
 import traceback
@@ -39,12 +40,19 @@ class StoppedError(Exception):
     """The job was asked to end."""
 
 
-def stop(number: int, frame: object) -> None:
-    """End the job as an error does: what it has written whole stays, and its reason is kept."""
-    raise StoppedError(
-        f"stopped by {signal.Signals(number).name}: a time limit, a preemption or a cancellation; "
-        "started again, a training goes on from its last epoch"
-    )
+def end_when_asked() -> None:
+    """Let SIGTERM end the job as an error does: what it has written whole stays, and its reason is kept."""
+    job = os.getpid()
+
+    def end(number: int, frame: object) -> None:
+        if os.getpid() != job:
+            os._exit(128 + number)  # a worker that the job has forked; a pool waits for its end
+        raise StoppedError(
+            f"stopped by {signal.Signals(number).name}: a time limit, a preemption or a cancellation; "
+            "started again, a training goes on from its last epoch"
+        )
+
+    signal.signal(signal.SIGTERM, end)
 
 
 @contextlib.contextmanager
@@ -54,7 +62,7 @@ def logged(log: str, threads: int = 1) -> Iterator[None]:
     A contract error ends the job with its message instead of a traceback, and so does SIGTERM, which SLURM sends
     before it kills a job.
     """
-    signal.signal(signal.SIGTERM, stop)
+    end_when_asked()
     with (
         Path(log).open("w", encoding="utf-8") as stream,
         contextlib.redirect_stderr(Tee(stream, sys.stderr)),
