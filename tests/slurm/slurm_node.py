@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
-CLIENTS = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo", "sacct", "sacctmgr", "sshare")
+CLIENTS = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo", "sacctmgr", "sshare")
 DEVICES = ("/dev/null", "/dev/zero")  # Slurm wants a device for each GPU; these exist everywhere
-WAIT = 60.0  # seconds for a daemon or a node to be ready
+WAIT = 120.0  # seconds for daemons to be ready, or a client to answer
 
 CONFIG = """\
 ClusterName=test
@@ -55,6 +55,8 @@ MinJobAge=7200
 ReturnToService=2
 KillWait=2
 InactiveLimit=0
+# a machine that does much else answers late
+MessageTimeout=100
 SchedulerParameters=batch_sched_delay=0,sched_interval=5
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
@@ -69,7 +71,7 @@ PartitionName=gpu Nodes=ALL Default=NO MaxTime=10-00:00:00 State=UP
 
 def missing_programs() -> list[str]:
     """Programs that a node needs and this machine lacks."""
-    return [name for name in (*DAEMONS, *CLIENTS) if not find(name)]
+    return [name for name in (*DAEMONS, *CLIENTS, "setpriv") if not find(name)]
 
 
 def find(program: str) -> str | None:
@@ -164,9 +166,12 @@ class SlurmNode:
         key = self.folder / "munge/key"
         key.touch(mode=0o600)
         key.write_bytes(os.urandom(1024))
-        for name in CLIENTS:
+        scripts = {name: f'SLURM_CONF={self.config} exec {find(name)} "$@"' for name in CLIENTS}
+        # Snakemake turns to sacct when the controller is slow to answer, and would wait for ever without a database
+        scripts["sacct"] = "for run; do :; done\nexec squeue --states=all --noheader --format='%i|%T' --name=\"$run\""
+        for name, script in scripts.items():
             client = self.folder / "bin" / name
-            client.write_text(f'#!/bin/sh\nSLURM_CONF={self.config} exec {find(name)} "$@"\n')
+            client.write_text(f"#!/bin/sh\n{script}\n")
             client.chmod(0o755)
 
     def launch(self, name: str, *arguments: str) -> None:
@@ -174,7 +179,8 @@ class SlurmNode:
         with (self.folder / f"log/{name}.out").open("w") as log:
             self.daemons.append(
                 subprocess.Popen(
-                    [find(name), *arguments],
+                    # ends with us, however we end
+                    [find("setpriv"), "--pdeathsig", "TERM", find(name), *arguments],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
