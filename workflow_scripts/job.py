@@ -40,19 +40,12 @@ class StoppedError(Exception):
     """The job was asked to end."""
 
 
-def end_when_asked() -> None:
-    """Let SIGTERM end the job as an error does: what it has written whole stays, and its reason is kept."""
-    job = os.getpid()
-
-    def end(number: int, frame: object) -> None:
-        if os.getpid() != job:
-            os._exit(128 + number)  # a worker that the job has forked; a pool waits for its end
-        raise StoppedError(
-            f"stopped by {signal.Signals(number).name}: a time limit, a preemption or a cancellation; "
-            "started again, a training goes on from its last epoch"
-        )
-
-    signal.signal(signal.SIGTERM, end)
+def stop(number: int, frame: object) -> None:
+    """End the job as an error does: what it has written whole stays, and its reason is kept."""
+    raise StoppedError(
+        f"stopped by {signal.Signals(number).name}: a time limit, a preemption or a cancellation; "
+        "started again, a training goes on from its last epoch"
+    )
 
 
 @contextlib.contextmanager
@@ -62,7 +55,9 @@ def logged(log: str, threads: int = 1) -> Iterator[None]:
     A contract error ends the job with its message instead of a traceback, and so does SIGTERM, which SLURM sends
     before it kills a job.
     """
-    end_when_asked()
+    signal.signal(signal.SIGTERM, stop)
+    # a pool waits for its workers to end, and one that waits for a lock itself would not get to Python's handler
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
     with (
         Path(log).open("w", encoding="utf-8") as stream,
         contextlib.redirect_stderr(Tee(stream, sys.stderr)),
