@@ -1,7 +1,6 @@
 """What every adapter needs: a log that terminal users see as well, a clear last line on failure, an end on request."""
 
 import contextlib
-import os
 import signal
 import sys
 import traceback
@@ -49,15 +48,15 @@ def stop(number: int, frame: object) -> None:
 
 
 @contextlib.contextmanager
-def logged(log: str, threads: int = 1) -> Iterator[None]:
+def logged(log: str, threads: int = 1, resumes: bool = False) -> Iterator[None]:
     """Send output to ``log`` and to the terminal, and keep numerical libraries to ``threads`` threads.
 
-    A contract error ends the job with its message instead of a traceback, and so does SIGTERM, which SLURM sends
-    before it kills a job.
+    A contract error ends the job with its message instead of a traceback. In a job that ``resumes`` where it was, so
+    does SIGTERM, which SLURM sends before it kills a job; others just die of it, and so do the workers that they fork
+    (a handler of ours would keep those from dying when their pool wants them to).
     """
-    signal.signal(signal.SIGTERM, stop)
-    # a pool waits for its workers to end, and one that waits for a lock itself would not get to Python's handler
-    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+    if resumes:
+        signal.signal(signal.SIGTERM, stop)
     with (
         Path(log).open("w", encoding="utf-8") as stream,
         contextlib.redirect_stderr(Tee(stream, sys.stderr)),

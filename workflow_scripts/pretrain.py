@@ -7,7 +7,7 @@ from boomlib.models.pretrain import pretrain
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0], snakemake.threads):
+    with logged(snakemake.log[0], snakemake.threads, resumes=True):
         # not by `params`: the model is made with all parameters, but a change of most must not pretrain it again
         models = registry.with_variants(registry.load_models(), snakemake.config)
         pretrain(

@@ -4,7 +4,7 @@ from boomlib.models.train import train_and_predict
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":
-    with logged(snakemake.log[0], snakemake.threads):
+    with logged(snakemake.log[0], snakemake.threads, resumes=True):
         train_and_predict(
             snakemake.input.task,
             dict(zip(snakemake.params.feature_names, snakemake.input.features, strict=True)),
