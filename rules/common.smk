@@ -4,6 +4,7 @@ Needs: the merged configuration, config/datasets.yaml and config/models/*.yaml.
 Offers: DATASETS, SOURCES, MODELS, RUNS, CORPUS and the functions below.
 """
 
+import os
 import re
 import sys
 
@@ -11,8 +12,14 @@ sys.path.insert(0, str(workflow.basedir))
 
 from boomlib import registry
 from boomlib.contracts import ContractError
+from boomlib.processes import release_dead_locks
 from boomlib.provenance import code_hash
 from boomlib.runs import list_runs, mark_orphans
+
+# jobs end with the Snakemake that started them
+os.environ["BOOM_SNAKEMAKE_PID"] = str(os.getpid())
+if workflow.is_main_process:
+    release_dead_locks(".snakemake")
 
 try:
     DATASETS, SOURCES = registry.load_datasets()
