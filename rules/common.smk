@@ -39,6 +39,8 @@ FEATURES = (
     "context",
     "graph",
 )
+# its pins, RDKit's among them, decide molecules and features, which the cache hands from one checkout to another
+ENVIRONMENT = "envs/boomlib.yaml"
 PROPERTIES = sorted(
     {name for dataset in DATASETS.values() for name in dataset["properties"]}
 )
@@ -110,6 +112,11 @@ def get_feature_parts(wildcards):
         f"results/features/{wildcards.dataset}/{wildcards.feature}/part{part}of{parts}.parquet"
         for part in range(1, parts + 1)
     ]
+
+
+def get_part(wildcards):
+    """Which part of how many a job computes, from 1; the cache between checkouts sees parameters, not wildcards."""
+    return [int(wildcards.get(name, 1)) for name in ("part", "parts")]
 
 
 def get_prepared():
@@ -210,7 +217,9 @@ def code_of(*modules, **files):
 def code_of_dataset(wildcards):
     """A parameter that changes when the code of the wildcards' kind of dataset does."""
     kind = DATASETS[wildcards.dataset]["kind"]
-    return code_hash("boomlib.datasets.prepare", f"boomlib.datasets.{kind}")
+    return code_hash(
+        "boomlib.datasets.prepare", f"boomlib.datasets.{kind}", files=(ENVIRONMENT,)
+    )
 
 
 def code_of_model(wildcards):
