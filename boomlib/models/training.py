@@ -106,9 +106,10 @@ def read_state(path: str | Path) -> dict:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        reason = str(error).partition("\n")[0] or "it is empty"
         raise ContractError(
             f"{path}: not read, since a state of a training holds tensors and plain values alone, no other pickle "
-            f"({str(error).splitlines()[0]}); delete the file and run again, then training starts anew"
+            f"({reason}); delete the file and run again, then training starts anew"
         ) from None
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from conftest import make_molecules
 from scipy.spatial.transform import Rotation
 from threadpoolctl import threadpool_limits
@@ -286,6 +287,24 @@ def test_an_interrupted_training_goes_on_and_ends_with_the_same_bytes(job, tmp_p
     assert (tmp_path / "again.parquet").read_bytes() == job.predictions.read_bytes()
     assert {name: (again / name).read_bytes() for name in expected} == expected
     assert not (again / "checkpoints").exists()
+
+
+def test_a_pickle_in_place_of_a_state_is_refused_and_not_opened(descriptor, data, tmp_path):
+    opened = tmp_path / "opened"
+
+    class Trap:
+        def __reduce__(self):
+            return opened.touch, ()
+
+    (tmp_path / "checkpoints").mkdir()
+    for name in ("last.ckpt", "last.pt"):
+        torch.save({"epoch": 1, "state_dict": Trap()}, tmp_path / "checkpoints" / name)
+    if descriptor["family"] in ("control", "tabular"):  # without a state to go on from
+        fit(descriptor, data, tmp_path)
+    else:
+        with pytest.raises(ContractError, match=r"checkpoints/last\.(ckpt|pt): .* no other pickle .* run again"):
+            fit(descriptor, data, tmp_path)
+    assert not opened.exists()
 
 
 def test_checkpoints_of_other_settings_are_not_continued(descriptor, job, tmp_path):
