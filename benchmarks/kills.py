@@ -3,11 +3,11 @@
     python benchmarks/kills.py /tmp/kills                  # the default configuration, 20 kills
     python benchmarks/kills.py /tmp/kills --kills 5 --seed 1 -- --configfile config/csd10k.yaml
 
-Two clones of this checkout, in the given folder, run the same command. One is left alone; in the other, at random
-moments, Snakemake alone, a job that trains, or a process that computes a feature (job or worker) is killed, whichever
-of them live then with equal chance, and the command is given again as soon as Snakemake has ended. After the last kill
-the command must end well, once, and the results must equal those of the clone that was left alone; a training whose
-outputs were all there must not have run again. Written for Linux.
+Two clones of this checkout (what is committed), in the given folder, run the same command. One is left alone; in the
+other, at random moments, Snakemake alone, a job that trains, or a process that computes a feature (job or worker) is
+killed, and the command is given again as soon as Snakemake has ended. After the last kill the command must end well,
+once, and the results must equal those of the clone that was left alone; a training whose outputs were all there must
+not have run again.
 """
 
 import argparse
@@ -24,9 +24,10 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
-KINDS = {"training": "train_predict.py", "feature": "featurize.py"}
-# seconds between two kills, at most; features are soon done
-LONGEST = {"features are computed": 12.0, "models are trained": 45.0}
+KINDS = {"Snakemake": "snakemake", "training": "train_predict.py", "feature": "featurize.py"}
+# seconds to the next kill, at most: while features are made, so until some trainings are done, and later
+LONGEST_EARLY, LONGEST, EARLY = 3.0, 40.0, 8
+PATIENCE = 15.0  # seconds to wait for a process of the kind that is to be killed
 # what differs between two runs that were left alone
 OWN = {"seconds", "peak_memory_mib", "host"}
 
@@ -71,17 +72,15 @@ def content(path: Path) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def victims(snakemake: psutil.Popen) -> dict[str, list[psutil.Process]]:
-    """Living processes of a run that may be killed, by kind."""
-    found = {"Snakemake": [snakemake]}
-    for process in snakemake.children(recursive=True):
+def victims(snakemake: psutil.Popen, kind: str) -> list[psutil.Process]:
+    """Living processes of a run that are of a kind."""
+    found = []
+    for process in [snakemake] if kind == "Snakemake" else snakemake.children(recursive=True):
         try:
-            command = " ".join(process.cmdline())
+            if KINDS[kind] in " ".join(process.cmdline()):
+                found.append(process)
         except psutil.NoSuchProcess:  # it has just ended
             continue
-        for kind, script in KINDS.items():
-            if script in command:
-                found.setdefault(kind, []).append(process)
     return found
 
 
@@ -89,14 +88,17 @@ def kill_some(process: psutil.Popen, checkout: Checkout, kills: int, moments: ra
     """Kill something of a run at random moments, until Snakemake has ended; what was killed, by kind."""
     done = []
     while process.poll() is None and len(done) < kills:
-        longest = LONGEST["models are trained" if checkout.trained() else "features are computed"]
-        time.sleep(moments.uniform(1, longest))
-        if process.poll() is None:
-            alive = victims(process)
-            done.append(moments.choice(sorted(alive)))
-            victim = moments.choice(alive[done[-1]])
-            print(f"{time.strftime('%T')} kill: {done[-1]}, process {victim.pid}", flush=True)
+        kind = moments.choice([*KINDS])
+        time.sleep(moments.uniform(0, LONGEST_EARLY if len(checkout.trained()) < EARLY else LONGEST))
+        end, found = time.monotonic() + PATIENCE, []
+        while process.poll() is None and not found and time.monotonic() < end:
+            time.sleep(0.1)
+            found = victims(process, kind)
+        if found:
+            victim = moments.choice(found)
+            print(f"{time.strftime('%T')} kill: {kind}, process {victim.pid}", flush=True)
             victim.kill()
+            done.append(kind)
     return done
 
 

@@ -9,10 +9,10 @@ import os
 import select
 import signal
 import socket
+import sys
 import threading
 import time
 from pathlib import Path
-from typing import IO
 
 from boomlib.contracts import ContractError
 
@@ -44,7 +44,7 @@ def end_with(pid: int, number: signal.Signals = signal.SIGTERM) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def try_lock(file: IO[str] | int) -> bool:
+def try_lock(file: int) -> bool:
     """Lock an open file, for as long as this process and those that it forks live; False if another one has.
 
     Raises:
@@ -57,34 +57,38 @@ def try_lock(file: IO[str] | int) -> bool:
     return True
 
 
-def claim(log: IO[str], path: str | os.PathLike) -> None:
-    """Lock the log of a job and begin it anew with a line that says which process writes it.
+def claim(log: str | os.PathLike) -> int:
+    """Be the only job that writes to ``log``, and so the only one that makes its outputs, while this process lives.
 
     A job of a run that was killed may still be at work, on a cluster for hours, and two would write to the same files.
 
     Args:
-        log: the log, open for appending and reading.
-        path: its path.
+        log: the log of the job; the lock is a hidden file beside it, as Snakemake removes logs themselves.
+
+    Returns:
+        The open file that holds the lock.
 
     Raises:
-        ContractError: another process holds it, even after a minute.
+        ContractError: another process has held it for a minute; the message says which.
     """
+    path = Path(log)
+    path = path.with_name(f".{path.name}.lock")
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     end = time.monotonic() + WAIT
     try:
-        while not try_lock(log):
+        while not try_lock(lock):
             if time.monotonic() > end:
-                log.seek(0)
+                holder = path.read_text(encoding="utf-8")
                 raise ContractError(
-                    f"{path}: a job of another run still works on what this job is to make "
-                    f"({log.readline().strip()}); end it (on a cluster: scancel) or wait for it, then run again"
+                    f"{log}: a job of another run still works on what this job is to make ({holder}); end it (on a "
+                    "cluster: scancel) or wait for it, then run again"
                 )
             time.sleep(1)
     except OSError as error:
-        print(f"{path}: not locked: {error}; see to it that no job of a killed run still works")
-    log.truncate(0)
+        print(f"{path}: no lock: {error}; see to it that no job of a killed run still works", file=sys.stderr)
     slurm = f", SLURM job {os.environ['SLURM_JOB_ID']}" if "SLURM_JOB_ID" in os.environ else ""
-    log.write(f"{time.strftime('%F %T')}: process {os.getpid()} on {socket.gethostname()}{slurm}\n")
-    log.flush()
+    path.write_text(f"process {os.getpid()} on {socket.gethostname()}{slurm}", encoding="utf-8")
+    return lock
 
 
 def release_dead_locks(folder: str | os.PathLike) -> None:

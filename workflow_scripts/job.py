@@ -62,13 +62,13 @@ def logged(log: str, threads: int = 1, resumes: bool = False) -> Iterator[None]:
         signal.signal(signal.SIGTERM, stop)
     end_with(int(os.environ["BOOM_SNAKEMAKE_PID"]))
     with (
-        Path(log).open("a+", encoding="utf-8") as stream,
+        Path(log).open("w", encoding="utf-8") as stream,
         contextlib.redirect_stderr(Tee(stream, sys.stderr)),
         contextlib.redirect_stdout(Tee(stream, sys.stdout)),
         threadpool_limits(threads),
     ):
         try:
-            claim(stream, log)
+            claim(log)
             yield
         except (ContractError, StoppedError) as error:
             print(f"error: {error}", file=sys.stderr)

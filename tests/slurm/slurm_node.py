@@ -92,6 +92,7 @@ def free_ports(number: int) -> list[int]:
 class Job:
     """What Slurm knows about a job of Snakemake's: ``gpus`` is ``gpu:1`` for one GPU and empty for none."""
 
+    number: str
     rule: str
     wildcards: str
     state: str
@@ -108,6 +109,7 @@ class Job:
         days, _, time_of_day = record["TimeLimit"].rpartition("-")
         hours, minutes, _ = time_of_day.split(":")
         return cls(
+            number=record["JobId"],
             rule=rule,
             wildcards=wildcards,
             state=record["JobState"],

@@ -4,9 +4,12 @@ One node and one finished run serve all tests; each test works on a copy, whose 
 """
 
 import hashlib
+import re
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 import yaml
 from conftest import ROOT, Project, make_project
@@ -15,6 +18,10 @@ from slurm_node import Job, SlurmNode, missing_programs
 pytestmark = pytest.mark.slow
 
 PROFILE = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+# times to wait that would not do on a real cluster; all else as the profile has it
+SOON = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
+COMMAND = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", *SOON]
+CONFORMERS = "results/features/tiny/conformers.parquet"
 MODELS = ["train_mean", "ridge", "egnn_small"]
 FEATURES = ["elements", "descriptors", "morgan_counts", "scaffolds", "graph", "conformers"]
 FIRST_RUN = {
@@ -37,11 +44,9 @@ def node():
 
 
 def run(node: SlurmNode, project: Project, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-    """Run the workflow with the profile as it is, but for times to wait that would not do on a real cluster."""
-    soon = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
-    command = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", *soon, *arguments]
+    """Run the workflow on the node; output is one text."""
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    done = subprocess.run(command, cwd=project.folder, env=node.environment, **pipe, check=False)
+    done = subprocess.run([*COMMAND, *arguments], cwd=project.folder, env=node.environment, **pipe, check=False)
     assert not check or done.returncode == 0, done.stdout
     return done
 
@@ -143,6 +148,49 @@ def test_a_hyperparameter_submits_its_model(node, on_slurm, tmp_path):
     project.edit("config/models/ridge.yaml", "margin: 1.0", "margin: 2.0")
     run(node, project, "results/leaderboard.md")
     assert names(node.jobs(project.folder)) == ["train_tabular tiny_size_kde_ridge_0"]
+
+
+def test_code_of_a_model_submits_its_model(node, on_slurm, tmp_path):
+    project = on_slurm.copy(tmp_path / "p")
+    project.edit("boomlib/models/ridge.py", "class Ridge(", "REMARK = 1\n\n\nclass Ridge(")
+    run(node, project, "results/leaderboard.md")
+    assert names(node.jobs(project.folder)) == ["train_tabular tiny_size_kde_ridge_0"]
+
+
+def test_jobs_share_a_feature_and_their_parts_are_that_of_one_machine(node, on_slurm, tmp_path):
+    project = make_project(tmp_path / "p")
+    project.write_config(feature_jobs=3)
+    run(node, project, CONFORMERS)
+    parts = [f"featurize_part tiny_conformers_{part}_3" for part in (1, 2, 3)]
+    assert names(node.jobs(project.folder)) == [*parts, "merge_feature tiny_conformers", "prepare_molecules tiny"]
+    assert (project.folder / CONFORMERS).read_bytes() == (on_slurm.folder / CONFORMERS).read_bytes()
+
+
+def test_a_job_that_outlives_its_snakemake_is_named_and_after_its_end_the_same_command_goes_on(node, tmp_path):
+    project = tiny_project(tmp_path / "p")
+    project.edit("config/models/egnn_small.yaml", "epochs: 1", "epochs: 40")
+    project.edit("boomlib/processes.py", "WAIT = 2 * GRACE", "WAIT = 2.0")
+    target = "results/predictions/tiny/size/kde/egnn_small/seed0.parquet"
+    log = project.folder / "logs/train/tiny/size/kde/egnn_small/seed0.log"
+    first = subprocess.Popen([*COMMAND, target], cwd=project.folder, env=node.environment, stdout=subprocess.DEVNULL)
+    while not (log.exists() and "Epoch 5:" in log.read_text()):
+        assert first.poll() is None
+        time.sleep(0.1)
+    first.kill()
+    first.wait()
+    claimed = log.with_name(f".{log.name}.lock").read_text()
+    training = psutil.Process(int(re.search(r"process (\d+) on", claimed)[1]))
+    training.suspend()
+
+    again = run(node, project, "--retries", "0", target, check=False)
+    assert again.returncode != 0
+    (orphan,) = [job for job in node.jobs(project.folder) if job.state == "RUNNING"]
+    assert f"SLURM job {orphan.number}); end it (on a cluster: scancel)" in again.stdout
+
+    node.ask("scancel", orphan.number)
+    training.wait(timeout=60)
+    run(node, project, target)
+    assert int(re.search(r"Epoch (\d+):", log.read_text())[1]) >= 4
 
 
 def test_a_new_seed_submits_that_seed(node, on_slurm, tmp_path):

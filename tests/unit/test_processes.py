@@ -66,27 +66,21 @@ def test_a_process_ends_at_once_if_the_other_has_ended_before(other):
     assert start(FOLLOWS, other.pid).wait(timeout=20) == -signal.SIGTERM
 
 
-def test_a_log_that_another_job_writes_is_refused_and_the_job_named(tmp_path, monkeypatch):
+def test_a_job_whose_log_another_one_writes_is_refused_and_the_other_named(tmp_path, monkeypatch):
     monkeypatch.setattr(processes, "WAIT", 0)
     monkeypatch.setenv("SLURM_JOB_ID", "1234")
-    path = tmp_path / "log"
-    with path.open("a+") as first, path.open("a+") as second:
-        claim(first, path)
-        first.write("working\n")
-        first.flush()
-        with pytest.raises(ContractError, match=rf"process {os.getpid()} on .*, SLURM job 1234\); end it"):
-            claim(second, path)
-        assert path.read_text().endswith("working\n")
+    log = tmp_path / "seed0.log"
+    held = claim(log)
+    with pytest.raises(ContractError, match=rf"seed0.log: .*\(process {os.getpid()} on .*, SLURM job 1234\); end it"):
+        claim(log)
+    os.close(held)
+    os.close(claim(log))
 
 
-def test_a_job_waits_for_one_that_is_about_to_end_and_begins_the_log_anew(tmp_path):
-    path = tmp_path / "log"
-    path.write_text("of an earlier run\n")
-    with path.open("a+") as first, path.open("a+") as second:
-        claim(first, path)
-        threading.Timer(1.5, fcntl.flock, (first, fcntl.LOCK_UN)).start()
-        claim(second, path)
-        assert len(path.read_text().splitlines()) == 1
+def test_a_job_waits_for_one_that_is_about_to_end(tmp_path):
+    held = claim(tmp_path / "log")
+    threading.Timer(1.5, os.close, [held]).start()
+    os.close(claim(tmp_path / "log"))
 
 
 def test_a_file_system_without_locks_is_reported_and_left_alone(tmp_path, monkeypatch, capsys):
@@ -94,9 +88,8 @@ def test_a_file_system_without_locks_is_reported_and_left_alone(tmp_path, monkey
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", unsupported)
-    with (tmp_path / "log").open("a+") as log:
-        claim(log, "log")
-    assert "log: not locked: [Errno" in capsys.readouterr().out
+    os.close(claim(tmp_path / "log"))
+    assert "log.lock: no lock: [Errno" in capsys.readouterr().err
     lock = tmp_path / ".snakemake/locks/0.input.lock"
     lock.parent.mkdir(parents=True)
     lock.touch()
