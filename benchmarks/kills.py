@@ -29,7 +29,7 @@ KINDS = {"Snakemake": "snakemake", "training": "train_predict.py", "feature": "f
 LONGEST_EARLY, LONGEST, EARLY = 3.0, 40.0, 8
 PATIENCE = 15.0  # seconds to wait for a process of the kind that is to be killed
 # what differs between two runs that were left alone
-OWN = {"seconds", "peak_memory_mib", "host"}
+OWN = {"seconds", "peak_memory_mib", "resumed", "host"}
 
 
 class Checkout:

@@ -248,6 +248,7 @@ def test_a_job_writes_valid_predictions_and_what_made_them(descriptor, benchmark
     assert table.num_rows == 10
     record = json.loads((job.folder / "run.json").read_text())
     assert record["seconds"] >= 0
+    assert record["resumed"] is False
     assert record["commit"]
     assert {"python", "numpy", "pyarrow"} <= set(record["versions"])
     assert record["molecules"] == {"train": 14, "valid": 4, "id": 3, "ood": 3}
@@ -285,6 +286,7 @@ def test_an_interrupted_training_goes_on_and_ends_with_the_same_bytes(job, tmp_p
     job(predictions=tmp_path / "again.parquet", run=again / "run.json", keep_model=True)
     assert started == [0, 1, 2, 2, 3, 4]
     assert (tmp_path / "again.parquet").read_bytes() == job.predictions.read_bytes()
+    assert json.loads((again / "run.json").read_text())["resumed"] is True
     assert {name: (again / name).read_bytes() for name in expected} == expected
     assert not (again / "checkpoints").exists()
 
