@@ -37,7 +37,8 @@ SlurmUser={user}
 SlurmdUser={user}
 {bind}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/socket
+# a job that is put back into the queue waits for its credential to expire
+AuthInfo=socket={folder}/munge/socket,cred_expire=10
 CredType=cred/munge
 StateSaveLocation={folder}/state/slurmctld
 SlurmdSpoolDir={folder}/state/slurmd

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -166,19 +167,58 @@ def test_jobs_share_a_feature_and_their_parts_are_that_of_one_machine(node, on_s
     assert (project.folder / CONFORMERS).read_bytes() == (on_slurm.folder / CONFORMERS).read_bytes()
 
 
-def test_a_job_that_outlives_its_snakemake_is_named_and_after_its_end_the_same_command_goes_on(node, tmp_path):
-    project = tiny_project(tmp_path / "p")
+TRAINING = "tiny/size/kde/egnn_small/seed0"
+
+
+def longer_training(folder) -> Project:
+    """A project whose training takes long enough to be disturbed."""
+    project = tiny_project(folder)
     project.edit("config/models/egnn_small.yaml", "epochs: 1", "epochs: 40")
-    project.edit("boomlib/processes.py", "WAIT = 2 * GRACE", "WAIT = 2.0")
-    target = "results/predictions/tiny/size/kde/egnn_small/seed0.parquet"
-    log = project.folder / "logs/train/tiny/size/kde/egnn_small/seed0.log"
-    first = subprocess.Popen([*COMMAND, target], cwd=project.folder, env=node.environment, stdout=subprocess.DEVNULL)
-    while not (log.exists() and "Epoch 5:" in log.read_text()):
-        assert first.poll() is None
+    return project
+
+
+def train_until_epoch_5(node: SlurmNode, project: Project) -> subprocess.Popen:
+    """Start the workflow; returns Snakemake once the training is in that epoch."""
+    target = f"results/predictions/{TRAINING}.parquet"
+    snakemake = subprocess.Popen(
+        [*COMMAND, target], cwd=project.folder, env=node.environment, stdout=subprocess.DEVNULL
+    )
+    while not (log_of(project).exists() and "Epoch 5:" in log_of(project).read_text()):
+        assert snakemake.poll() is None
         time.sleep(0.1)
-    first.kill()
-    first.wait()
-    claimed = log.with_name(f".{log.name}.lock").read_text()
+    return snakemake
+
+
+def log_of(project: Project) -> Path:
+    return project.folder / f"logs/train/{TRAINING}.log"
+
+
+def first_epoch(project: Project) -> int:
+    """The epoch with which the last process of the training began."""
+    return int(re.search(r"Epoch (\d+):", log_of(project).read_text())[1])
+
+
+def test_a_training_that_slurm_puts_back_into_the_queue_ends_with_the_same_bytes(node, tmp_path):
+    undisturbed, requeued = longer_training(tmp_path / "undisturbed"), longer_training(tmp_path / "requeued")
+    target = f"results/predictions/{TRAINING}.parquet"
+    undisturbed.snakemake(target)
+    snakemake = train_until_epoch_5(node, requeued)
+    job = node.jobs(requeued.folder)[-1]
+    node.ask("scontrol", "requeue", job.number)
+    assert snakemake.wait(timeout=300) == 0
+    assert node.jobs(requeued.folder)[-1].number == job.number
+    assert first_epoch(requeued) >= 4
+    assert (requeued.folder / target).read_bytes() == (undisturbed.folder / target).read_bytes()
+
+
+def test_a_job_that_outlives_its_snakemake_is_named_and_after_its_end_the_same_command_goes_on(node, tmp_path):
+    project = longer_training(tmp_path / "p")
+    project.edit("boomlib/processes.py", "WAIT = 2 * GRACE", "WAIT = 2.0")
+    target = f"results/predictions/{TRAINING}.parquet"
+    snakemake = train_until_epoch_5(node, project)
+    snakemake.kill()
+    snakemake.wait()
+    claimed = log_of(project).with_name(".seed0.log.lock").read_text()
     training = psutil.Process(int(re.search(r"process (\d+) on", claimed)[1]))
     training.suspend()
 
@@ -190,7 +230,7 @@ def test_a_job_that_outlives_its_snakemake_is_named_and_after_its_end_the_same_c
     node.ask("scancel", orphan.number)
     training.wait(timeout=60)
     run(node, project, target)
-    assert int(re.search(r"Epoch (\d+):", log.read_text())[1]) >= 4
+    assert first_epoch(project) >= 4
 
 
 def test_a_new_seed_submits_that_seed(node, on_slurm, tmp_path):
