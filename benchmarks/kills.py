@@ -24,10 +24,10 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
-KINDS = {"Snakemake": "snakemake", "training": "train_predict.py", "feature": "featurize.py"}
-# seconds to the next kill, at most: while features are made, so until some trainings are done, and later
-LONGEST_EARLY, LONGEST, EARLY = 3.0, 40.0, 8
-PATIENCE = 15.0  # seconds to wait for a process of the kind that is to be killed
+SCRIPTS = {"Snakemake": "snakemake", "training": "train_predict.py", "feature": "featurize.py"}
+# what is killed, and within how many seconds: at first, while features are made, and once some trainings are done
+EARLY, LATER, TRAININGS = (("Snakemake", "feature"), 4.0), (("Snakemake", "training"), 25.0), 8
+PATIENCE = 10.0  # seconds to wait for a process of the kind that is to be killed
 # what differs between two runs that were left alone
 OWN = {"seconds", "peak_memory_mib", "resumed", "host"}
 
@@ -77,7 +77,7 @@ def victims(snakemake: psutil.Popen, kind: str) -> list[psutil.Process]:
     found = []
     for process in [snakemake] if kind == "Snakemake" else snakemake.children(recursive=True):
         try:
-            if KINDS[kind] in " ".join(process.cmdline()):
+            if SCRIPTS[kind] in " ".join(process.cmdline()):
                 found.append(process)
         except psutil.NoSuchProcess:  # it has just ended
             continue
@@ -88,8 +88,9 @@ def kill_some(process: psutil.Popen, checkout: Checkout, kills: int, moments: ra
     """Kill something of a run at random moments, until Snakemake has ended; what was killed, by kind."""
     done = []
     while process.poll() is None and len(done) < kills:
-        kind = moments.choice([*KINDS])
-        time.sleep(moments.uniform(0, LONGEST_EARLY if len(checkout.trained()) < EARLY else LONGEST))
+        kinds, longest = EARLY if len(checkout.trained()) < TRAININGS else LATER
+        kind = moments.choice(kinds)
+        time.sleep(moments.uniform(0, longest))
         end, found = time.monotonic() + PATIENCE, []
         while process.poll() is None and not found and time.monotonic() < end:
             time.sleep(0.1)
