@@ -84,11 +84,11 @@ class PlainState(TorchCheckpointIO):
     """
 
     def __init__(self, last: Path) -> None:
-        self.last = last
+        self.last = last.resolve()
 
     def save_checkpoint(self, checkpoint: dict, path: str | Path, storage_options: object = None) -> None:
         """Write, without the arguments that made the module: they may be objects of any class."""
-        if Path(path) == self.last:
+        if Path(path).resolve() == self.last:
             checkpoint = {name: value for name, value in checkpoint.items() if name != "hyper_parameters"}
         super().save_checkpoint(checkpoint, path, storage_options)
 
@@ -106,11 +106,10 @@ def read_state(path: str | Path) -> dict:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).partition("\n")[0] or "it is empty"
         raise ContractError(
-            f"{path}: not read, since a state of a training holds tensors and plain values alone, no other pickle "
-            f"({reason}); delete the file and run again, then training starts anew"
-        ) from None
+            f"{path}: not read, since it is broken or holds more than tensors and plain values, and no other "
+            "pickle is opened; delete the file and run again, then training starts anew"
+        ) from error
 
 
 def choose_accelerator() -> str:
