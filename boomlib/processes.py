@@ -99,14 +99,13 @@ def release_dead_locks(folder: str | os.PathLike) -> None:
     Args:
         folder: Snakemake's own folder in the checkout, ``.snakemake``.
     """
-    Path(folder).mkdir(exist_ok=True)
     locks = [*Path(folder, "locks").glob("*.lock")]
     running, here = Path(folder, "running"), socket.gethostname()
-    held = os.open(running, os.O_RDWR | os.O_CREAT, 0o644)
     try:
+        Path(folder).mkdir(exist_ok=True)
+        held = os.open(running, os.O_RDWR | os.O_CREAT, 0o644)
         alone = try_lock(held)
-    except OSError:
-        os.close(held)
+    except OSError:  # a file system without locks, or a checkout of somebody else's: then people unlock
         return
     # the locks of a Snakemake on another machine stay: its lock may not be seen here
     if alone and (not locks or running.read_text(encoding="utf-8") == here):

@@ -46,7 +46,7 @@ if config["feature_jobs"] == 1:
             features="results/features/{dataset}/{feature}.parquet",
         log:
             "logs/featurize/{dataset}/{feature}.log",
-        cache: "omit-software"
+        cache: "omit-software"  # not handed on by `use rule`
         message:
             "Compute {wildcards.feature} of {wildcards.dataset}"
 
