@@ -25,8 +25,8 @@ import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = {"Snakemake": "snakemake", "training": "train_predict.py", "feature": "featurize.py"}
-# what is killed, and within how many seconds: at first, while features are made, and once some trainings are done
-EARLY, LATER, TRAININGS = (("Snakemake", "feature"), 4.0), (("Snakemake", "training"), 25.0), 8
+# what is killed, and within how many seconds: while features are made, for a part of all kills, and then
+EARLY, LATER, PART = (("Snakemake", "feature"), 4.0), (("Snakemake", "training"), 25.0), 0.4
 PATIENCE = 10.0  # seconds to wait for a process of the kind that is to be killed
 # what differs between two runs that were left alone
 OWN = {"seconds", "peak_memory_mib", "resumed", "host"}
@@ -84,11 +84,10 @@ def victims(snakemake: psutil.Popen, kind: str) -> list[psutil.Process]:
     return found
 
 
-def kill_some(process: psutil.Popen, checkout: Checkout, kills: int, moments: random.Random) -> list[str]:
-    """Kill something of a run at random moments, until Snakemake has ended; what was killed, by kind."""
-    done = []
+def kill_some(process: psutil.Popen, kills: int, done: list[str], moments: random.Random) -> None:
+    """Kill something of a run at random moments, until Snakemake has ended; ``done`` gets what was killed."""
     while process.poll() is None and len(done) < kills:
-        kinds, longest = EARLY if len(checkout.trained()) < TRAININGS else LATER
+        kinds, longest = EARLY if len(done) < PART * kills else LATER
         kind = moments.choice(kinds)
         time.sleep(moments.uniform(0, longest))
         end, found = time.monotonic() + PATIENCE, []
@@ -100,7 +99,6 @@ def kill_some(process: psutil.Popen, checkout: Checkout, kills: int, moments: ra
             print(f"{time.strftime('%T')} kill: {kind}, process {victim.pid}", flush=True)
             victim.kill()
             done.append(kind)
-    return done
 
 
 def main() -> int:
@@ -125,7 +123,7 @@ def main() -> int:
         process = killed.start()
         commands += 1
         left = arguments.kills - len(done)
-        done += kill_some(process, killed, left, moments)
+        kill_some(process, arguments.kills, done, moments)
         status = process.wait()
         again += [run for run in finished if (killed.folder / f"logs/train/{run}.log").stat().st_mtime > began]
         print(f"command {commands}: status {status}, {len(killed.trained())} trainings done", flush=True)
