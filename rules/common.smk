@@ -4,6 +4,7 @@ Needs: the merged configuration, config/datasets.yaml and config/models/*.yaml.
 Offers: DATASETS, SOURCES, MODELS, RUNS, CORPUS and the functions below.
 """
 
+import os
 import re
 import sys
 
@@ -11,8 +12,14 @@ sys.path.insert(0, str(workflow.basedir))
 
 from boomlib import registry
 from boomlib.contracts import ContractError
+from boomlib.processes import release_dead_locks
 from boomlib.provenance import code_hash
 from boomlib.runs import list_runs, mark_orphans
+
+# jobs end with the Snakemake that started them
+os.environ["BOOM_SNAKEMAKE_PID"] = str(os.getpid())
+if workflow.is_main_process:
+    release_dead_locks(".snakemake")
 
 try:
     DATASETS, SOURCES = registry.load_datasets()
@@ -32,6 +39,8 @@ FEATURES = (
     "context",
     "graph",
 )
+# its pins, RDKit's among them, decide molecules and features, which the cache hands from one checkout to another
+ENVIRONMENT = "envs/boomlib.yaml"
 PROPERTIES = sorted(
     {name for dataset in DATASETS.values() for name in dataset["properties"]}
 )
@@ -103,6 +112,11 @@ def get_feature_parts(wildcards):
         f"results/features/{wildcards.dataset}/{wildcards.feature}/part{part}of{parts}.parquet"
         for part in range(1, parts + 1)
     ]
+
+
+def get_part(wildcards):
+    """Which part of how many a job computes, from 1; the cache between checkouts sees parameters, not wildcards."""
+    return [int(wildcards.get(name, 1)) for name in ("part", "parts")]
 
 
 def get_prepared():
@@ -203,7 +217,9 @@ def code_of(*modules, **files):
 def code_of_dataset(wildcards):
     """A parameter that changes when the code of the wildcards' kind of dataset does."""
     kind = DATASETS[wildcards.dataset]["kind"]
-    return code_hash("boomlib.datasets.prepare", f"boomlib.datasets.{kind}")
+    return code_hash(
+        "boomlib.datasets.prepare", f"boomlib.datasets.{kind}", files=(ENVIRONMENT,)
+    )
 
 
 def code_of_model(wildcards):

@@ -27,7 +27,12 @@ rule featurize_part:
         mem_mb=4000,
         runtime=120,
     params:
-        code=code_of("boomlib.features.compute", "boomlib.features.{feature}"),
+        part=get_part,
+        code=code_of(
+            "boomlib.features.compute",
+            "boomlib.features.{feature}",
+            files=(ENVIRONMENT,),
+        ),
     message:
         "Compute part {wildcards.part} of {wildcards.parts} of {wildcards.feature} of {wildcards.dataset}"
     script:
@@ -41,6 +46,7 @@ if config["feature_jobs"] == 1:
             features="results/features/{dataset}/{feature}.parquet",
         log:
             "logs/featurize/{dataset}/{feature}.log",
+        cache: "omit-software"  # not handed on by `use rule`
         message:
             "Compute {wildcards.feature} of {wildcards.dataset}"
 

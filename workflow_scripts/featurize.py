@@ -4,12 +4,13 @@ from boomlib.features.compute import compute_feature
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":
+    part, parts = snakemake.params.part
     with logged(snakemake.log[0]):
         compute_feature(
             snakemake.wildcards.feature,
             snakemake.input.molecules,
             snakemake.output.features,
             workers=snakemake.threads,
-            part=(int(snakemake.wildcards.get("part", 1)) - 1, int(snakemake.wildcards.get("parts", 1))),
+            part=(part - 1, parts),
             geometry=snakemake.input.geometry or None,
         )

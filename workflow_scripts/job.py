@@ -1,6 +1,7 @@
 """What every adapter needs: a log that terminal users see as well, a clear last line on failure, an end on request."""
 
 import contextlib
+import os
 import signal
 import sys
 import traceback
@@ -11,6 +12,7 @@ from typing import TextIO
 from threadpoolctl import threadpool_limits
 
 from boomlib.contracts import ContractError
+from boomlib.processes import claim, end_with
 
 
 class Tee:
@@ -42,8 +44,8 @@ class StoppedError(Exception):
 def stop(number: int, frame: object) -> None:
     """End the job as an error does: what it has written whole stays, and its reason is kept."""
     raise StoppedError(
-        f"stopped by {signal.Signals(number).name}: a time limit, a preemption or a cancellation; "
-        "started again, a training goes on from its last epoch"
+        f"stopped by {signal.Signals(number).name}: a time limit, a preemption, a cancellation or the end of "
+        "Snakemake; started again, a training goes on from its last epoch"
     )
 
 
@@ -51,12 +53,14 @@ def stop(number: int, frame: object) -> None:
 def logged(log: str, threads: int = 1, resumes: bool = False) -> Iterator[None]:
     """Send output to ``log`` and to the terminal, and keep numerical libraries to ``threads`` threads.
 
+    The job ends with the Snakemake that started it. No two jobs write to one log, and so to the same outputs, at once.
     A contract error ends the job with its message instead of a traceback. In a job that ``resumes`` where it was, so
     does SIGTERM, which SLURM sends before it kills a job; others just die of it, and so do the workers that they fork
     (a handler of ours would keep those from dying when their pool wants them to).
     """
     if resumes:
         signal.signal(signal.SIGTERM, stop)
+    end_with(int(os.environ["BOOM_SNAKEMAKE_PID"]))
     with (
         Path(log).open("w", encoding="utf-8") as stream,
         contextlib.redirect_stderr(Tee(stream, sys.stderr)),
@@ -64,6 +68,7 @@ def logged(log: str, threads: int = 1, resumes: bool = False) -> Iterator[None]:
         threadpool_limits(threads),
     ):
         try:
+            claim(log)
             yield
         except (ContractError, StoppedError) as error:
             print(f"error: {error}", file=sys.stderr)

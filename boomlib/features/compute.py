@@ -2,10 +2,13 @@
 
 import functools
 import importlib
-import multiprocessing
 import os
+import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +16,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from boomlib.contracts import GEOMETRY, ContractError, atomic_path, check_ids, commit, read_molecules, readable
+from boomlib.processes import end_with
 
 CHUNK = 512
 
@@ -35,6 +39,9 @@ def compute_feature(
         geometry: the geometry table, for a feature that reads it: its ``compute`` gets the molecules' rows as well,
             or None if the table is empty.
         part: (i, n): compute the i-th of n parts; :func:`merge_parts` joins them to the same bytes as one job's.
+
+    Raises:
+        ContractError: a molecule cannot be computed, or a worker was killed.
     """
     module = importlib.import_module(f"boomlib.features.{feature}")
     smiles = read_molecules(molecules)["smiles"].to_pylist()
@@ -47,10 +54,10 @@ def compute_feature(
     work = functools.partial(compute_chunk, module.compute)
     writer = None
     with (
-        multiprocessing.Pool(workers, initializer=silence_rdkit) as pool,
+        ProcessPoolExecutor(workers, initializer=start_worker, initargs=(os.getpid(),)) as pool,
         tqdm(total=total, desc=feature, unit="mol", mininterval=1) as bar,
     ):
-        for columns in pool.imap(work, chunks):
+        for columns in in_order(pool, work, chunks, 2 * workers):
             if writer is None:
                 writer = pq.ParquetWriter(atomic_path(out), columns.schema, compression="zstd")
             writer.write_table(columns)
@@ -87,6 +94,32 @@ def add_geometry(chunks: Iterable[tuple], path: str | os.PathLike, n: int) -> It
             rows = np.arange(start, start + len(smiles)) - begins[first]
             # a copy: a mere slice would send whole row groups to another process
             yield start, smiles, read(range(first, last + 1)).take(pa.array(rows))
+
+
+def in_order(
+    pool: ProcessPoolExecutor, work: Callable[[tuple], pa.Table], chunks: Iterable[tuple], ahead: int
+) -> Iterator[pa.Table]:
+    """``pool.map(work, chunks)`` that reads chunks as they are needed and holds ``ahead`` of them at most.
+
+    Raises:
+        ContractError: a worker was killed.
+    """
+    futures = deque()
+    try:
+        for chunk in chunks:
+            futures.append(pool.submit(work, chunk))
+            if len(futures) == ahead:
+                yield futures.popleft().result()
+        while futures:
+            yield futures.popleft().result()
+    except BrokenProcessPool:
+        raise ContractError(
+            "a worker process of this job was killed, perhaps for want of memory (the kernel's log says so); give the "
+            "job more memory or fewer threads, and run again"
+        ) from None
+    finally:
+        for future in futures:
+            future.cancel()
 
 
 def report_notes(columns: pa.Table, smiles: Sequence[str]) -> None:
@@ -126,6 +159,12 @@ def merge_parts(parts: Sequence[str | os.PathLike], out: str | os.PathLike) -> N
                     writer.write_table(part.read_row_group(group))
     writer.close()
     commit(out)
+
+
+def start_worker(job: int) -> None:
+    """Ready a worker process, which ends with its job's, given by its id."""
+    end_with(job, signal.SIGKILL)
+    silence_rdkit()
 
 
 def silence_rdkit() -> None:

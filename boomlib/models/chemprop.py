@@ -20,12 +20,13 @@ from chemprop.cli import predict as predict_cli
 from chemprop.cli import train as train_cli
 from chemprop.cli.main import construct_parser
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch.utils.data import DataLoader
 
 from boomlib.models.base import CHECKPOINTS, Model, Molecules, Prediction, write_history
 from boomlib.models.references import References
 from boomlib.models.tabular import element_counts
-from boomlib.models.training import History, choose_accelerator
+from boomlib.models.training import History, PlainState, choose_accelerator, read_state
 
 AGGREGATION = {"extensive": "sum", "intensive": "mean"}
 
@@ -43,17 +44,18 @@ class ResumingTrainer(lightning.Trainer):
     def __init__(self, folder: Path, history: History, *, callbacks: list[lightning.Callback], **options) -> None:
         latest = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
         options |= {"logger": False, "num_sanity_val_steps": 0, "enable_model_summary": False}
-        super().__init__(callbacks=[*callbacks, history, latest, TQDMProgressBar(refresh_rate=20)], **options)
         self.last = folder / "last.ckpt"
+        callbacks = [*callbacks, history, latest, TQDMProgressBar(refresh_rate=20)]
+        super().__init__(callbacks=callbacks, plugins=[LightningEnvironment(), PlainState(self.last)], **options)
 
     def fit(self, model: lightning.LightningModule, train: DataLoader, valid: DataLoader) -> None:
         """Train from the start or from the last epoch, with the batches that it would have had anyway."""
         resumed = self.last.exists()
         if resumed:
             # Chemprop's sampler shuffles what the epoch before has shuffled
-            for _ in range(torch.load(self.last, map_location="cpu", weights_only=False)["epoch"] + 1):
+            for _ in range(read_state(self.last)["epoch"] + 1):
                 iter(train.sampler)
-        super().fit(model, train, valid, ckpt_path=self.last if resumed else None, weights_only=False)
+        super().fit(model, train, valid, ckpt_path=self.last if resumed else None, weights_only=True)
 
 
 class DoublePrecision(lightning.Callback):
@@ -75,7 +77,7 @@ class DoublePrecision(lightning.Callback):
 def predicting_trainer(**options) -> lightning.Trainer:
     """The trainer of ``chemprop predict``, in double precision and silent."""
     changes = {"callbacks": DoublePrecision(), "enable_progress_bar": False, "enable_model_summary": False}
-    return lightning.Trainer(**options | changes)
+    return lightning.Trainer(plugins=LightningEnvironment(), **options | changes)
 
 
 @contextlib.contextmanager

@@ -34,7 +34,7 @@ from boomlib.contracts import ContractError, atomic_path, commit, listed
 from boomlib.models.base import CHECKPOINTS, Model, Molecules, Prediction, write_history
 from boomlib.models.graphs import ragged
 from boomlib.models.references import References
-from boomlib.models.training import choose_accelerator
+from boomlib.models.training import choose_accelerator, read_state
 
 # mace sets it for the whole process, where every torch.load would then unpickle whatever it finds
 os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
@@ -112,7 +112,7 @@ def train_epochs(
     parts = {"model": model, "optimizer": optimizer, "lr_scheduler": lr_scheduler, "ema": ema}
     rows, best = [], {"rmse": np.inf, "epoch": 0}
     if file.exists():
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        state = read_state(file)
         rows, best = state["rows"], state["best"]
         for name, part in parts.items():
             part.load_state_dict(state[name])

@@ -123,7 +123,7 @@ def train_and_predict(
     (folder / FAILURE).unlink(missing_ok=True)
     common = {"kind": kind, "seed": seed, "observable": observable}
     weights = [pretrained] if pretrained else []
-    forget_other_runs(folder, {"model": model} | common, task, *features.values(), *weights)
+    resumed = forget_other_runs(folder, {"model": model} | common, task, *features.values(), *weights)
     record = RunRecord()
     try:
         check_start(model["parameters"].get("pretrained"), pretrained)
@@ -146,7 +146,8 @@ def train_and_predict(
         write_json(folder / FAILURE, reason | {"traceback": traceback.format_exc()})
         raise
     sizes = {each: int((fold == each).sum()) for each in ("train", *PREDICTED_FOLDS)}
-    settings = {"model": model, "property": name, "seed": seed, "threads": threads}
+    # the time and memory of the record are those of the last process alone
+    settings = {"model": model, "property": name, "seed": seed, "threads": threads, "resumed": resumed}
     write_json(run, record.finish(**settings, molecules=sizes, **fitted.facts))
     shutil.rmtree(folder / CHECKPOINTS)
 
@@ -160,8 +161,12 @@ def check_start(wanted: object, pretrained: str | os.PathLike | None) -> None:
         )
 
 
-def forget_other_runs(folder: Path, settings: dict, *inputs: str | os.PathLike) -> None:
-    """Remove checkpoints that other settings, other code or other inputs have left in the folder of a run."""
+def forget_other_runs(folder: Path, settings: dict, *inputs: str | os.PathLike) -> bool:
+    """Remove checkpoints that other settings, other code or other inputs have left in the folder of a run.
+
+    Returns:
+        Whether there is still a state to go on from, ``last.…``.
+    """
     module = settings["model"]["class"].rpartition(".")[0]
     code = code_hash(f"boomlib.models.{module}")
     identity = content_hash([settings, code, *(file_hash(path) for path in inputs)])
@@ -169,3 +174,4 @@ def forget_other_runs(folder: Path, settings: dict, *inputs: str | os.PathLike) 
     if mark.parent.exists() and not (mark.exists() and mark.read_text(encoding="utf-8") == identity):
         shutil.rmtree(mark.parent)
     write_text(mark, identity)
+    return any(mark.parent.glob("last.*"))

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import pickle
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,7 +12,9 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from boomlib.contracts import ContractError
 from boomlib.models.base import CHECKPOINTS, write_history
 
 
@@ -71,6 +74,42 @@ class Stop(EarlyStopping):
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Do not begin another epoch."""
         trainer.should_stop = self.wait_count >= self.patience
+
+
+class PlainState(TorchCheckpointIO):
+    """Keeps the state that a training goes on from as tensors and plain values, so that reading it runs no code.
+
+    Args:
+        last: that state's file. Others are written as they come.
+    """
+
+    def __init__(self, last: Path) -> None:
+        self.last = last.resolve()
+
+    def save_checkpoint(self, checkpoint: dict, path: str | Path, storage_options: object = None) -> None:
+        """Write, without the arguments that made the module: they may be objects of any class."""
+        if Path(path).resolve() == self.last:
+            checkpoint = {name: value for name, value in checkpoint.items() if name != "hyper_parameters"}
+        super().save_checkpoint(checkpoint, path, storage_options)
+
+    def load_checkpoint(self, path: str | Path, *args: object, **options: object) -> dict:
+        """Read; raises what :func:`read_state` raises."""
+        return read_state(path)
+
+
+def read_state(path: str | Path) -> dict:
+    """The state that a training goes on from.
+
+    Raises:
+        ContractError: the file holds anything but tensors and plain values, or is broken.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ContractError(
+            f"{path}: not read, since it is broken or holds more than tensors and plain values, and no other "
+            "pickle is opened; delete the file and run again, then training starts anew"
+        ) from error
 
 
 def choose_accelerator() -> str:
@@ -212,7 +251,7 @@ def fit_module(
     callbacks = [history, best, latest, TQDMProgressBar(refresh_rate=20)]
     if patience is not None:
         callbacks.append(Stop(monitor, patience=patience))
-    accelerator = choose_accelerator()
+    accelerator, last = choose_accelerator(), kept / "last.ckpt"
     trainer = lightning.Trainer(
         accelerator=accelerator,
         devices=1,
@@ -223,11 +262,10 @@ def fit_module(
         num_sanity_val_steps=0,
         callbacks=callbacks,
         # one process, also where SLURM's variables say what Lightning would take for a cluster and requeue by itself
-        plugins=LightningEnvironment(),
+        plugins=[LightningEnvironment(), PlainState(last)],
         logger=False,
         enable_model_summary=False,
     )
-    last = kept / "last.ckpt"
     trainer.fit(module, datamodule=Epochs(train, valid), ckpt_path=last if last.exists() else None, weights_only=True)
     state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
     module.load_state_dict(state)

@@ -14,7 +14,7 @@ from boomlib import registry
 from boomlib.contracts import ContractError, read_json, write_text
 from boomlib.runs import list_runs
 
-RECORD = ("seconds", "peak_memory_mib", "device", "threads", "commit")
+RECORD = ("seconds", "peak_memory_mib", "resumed", "device", "threads", "commit")
 
 
 def publish(results: Path, folder: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from conftest import make_molecules
 from scipy.spatial.transform import Rotation
 from threadpoolctl import threadpool_limits
@@ -247,6 +248,7 @@ def test_a_job_writes_valid_predictions_and_what_made_them(descriptor, benchmark
     assert table.num_rows == 10
     record = json.loads((job.folder / "run.json").read_text())
     assert record["seconds"] >= 0
+    assert record["resumed"] is False
     assert record["commit"]
     assert {"python", "numpy", "pyarrow"} <= set(record["versions"])
     assert record["molecules"] == {"train": 14, "valid": 4, "id": 3, "ood": 3}
@@ -284,8 +286,27 @@ def test_an_interrupted_training_goes_on_and_ends_with_the_same_bytes(job, tmp_p
     job(predictions=tmp_path / "again.parquet", run=again / "run.json", keep_model=True)
     assert started == [0, 1, 2, 2, 3, 4]
     assert (tmp_path / "again.parquet").read_bytes() == job.predictions.read_bytes()
+    assert json.loads((again / "run.json").read_text())["resumed"] is True
     assert {name: (again / name).read_bytes() for name in expected} == expected
     assert not (again / "checkpoints").exists()
+
+
+def test_a_pickle_in_place_of_a_state_is_refused_and_not_opened(descriptor, data, tmp_path):
+    opened = tmp_path / "opened"
+
+    class Trap:
+        def __reduce__(self):
+            return opened.touch, ()
+
+    (tmp_path / "checkpoints").mkdir()
+    for name in ("last.ckpt", "last.pt"):
+        torch.save({"epoch": 1, "state_dict": Trap()}, tmp_path / "checkpoints" / name)
+    if descriptor["family"] in ("control", "tabular"):  # without a state to go on from
+        fit(descriptor, data, tmp_path)
+    else:
+        with pytest.raises(ContractError, match=r"checkpoints/last\.(ckpt|pt): .* no other pickle .* run again"):
+            fit(descriptor, data, tmp_path)
+    assert not opened.exists()
 
 
 def test_checkpoints_of_other_settings_are_not_continued(descriptor, job, tmp_path):

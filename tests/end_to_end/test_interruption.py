@@ -55,7 +55,6 @@ def test_a_killed_preparation_ends_with_the_same_files(tmp_path):
     moments = random.Random(0)
     for _ in range(KILLS):
         prepare_and_kill(killed, jobs=moments.randint(1, 2), seconds=moments.uniform(0, 2))
-        killed.snakemake("--unlock")
     killed.snakemake("prepare")
     assert files_of(killed) == files_of(undisturbed)
 
@@ -94,7 +93,7 @@ def test_a_training_that_is_asked_to_end_says_so_and_goes_on_where_it_was(tmp_pa
         assert process.returncode == 1, output
         if end is psutil.Process.terminate:
             failure = json.loads((stopped.folder / TRAINING / "seed0/failure.json").read_text())
-            assert failure["message"].startswith("stopped by SIGTERM: a time limit, a preemption or a cancellation")
+            assert failure["message"].startswith("stopped by SIGTERM: a time limit, a preemption, a cancellation")
             assert "error: stopped by SIGTERM" in output
         assert not (stopped.folder / TRAINING / "seed0.parquet").exists()
     stopped.snakemake(f"{TRAINING}/seed0.parquet")
@@ -103,6 +102,19 @@ def test_a_training_that_is_asked_to_end_says_so_and_goes_on_where_it_was(tmp_pa
     for file in ("seed0.parquet", "seed0/history.csv", "seed0/epochs.parquet"):
         assert (stopped.folder / TRAINING / file).read_bytes() == (undisturbed.folder / TRAINING / file).read_bytes()
     assert not (stopped.folder / TRAINING / "seed0/failure.json").exists()
+
+
+def test_a_training_ends_with_its_snakemake_and_the_same_command_goes_on(tmp_path):
+    undisturbed, killed = training_project(tmp_path / "undisturbed"), training_project(tmp_path / "killed")
+    undisturbed.snakemake(f"{TRAINING}/seed0.parquet")
+    process, job = train_until(killed, 5)
+    process.kill()
+    killed.snakemake(f"{TRAINING}/seed0.parquet")
+    assert not job.is_running()
+    log = (killed.folder / "logs/train/tiny/size/kde/short/seed0.log").read_text()
+    assert int(re.search(r"Epoch (\d+):", log)[1]) >= 4
+    for file in ("seed0.parquet", "seed0/history.csv", "seed0/epochs.parquet"):
+        assert (killed.folder / TRAINING / file).read_bytes() == (undisturbed.folder / TRAINING / file).read_bytes()
 
 
 def test_two_runs_in_one_checkout_refuse_each_other(tmp_path):

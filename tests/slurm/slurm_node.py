@@ -37,7 +37,8 @@ SlurmUser={user}
 SlurmdUser={user}
 {bind}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge/socket
+# a job that is put back into the queue waits for its credential to expire
+AuthInfo=socket={folder}/munge/socket,cred_expire=10
 CredType=cred/munge
 StateSaveLocation={folder}/state/slurmctld
 SlurmdSpoolDir={folder}/state/slurmd
@@ -92,6 +93,7 @@ def free_ports(number: int) -> list[int]:
 class Job:
     """What Slurm knows about a job of Snakemake's: ``gpus`` is ``gpu:1`` for one GPU and empty for none."""
 
+    number: str
     rule: str
     wildcards: str
     state: str
@@ -108,6 +110,7 @@ class Job:
         days, _, time_of_day = record["TimeLimit"].rpartition("-")
         hours, minutes, _ = time_of_day.split(":")
         return cls(
+            number=record["JobId"],
             rule=rule,
             wildcards=wildcards,
             state=record["JobState"],

@@ -4,9 +4,13 @@ One node and one finished run serve all tests; each test works on a copy, whose 
 """
 
 import hashlib
+import re
 import subprocess
 import sys
+import time
+from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from conftest import ROOT, Project, make_project
@@ -15,6 +19,10 @@ from slurm_node import Job, SlurmNode, missing_programs
 pytestmark = pytest.mark.slow
 
 PROFILE = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+# times to wait that would not do on a real cluster; all else as the profile has it
+SOON = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
+COMMAND = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", *SOON]
+CONFORMERS = "results/features/tiny/conformers.parquet"
 MODELS = ["train_mean", "ridge", "egnn_small"]
 FEATURES = ["elements", "descriptors", "morgan_counts", "scaffolds", "graph", "conformers"]
 FIRST_RUN = {
@@ -37,11 +45,9 @@ def node():
 
 
 def run(node: SlurmNode, project: Project, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-    """Run the workflow with the profile as it is, but for times to wait that would not do on a real cluster."""
-    soon = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
-    command = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", *soon, *arguments]
+    """Run the workflow on the node; output is one text."""
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    done = subprocess.run(command, cwd=project.folder, env=node.environment, **pipe, check=False)
+    done = subprocess.run([*COMMAND, *arguments], cwd=project.folder, env=node.environment, **pipe, check=False)
     assert not check or done.returncode == 0, done.stdout
     return done
 
@@ -143,6 +149,88 @@ def test_a_hyperparameter_submits_its_model(node, on_slurm, tmp_path):
     project.edit("config/models/ridge.yaml", "margin: 1.0", "margin: 2.0")
     run(node, project, "results/leaderboard.md")
     assert names(node.jobs(project.folder)) == ["train_tabular tiny_size_kde_ridge_0"]
+
+
+def test_code_of_a_model_submits_its_model(node, on_slurm, tmp_path):
+    project = on_slurm.copy(tmp_path / "p")
+    project.edit("boomlib/models/ridge.py", "class Ridge(", "REMARK = 1\n\n\nclass Ridge(")
+    run(node, project, "results/leaderboard.md")
+    assert names(node.jobs(project.folder)) == ["train_tabular tiny_size_kde_ridge_0"]
+
+
+def test_jobs_share_a_feature_and_their_parts_are_that_of_one_machine(node, on_slurm, tmp_path):
+    project = make_project(tmp_path / "p")
+    project.write_config(feature_jobs=3)
+    run(node, project, CONFORMERS)
+    parts = [f"featurize_part tiny_conformers_{part}_3" for part in (1, 2, 3)]
+    assert names(node.jobs(project.folder)) == [*parts, "merge_feature tiny_conformers", "prepare_molecules tiny"]
+    assert (project.folder / CONFORMERS).read_bytes() == (on_slurm.folder / CONFORMERS).read_bytes()
+
+
+TRAINING = "tiny/size/kde/egnn_small/seed0"
+
+
+def longer_training(folder) -> Project:
+    """A project whose training takes long enough to be disturbed."""
+    project = tiny_project(folder)
+    project.edit("config/models/egnn_small.yaml", "epochs: 1", "epochs: 40")
+    return project
+
+
+def train_until_epoch_5(node: SlurmNode, project: Project) -> subprocess.Popen:
+    """Start the workflow; returns Snakemake once the training is in that epoch."""
+    target = f"results/predictions/{TRAINING}.parquet"
+    snakemake = subprocess.Popen(
+        [*COMMAND, target], cwd=project.folder, env=node.environment, stdout=subprocess.DEVNULL
+    )
+    while not (log_of(project).exists() and "Epoch 5:" in log_of(project).read_text()):
+        assert snakemake.poll() is None
+        time.sleep(0.1)
+    return snakemake
+
+
+def log_of(project: Project) -> Path:
+    return project.folder / f"logs/train/{TRAINING}.log"
+
+
+def first_epoch(project: Project) -> int:
+    """The epoch with which the last process of the training began."""
+    return int(re.search(r"Epoch (\d+):", log_of(project).read_text())[1])
+
+
+def test_a_training_that_slurm_puts_back_into_the_queue_ends_with_the_same_bytes(node, tmp_path):
+    undisturbed, requeued = longer_training(tmp_path / "undisturbed"), longer_training(tmp_path / "requeued")
+    target = f"results/predictions/{TRAINING}.parquet"
+    undisturbed.snakemake(target)
+    snakemake = train_until_epoch_5(node, requeued)
+    job = node.jobs(requeued.folder)[-1]
+    node.ask("scontrol", "requeue", job.number)
+    assert snakemake.wait(timeout=300) == 0
+    assert node.jobs(requeued.folder)[-1].number == job.number
+    assert first_epoch(requeued) >= 4
+    assert (requeued.folder / target).read_bytes() == (undisturbed.folder / target).read_bytes()
+
+
+def test_a_job_that_outlives_its_snakemake_is_named_and_after_its_end_the_same_command_goes_on(node, tmp_path):
+    project = longer_training(tmp_path / "p")
+    project.edit("boomlib/processes.py", "WAIT = 2 * GRACE", "WAIT = 2.0")
+    target = f"results/predictions/{TRAINING}.parquet"
+    snakemake = train_until_epoch_5(node, project)
+    snakemake.kill()
+    snakemake.wait()
+    claimed = log_of(project).with_name(".seed0.log.lock").read_text()
+    training = psutil.Process(int(re.search(r"process (\d+) on", claimed)[1]))
+    training.suspend()
+
+    again = run(node, project, "--retries", "0", target, check=False)
+    assert again.returncode != 0
+    (orphan,) = [job for job in node.jobs(project.folder) if job.state == "RUNNING"]
+    assert f"SLURM job {orphan.number}); end it (on a cluster: scancel)" in again.stdout
+
+    node.ask("scancel", orphan.number)
+    training.wait(timeout=60)
+    run(node, project, target)
+    assert first_epoch(project) >= 4
 
 
 def test_a_new_seed_submits_that_seed(node, on_slurm, tmp_path):

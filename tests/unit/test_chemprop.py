@@ -1,4 +1,5 @@
 import logging
+from pathlib import Path
 
 import lightning
 import numpy as np
@@ -15,7 +16,7 @@ from rdkit.Chem import Crippen
 from boomlib.features import elements
 from boomlib.models.base import Molecules
 from boomlib.models.chemprop import Chemprop, run_chemprop
-from boomlib.models.training import History
+from boomlib.models.training import History, read_state
 
 SMILES = [
     "C",
@@ -126,6 +127,15 @@ def test_an_interrupted_training_ends_with_the_same_bytes(parts, labelled, tmp_p
     assert seen == [0, 1, 2, 2, 3]
     assert interrupted == train("whole")
     assert interrupted == train("interrupted"), "a training that was complete"
+
+
+def test_a_training_in_a_folder_given_relatively_as_jobs_have_it_goes_on(parts, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = Path("run")
+    folder.mkdir()
+    small_model(epochs=2).fit(*parts, folder)
+    assert "hyper_parameters" not in read_state(folder / "checkpoints/last.ckpt")
+    small_model(epochs=2).fit(*parts, folder)
 
 
 @pytest.mark.parametrize(("kind", "aggregation"), [("extensive", SumAggregation), ("intensive", MeanAggregation)])

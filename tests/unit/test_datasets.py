@@ -182,6 +182,13 @@ def test_what_is_no_csv_in_utf8_is_named(tmp_path, text, message):
         read_columns(source, ["smiles", "size"], "hint")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+def test_a_csv_in_another_encoding_is_refused(tmp_path, encoding):
+    source = write(tmp_path / "x.csv", f"{HEADER}C,1,2\n", encoding)
+    with pytest.raises(ContractError, match=r"x\.csv: not readable as CSV in UTF-8"):
+        prepared(tmp_path, source)
+
+
 def test_an_absent_file_is_named(tmp_path):
     with pytest.raises(ContractError, match=r"x\.csv: not readable .*No such file"):
         read_columns(tmp_path / "x.csv", ["smiles"], "hint")

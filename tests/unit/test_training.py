@@ -1,12 +1,15 @@
 import csv
+import pickle
+from pathlib import Path
 
 import lightning
 import numpy as np
 import pytest
 import torch
 
+from boomlib.contracts import ContractError
 from boomlib.models import training
-from boomlib.models.training import adamw, fit_module
+from boomlib.models.training import adamw, fit_module, read_state
 
 RMSES = [5.0, 3.0, 4.0, 3.5, 3.25, 2.0, 1.0]  # on valid, after each epoch
 
@@ -84,3 +87,12 @@ def test_the_rate_rises_linearly_and_falls_to_nothing_by_a_cosine():
     assert rates[54] == pytest.approx(1.0)
     assert rates[104] == pytest.approx(0.0)
     assert (np.diff(rates[4:]) < 0).all()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04half a file", pickle.dumps(Path("a"))], ids=["empty", "half", "pickle"]
+)
+def test_a_state_that_is_none_is_named_with_the_remedy(tmp_path, content):
+    (tmp_path / "last.ckpt").write_bytes(content)
+    with pytest.raises(ContractError, match=r"last\.ckpt: not read, .* delete the file and run again"):
+        read_state(tmp_path / "last.ckpt")

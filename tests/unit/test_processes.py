@@ -1,0 +1,171 @@
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+from conftest import ROOT
+
+from boomlib import processes
+from boomlib.contracts import ContractError
+from boomlib.processes import claim, release_dead_locks
+
+linux = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
+
+
+def start(code: str, *arguments: object) -> subprocess.Popen:
+    """A process that runs ``code`` and has said that it is ready, with a line."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.fixture
+def other():
+    """A process that lives until it is told to end."""
+    process = start("print('ready', flush=True); input()")
+    yield process
+    process.kill()
+    process.communicate()
+
+
+FOLLOWS = """
+import sys, time
+from boomlib import processes
+if len(sys.argv) > 2:
+    import signal
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    processes.GRACE = 0.5
+print("ready", flush=True)
+processes.end_with(int(sys.argv[1]))
+time.sleep(60)
+"""
+
+
+@linux
+@pytest.mark.parametrize(("arguments", "number"), [([], signal.SIGTERM), (["deaf"], signal.SIGKILL)])
+def test_a_process_ends_with_another_whether_it_listens_or_not(other, arguments, number):
+    process = start(FOLLOWS, other.pid, *arguments)
+    time.sleep(1)
+    assert process.poll() is None
+    other.kill()
+    other.wait()
+    assert process.wait(timeout=20) == -number
+
+
+@linux
+def test_a_process_ends_at_once_if_the_other_has_ended_before(other):
+    other.kill()
+    other.wait()
+    assert start(FOLLOWS, other.pid).wait(timeout=20) == -signal.SIGTERM
+
+
+def test_a_job_whose_log_another_one_writes_is_refused_and_the_other_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "WAIT", 0)
+    monkeypatch.setenv("SLURM_JOB_ID", "1234")
+    log = tmp_path / "seed0.log"
+    held = claim(log)
+    with pytest.raises(ContractError, match=rf"seed0.log: .*\(process {os.getpid()} on .*, SLURM job 1234\); end it"):
+        claim(log)
+    os.close(held)
+    os.close(claim(log))
+
+
+def test_a_job_waits_for_one_that_is_about_to_end(tmp_path):
+    held = claim(tmp_path / "log")
+    threading.Timer(1.5, os.close, [held]).start()
+    os.close(claim(tmp_path / "log"))
+
+
+def test_a_file_system_without_locks_is_reported_and_left_alone(tmp_path, monkeypatch, capsys):
+    def unsupported(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    os.close(claim(tmp_path / "log"))
+    assert "log.lock: no lock: [Errno" in capsys.readouterr().err
+    lock = tmp_path / ".snakemake/locks/0.input.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    release_dead_locks(tmp_path / ".snakemake")
+    assert lock.exists()
+
+
+RUN = """
+import sys
+from pathlib import Path
+from boomlib.processes import release_dead_locks
+release_dead_locks(sys.argv[1])
+Path(sys.argv[1], "locks").mkdir(exist_ok=True)
+Path(sys.argv[1], "locks", sys.argv[2] + ".lock").touch()
+print("ready", flush=True)
+input()
+"""
+
+
+def test_locks_are_released_when_the_run_that_wrote_them_is_dead(tmp_path):
+    def locks():
+        return sorted(path.stem for path in (tmp_path / "locks").iterdir())
+
+    first = start(RUN, tmp_path, "first")
+    second = start(RUN, tmp_path, "second")
+    assert locks() == ["first", "second"], "the first still runs"
+    first.kill()
+    first.communicate()
+    third = start(RUN, tmp_path, "third")
+    assert locks() == ["first", "second", "third"], "the second still runs"
+    for each in (second, third):
+        each.kill()
+        each.communicate()
+    fourth = start(RUN, tmp_path, "fourth")
+    assert locks() == ["fourth"]
+    fourth.kill()
+    fourth.communicate()
+    (tmp_path / "running").write_text("another machine")
+    release_dead_locks(tmp_path)
+    assert locks() == ["fourth"]
+
+
+COMPUTES = """
+import sys, time, types
+import boomlib.features
+from boomlib.features.compute import compute_feature
+module = types.ModuleType("boomlib.features.slow")
+module.CHUNK = 1
+def compute(smiles):
+    time.sleep(60)
+module.compute = compute
+sys.modules["boomlib.features.slow"] = module
+print("ready", flush=True)
+compute_feature("slow", sys.argv[1], sys.argv[2], workers=2)
+"""
+
+
+@linux
+def test_workers_end_with_their_job_and_the_job_with_a_worker(tmp_path):
+    from boomlib import contracts
+
+    contracts.write_molecules(tmp_path / "molecules.parquet", ["C", "CC"], {"y": [0.0, 1.0]}, {"y": "1"})
+
+    def start_computing():
+        job = start(COMPUTES, tmp_path / "molecules.parquet", tmp_path / "slow.parquet")
+        end = time.monotonic() + 30
+        while len(workers := psutil.Process(job.pid).children()) < 2 and time.monotonic() < end:
+            time.sleep(0.1)
+        time.sleep(0.5)
+        return job, workers
+
+    job, workers = start_computing()
+    job.kill()
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
+    job, workers = start_computing()
+    workers[0].kill()
+    assert job.wait(timeout=20) == 1
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
+    assert not (tmp_path / "slow.parquet").exists()
