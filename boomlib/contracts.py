@@ -7,6 +7,7 @@ then renamed, so that a half-written file is never taken for a result.
 
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -114,6 +115,19 @@ def atomic_path(path: str | os.PathLike) -> Path:
 def commit(path: str | os.PathLike) -> None:
     """Rename what was written at ``atomic_path(path)`` to ``path``."""
     atomic_path(path).replace(path)
+
+
+@contextmanager
+def scratch_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """An empty folder beside ``path`` while the context lasts; what a killed job left in it is removed."""
+    path = Path(path)
+    folder = path.with_name(f".{path.name}.scratch")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -9,13 +9,12 @@ import http.client
 import os
 import subprocess
 import sys
-import tempfile
 import urllib.request
 from pathlib import Path
 
 from tqdm import tqdm
 
-from boomlib.contracts import ContractError, atomic_path, commit
+from boomlib.contracts import ContractError, atomic_path, commit, scratch_folder
 
 BLOCK = 1 << 20
 TIMEOUT_S = 60
@@ -91,8 +90,8 @@ def download_url(name: str, source: dict, part: Path) -> None:
 
 def download_wheel(name: str, source: dict, part: Path) -> None:
     """Download a wheel with pip, which follows the user's own index settings and checks the hash as well."""
-    with tempfile.TemporaryDirectory(dir=part.parent) as folder:
-        pinned = Path(folder) / "requirements.txt"
+    with scratch_folder(part.with_name(name)) as folder:
+        pinned = folder / "requirements.txt"
         pinned.write_text(f"{source['pypi']} --hash=sha256:{source['sha256']}\n")
         command = [
             sys.executable,
@@ -103,9 +102,9 @@ def download_wheel(name: str, source: dict, part: Path) -> None:
             "--only-binary=:all:",
             "--require-hashes",
         ]
-        command += ["--disable-pip-version-check", "--dest", folder, "--requirement", str(pinned)]
+        command += ["--disable-pip-version-check", "--dest", str(folder), "--requirement", str(pinned)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        wheel = Path(folder) / name
+        wheel = folder / name
         if done.returncode or not wheel.is_file():
             raise FetchError(
                 f"pip cannot download {source['pypi']} as {name}:\n{done.stderr.strip()}\n{remedy(name, source)}"

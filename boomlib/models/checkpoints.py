@@ -11,11 +11,10 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boomlib.contracts import ContractError, atomic_path, commit, listed, read_json, write_json
+from boomlib.contracts import ContractError, atomic_path, commit, listed, read_json, scratch_folder, write_json
 from boomlib.features.tokens import Tokenizer
 
 if TYPE_CHECKING:
@@ -107,8 +106,7 @@ def write_checkpoint(folder: str | os.PathLike, model: "PreTrainedModel", tokeni
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".checkpoint.") as name:
-        part = Path(name)
+    with scratch_folder(folder / "checkpoint") as part:
         model.save_pretrained(part)
         tokenizer.save(part)
         record(part, source)

@@ -189,6 +189,9 @@ def test_a_wheel_comes_through_pip_from_the_users_own_index(tmp_path, monkeypatc
     sha256 = make_wheel(tmp_path / "wheels" / name)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    left = tmp_path / "out" / f".{name}.scratch/half a wheel"
+    left.parent.mkdir(parents=True)
+    left.write_text("of a download that was killed")
     fetch(name, {"pypi": "tinypack==1.0", "sha256": sha256}, tmp_path / "out" / name)
     assert digest(only_file(tmp_path / "out").read_bytes()) == sha256
 

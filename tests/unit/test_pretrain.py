@@ -36,10 +36,9 @@ class Learner(Model):
         (folder / "checkpoint.json").write_text(source)
 
     def fit(self, train, valid, folder):
-        self.resumed = (folder / CHECKPOINTS / "last").exists()
         source = self.pretrained and (self.pretrained / "checkpoint.json").read_text()
-        self.facts = {"pretrained": source, "resumed": self.resumed}
-        (folder / CHECKPOINTS / "last").touch()
+        self.facts = {"pretrained": source}
+        (folder / CHECKPOINTS / "last.ckpt").touch()
         if self.stop is not None:
             raise InterruptedError
 
