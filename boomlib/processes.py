@@ -16,8 +16,14 @@ from pathlib import Path
 
 from boomlib.contracts import ContractError
 
+SNAKEMAKE = "BOOM_SNAKEMAKE_PID"  # the environment variable with the id of the Snakemake that started a job
 GRACE = 30.0  # seconds that a process has to end when asked to
 WAIT = 2 * GRACE
+
+
+def lead_jobs() -> None:
+    """Have the jobs that this process, a Snakemake, starts end with it."""
+    os.environ[SNAKEMAKE] = str(os.getpid())
 
 
 def end_with(pid: int, number: signal.Signals = signal.SIGTERM) -> None:

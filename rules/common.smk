@@ -4,7 +4,6 @@ Needs: the merged configuration, config/datasets.yaml and config/models/*.yaml.
 Offers: DATASETS, SOURCES, MODELS, RUNS, CORPUS and the functions below.
 """
 
-import os
 import re
 import sys
 
@@ -12,12 +11,11 @@ sys.path.insert(0, str(workflow.basedir))
 
 from boomlib import registry
 from boomlib.contracts import ContractError
-from boomlib.processes import release_dead_locks
+from boomlib.processes import lead_jobs, release_dead_locks
 from boomlib.provenance import code_hash
 from boomlib.runs import list_runs, mark_orphans
 
-# jobs end with the Snakemake that started them
-os.environ["BOOM_SNAKEMAKE_PID"] = str(os.getpid())
+lead_jobs()
 if workflow.is_main_process:
     release_dead_locks(".snakemake")
 

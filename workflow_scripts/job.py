@@ -12,7 +12,7 @@ from typing import TextIO
 from threadpoolctl import threadpool_limits
 
 from boomlib.contracts import ContractError
-from boomlib.processes import claim, end_with
+from boomlib.processes import SNAKEMAKE, claim, end_with
 
 
 class Tee:
@@ -60,7 +60,7 @@ def logged(log: str, threads: int = 1, resumes: bool = False) -> Iterator[None]:
     """
     if resumes:
         signal.signal(signal.SIGTERM, stop)
-    end_with(int(os.environ["BOOM_SNAKEMAKE_PID"]))
+    end_with(int(os.environ[SNAKEMAKE]))
     with (
         Path(log).open("w", encoding="utf-8") as stream,
         contextlib.redirect_stderr(Tee(stream, sys.stderr)),
