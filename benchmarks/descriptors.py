@@ -31,8 +31,8 @@ from rdkit import Chem
 from rdkit.Chem import Descriptors
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
+from boomlib import featurize as compute
 from boomlib.contracts import read_table, write_molecules
-from boomlib.features import compute
 from boomlib.provenance import versions
 
 # rings of the cores are 8 and 9, those of the groups 1

@@ -24,9 +24,9 @@ from torch_geometric.utils import to_dense_adj, to_dense_batch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib.features import conformers, graph
-from boomlib.models.base import Molecules
-from boomlib.models.gnn import GEOMETRIES, Convolution, Network
-from boomlib.models.graphs import BOND_KINDS, find_elements, make_graphs
+from boomlib.harness.interface import Molecules
+from boomlib.models.graph.gnn import GEOMETRIES, Convolution, Network
+from boomlib.models.graph.graphs import BOND_KINDS, find_elements, make_graphs
 
 NAMES = dict(zip(GEOMETRIES, ("TGNN", "IGNN", "EGNN"), strict=True))
 

@@ -15,10 +15,10 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib import registry
-from boomlib.contracts import read_json
 from boomlib.evaluation.policy import HELD_OUT
-from boomlib.report.markdown import format_interval, format_number, markdown_table
-from boomlib.report.policy_tables import decimals, percent
+from boomlib.files import read_json
+from boomlib.report.tables.markdown import format_interval, format_number, markdown_table
+from boomlib.report.tables.policy import decimals, percent
 from boomlib.runs import list_runs
 
 COLUMNS = [

@@ -27,20 +27,20 @@ import pyarrow as pa
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib import registry
 from boomlib.contracts import FEATURE, PREDICTED_FOLDS, TASK, read_table, write_table
-from boomlib.models.base import Model, Molecules, model_class
-from boomlib.models.train import read_task
+from boomlib.harness.interface import Model, Molecules, model_class
+from boomlib.harness.job import read_task
 
 ROOT = Path(__file__).resolve().parent.parent
 JOB = """
 import json, sys
-from boomlib.models.train import train_and_predict
+from boomlib.harness.job import train_and_predict
 train_and_predict(**json.loads(sys.argv[1]))
 """
 
 
 def chemprop(model: Model, train: Molecules, valid: Molecules, asked: Molecules, folder: Path) -> list[list[str]]:
     """``chemprop train`` and ``chemprop predict``."""
-    from boomlib.models.training import choose_accelerator
+    from boomlib.harness.training import choose_accelerator
 
     model.write_data(train, valid, folder / "train.csv")
     pd.DataFrame({"smiles": asked.smiles}).to_csv(folder / "asked.csv", index=False)
@@ -59,8 +59,8 @@ def mace(model: Model, train: Molecules, valid: Molecules, asked: Molecules, fol
     import ase.io
     import torch
 
-    from boomlib.models.graphs import ragged
-    from boomlib.models.mace import ENERGY
+    from boomlib.models.graph.graphs import ragged
+    from boomlib.models.graph.mace import ENERGY
 
     model.elements = np.unique(np.concatenate(ragged(train.features["conformers"], "atomic_numbers")))
     model.references.fit(model.composition(train), train.y)

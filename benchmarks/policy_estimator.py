@@ -38,8 +38,9 @@ from boomlib.causal.balance import balance
 from boomlib.causal.cross_fit import cross_fit_outcome, cross_fit_ratio
 from boomlib.causal.nuisance import FittedDensity, fit_classifier, fit_density
 from boomlib.causal.policy import Estimate, contrast, gate, one_step, plug_in, policy_weights, weighted
-from boomlib.contracts import read_json, read_molecules, write_json
-from boomlib.report.figures import figure
+from boomlib.contracts import read_molecules
+from boomlib.files import read_json, write_json
+from boomlib.report.figures.overview import figure
 
 THRESHOLD, CLIP, FOLDS = 0.6, 20.0, 5
 SEED = 2024

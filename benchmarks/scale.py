@@ -22,7 +22,7 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib.contracts import GEOMETRY, MOLECULES, read_molecules, read_table, write_table
-from boomlib.features.compute import compute_feature
+from boomlib.featurize import compute_feature
 from boomlib.splits.kde import gaussian_kde
 
 STEPS = ("elements", "morgan_counts", "scaffolds", "maccs", "descriptors", "conformers", "kde")

@@ -21,9 +21,9 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib import registry
 from boomlib.features import elements
-from boomlib.models.base import Molecules, model_class
-from boomlib.models.batches import epoch_batches
-from boomlib.models.language_model import Batch, LanguageModel
+from boomlib.harness.batches import epoch_batches
+from boomlib.harness.interface import Molecules, model_class
+from boomlib.models.language.language_model import Batch, LanguageModel
 
 LONGEST_OF_BOTH, BOOM = 176, 256
 

@@ -5,9 +5,7 @@ where it appears and not three stages later. All files are Parquet, written besi
 then renamed, so that a half-written file is never taken for a result.
 """
 
-import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,13 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from boomlib.files import ContractError, atomic_path, commit
+
 FOLDS = ("train", "valid", "id", "ood")
 PREDICTED_FOLDS = ("valid", "id", "ood")
 FOLD_TYPE = pa.dictionary(pa.int8(), pa.string())
-
-
-class ContractError(ValueError):
-    """A file or a setting breaks a contract; the message names it, the place in it and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -102,51 +98,7 @@ POLICY = TableContract(
 PAIRS = TableContract("matched pairs", {"left": pa.int64(), "right": pa.int64(), "delta_mass": pa.float64()})
 
 
-# -- files -----------------------------------------------------------------------------------------------
-
-
-def atomic_path(path: str | os.PathLike) -> Path:
-    """Return the path to write to before :func:`commit` renames it to ``path``; makes the folder."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.with_name(f".{path.name}.part")
-
-
-def commit(path: str | os.PathLike) -> None:
-    """Rename what was written at ``atomic_path(path)`` to ``path``."""
-    atomic_path(path).replace(path)
-
-
-@contextmanager
-def scratch_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """An empty folder beside ``path`` while the context lasts; what a killed job left in it is removed."""
-    path = Path(path)
-    folder = path.with_name(f".{path.name}.scratch")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
-
-
-def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write ``text`` to ``path`` in one step."""
-    atomic_path(path).write_text(text, encoding="utf-8")
-    commit(path)
-
-
-def write_json(path: str | os.PathLike, value: object) -> None:
-    """Write ``value`` as indented JSON; NaN and infinity are refused, since JSON has neither."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def read_json(path: str | os.PathLike) -> dict:
-    """Read a JSON file; a truncated one raises :class:`ContractError`."""
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ContractError(f"{path}: not readable as JSON ({error}); delete it and rerun") from error
+# -- tables --------------------------------------------------------------------------------------------
 
 
 def write_table(table: pa.Table, path: str | os.PathLike, contract: TableContract | None = None) -> None:

@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-from boomlib.contracts import ContractError
+from boomlib.files import ContractError
 
 SNAKEMAKE = "BOOM_SNAKEMAKE_PID"  # the environment variable with the id of the Snakemake that started a job
 GRACE = 30.0  # seconds that a process has to end when asked to

@@ -4,7 +4,6 @@ import ast
 import functools
 import hashlib
 import json
-import os
 import platform
 import resource
 import subprocess
@@ -55,7 +54,7 @@ def code_hash(*modules: str, files: tuple[str, ...] = ()) -> str:
     makes a stage run again. Given to a rule as a parameter, since Snakemake sees only the adapter script.
 
     Args:
-        modules: dotted module names, such as ``boomlib.models.ridge``.
+        modules: dotted module names, such as ``boomlib.models.tabular.ridge``.
         files: further files, relative to the root of the checkout, whose bytes count.
     """
     todo, seen = list(modules), set()
@@ -77,12 +76,6 @@ def code_hash(*modules: str, files: tuple[str, ...] = ()) -> str:
 def content_hash(value: object) -> str:
     """Short hash of a JSON-like value, the same for equal values in every process."""
     return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=6).hexdigest()
-
-
-def file_hash(path: str | os.PathLike) -> str:
-    """Short hash of a file's bytes."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
 
 
 def commit_id() -> str:

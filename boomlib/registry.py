@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from boomlib.contracts import ContractError
+from boomlib.files import ContractError
 
 CONFIG = Path(__file__).parent.parent / "config"
 # parameters that masked-language-model training sees

@@ -10,7 +10,7 @@ import sys
 sys.path.insert(0, str(workflow.basedir))
 
 from boomlib import registry
-from boomlib.contracts import ContractError
+from boomlib.files import ContractError
 from boomlib.processes import lead_jobs, release_dead_locks
 from boomlib.provenance import code_hash
 from boomlib.runs import list_runs, mark_orphans
@@ -223,13 +223,13 @@ def code_of_dataset(wildcards):
 def code_of_model(wildcards):
     """A parameter that changes when the code of the wildcards' model does."""
     file = MODELS[wildcards.model]["class"].rpartition(".")[0]
-    return code_hash("boomlib.models.train", f"boomlib.models.{file}")
+    return code_hash("boomlib.harness.job", f"boomlib.models.{file}")
 
 
 def code_of_pretraining(wildcards):
     """A parameter that changes when the code that pretrains the wildcards' model does."""
     file = MODELS[wildcards.model]["class"].rpartition(".")[0]
-    return code_hash("boomlib.models.pretrain", f"boomlib.models.{file}")
+    return code_hash("boomlib.harness.pretraining", f"boomlib.models.{file}")
 
 
 def report_failures():

@@ -54,7 +54,7 @@ rule plot_distribution:
         runtime=10,
     params:
         entry=get_property,
-        code=code_of("boomlib.report.figures"),
+        code=code_of("boomlib.report.figures.overview"),
     message:
         "Plot the distribution of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
@@ -87,7 +87,7 @@ rule plot_parity:
     params:
         entry=get_property,
         labels=LABELS,
-        code=code_of("boomlib.report.figures"),
+        code=code_of("boomlib.report.figures.overview"),
     message:
         "Plot predictions of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
@@ -128,7 +128,7 @@ rule plot_policy:
         runtime=10,
     params:
         unit=lookup("{dataset}/properties/{property}/unit", within=DATASETS),
-        code=code_of("boomlib.report.policy"),
+        code=code_of("boomlib.report.figures.policy"),
     message:
         "Plot the policy of {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
@@ -160,7 +160,7 @@ rule plot_heatmap:
         figure="heatmap",
         labels=LABELS,
         controls=CONTROLS,
-        code=code_of("boomlib.report.figures"),
+        code=code_of("boomlib.report.figures.overview"),
     message:
         "Plot the overview {params.figure} of the {wildcards.scheme} split"
     script:
@@ -184,7 +184,7 @@ use rule plot_heatmap as plot_ratio with:
         figure="ratio",
         labels=LABELS,
         controls=CONTROLS,
-        code=code_of("boomlib.report.figures"),
+        code=code_of("boomlib.report.figures.overview"),
 
 
 rule leaderboard:

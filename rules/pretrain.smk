@@ -25,7 +25,7 @@ rule make_corpus:
         runtime=30,
     params:
         properties=CORPUS,
-        code=code_of("boomlib.splits.corpus"),
+        code=code_of("boomlib.text.corpus"),
     message:
         "Collect what pretraining may read, {wildcards.scheme} split"
     script:

@@ -25,7 +25,7 @@ rule make_split:
     params:
         properties=get_property_names,
         settings=lookup("{dataset}/split", within=DATASETS),
-        code=code_of("boomlib.splits.make"),
+        code=code_of("boomlib.split"),
     message:
         "Split {wildcards.dataset}/{wildcards.property} by {wildcards.scheme}"
     script:

@@ -1,6 +1,6 @@
 """Adapter of the rules featurize and featurize_part."""
 
-from boomlib.features.compute import compute_feature
+from boomlib.featurize import compute_feature
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Adapter of the rule find_ch2_pairs."""
 
 from boomlib.contracts import FEATURE, PAIRS, read_table, write_table
-from boomlib.features.matched_pairs import ch2_pairs
+from boomlib.matched_pairs import ch2_pairs
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from threadpoolctl import threadpool_limits
 
-from boomlib.contracts import ContractError
+from boomlib.files import ContractError
 from boomlib.processes import SNAKEMAKE, claim, end_with
 
 

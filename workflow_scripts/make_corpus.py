@@ -2,7 +2,7 @@
 
 from itertools import islice
 
-from boomlib.splits.corpus import make_corpus
+from boomlib.text.corpus import make_corpus
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":

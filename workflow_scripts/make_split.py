@@ -1,6 +1,6 @@
 """Adapter of rule make_split."""
 
-from boomlib.splits.make import make_split
+from boomlib.split import make_split
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":

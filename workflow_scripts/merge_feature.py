@@ -1,6 +1,6 @@
 """Adapter of rule merge_feature."""
 
-from boomlib.features.compute import merge_parts
+from boomlib.featurize import merge_parts
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Adapter of the rules plot_heatmap and plot_ratio."""
 
-from boomlib.report import figures
+from boomlib.report.figures import overview as figures
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from boomlib.report.figures import plot_parity
+from boomlib.report.figures.overview import plot_parity
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":

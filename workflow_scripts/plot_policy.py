@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from boomlib.report.policy import plot_policy
+from boomlib.report.figures.policy import plot_policy
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":

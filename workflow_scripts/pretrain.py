@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from boomlib import registry
-from boomlib.models.pretrain import pretrain
+from boomlib.harness.pretraining import pretrain
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":

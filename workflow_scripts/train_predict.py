@@ -1,6 +1,6 @@
 """Adapter of the rules train_…: fit one model, predict the test folds."""
 
-from boomlib.models.train import train_and_predict
+from boomlib.harness.job import train_and_predict
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from sklearn.pipeline import Pipeline, make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer, SplineTransformer, StandardScaler
 
 from boomlib.causal.policy import checked
-from boomlib.contracts import ContractError
+from boomlib.files import ContractError
 
 KNOTS = 6
 """Knots of the treatment's spline, at its quantiles."""

@@ -13,7 +13,7 @@ from sklearn.model_selection import KFold
 
 from boomlib.causal.balance import balance
 from boomlib.causal.policy import Estimate, checked, estimates, gate
-from boomlib.contracts import ContractError
+from boomlib.files import ContractError
 
 Outcome = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """A fitted m(x [n, p], a [n]) -> [n]."""

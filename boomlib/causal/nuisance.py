@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from boomlib.causal.density import MixtureDensity, ShiftClassifier, classifier_loss, log_ratio_from_density
-from boomlib.contracts import ContractError
+from boomlib.files import ContractError
 
 LEARNING_RATE = 0.01
 BATCH = 256

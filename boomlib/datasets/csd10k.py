@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import pyarrow.compute as pc
 
-from boomlib.contracts import ContractError
 from boomlib.datasets.rows import Rows, read_columns, text_rows
+from boomlib.files import ContractError
 
 
 def read(sources: Sequence[str | os.PathLike], dataset: dict) -> Rows:

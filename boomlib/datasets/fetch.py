@@ -4,7 +4,6 @@ Whatever brought it, a file is used only if its sha256 is the registered one.
 """
 
 import glob
-import hashlib
 import http.client
 import os
 import subprocess
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from boomlib.contracts import ContractError, atomic_path, commit, scratch_folder
+from boomlib.files import ContractError, atomic_path, commit, scratch_folder, sha256
 
 BLOCK = 1 << 20
 TIMEOUT_S = 60
@@ -118,9 +117,3 @@ def remedy(name: str, source: dict) -> str:
         f"without network, put {name} (sha256 {source['sha256']}) into a folder and name that folder in "
         "`mirror:` of the config or in the environment variable BOOM_MIRROR."
     )
-
-
-def sha256(path: Path) -> str:
-    """Hexadecimal sha256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

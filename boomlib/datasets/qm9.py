@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from tqdm import tqdm
 
-from boomlib.contracts import ContractError, list_of
+from boomlib.contracts import list_of
 from boomlib.datasets.rows import Rows
+from boomlib.files import ContractError
 
 # What stands in the second line of an archive member after "gdb INDEX", and what the wheel calls it.
 FIELDS = {

@@ -13,16 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from tqdm import tqdm
 
-from boomlib.contracts import (
-    GEOMETRY,
-    REJECTS,
-    ContractError,
-    atomic_path,
-    commit,
-    read_table,
-    write_molecules,
-    write_table,
-)
+from boomlib.contracts import GEOMETRY, REJECTS, read_table, write_molecules, write_table
+from boomlib.files import ContractError, atomic_path, commit
 
 BLOCK = 1 << 26  # bytes of a CSV file that are parsed at once; no row may be longer
 LONGEST_SMILES = 2000  # characters; RDKit's canonical SMILES overflows the stack on chains of 20,000 atoms

@@ -8,18 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from boomlib.causal.policy import estimates, policy_weights
-from boomlib.contracts import (
-    PAIRS,
-    POLICY,
-    ContractError,
-    check_ids,
-    listed,
-    read_table,
-    read_truth,
-    write_json,
-)
+from boomlib.contracts import PAIRS, POLICY, check_ids, listed, read_table, read_truth
 from boomlib.evaluation.metrics import pearson, rmse
 from boomlib.evaluation.score import number
+from boomlib.files import ContractError, write_json
 
 RATIOS = ("density", "classifier")
 HELD_OUT = "held out"

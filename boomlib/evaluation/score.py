@@ -5,9 +5,10 @@ from math import isfinite
 
 import numpy as np
 
-from boomlib.contracts import PREDICTED_FOLDS, read_predictions, read_truth, write_json
+from boomlib.contracts import PREDICTED_FOLDS, read_predictions, read_truth
 from boomlib.evaluation.bootstrap import bootstrap_intervals
 from boomlib.evaluation.metrics import METRICS, rmse
+from boomlib.files import write_json
 
 SCORED_FOLDS = (*PREDICTED_FOLDS, "ood_tail", "ood_interior")
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from boomlib.contracts import read_json, write_text
 from boomlib.evaluation.metrics import METRICS
+from boomlib.files import read_json, write_text
 from boomlib.runs import Run
 
 TEXT_COLUMNS = (

@@ -1,4 +1,4 @@
-"""Property models behind one interface (:mod:`boomlib.models.base`), one file or folder a model.
+"""Property models behind one interface (:mod:`boomlib.harness.interface`), one folder a kind of model.
 
 A model is registered by its descriptor ``config/models/{model}.yaml``, which names its class.
 """

@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 
 from boomlib import registry
-from boomlib.contracts import write_text
 from boomlib.evaluation.summary import write_summary
+from boomlib.files import write_text
 from boomlib.provenance import content_hash, versions
 from boomlib.report.leaderboard import write_leaderboard
 from boomlib.runs import Run

@@ -8,12 +8,12 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
-from boomlib.contracts import write_text
 from boomlib.evaluation.metrics import METRICS
 from boomlib.evaluation.summary import Failure, overall, pivot, read_results, tidy_table
-from boomlib.report.markdown import NONE, code, format_interval, format_metric, format_number, markdown_table
-from boomlib.report.policy_tables import policy_section
-from boomlib.report.training_tables import training_table
+from boomlib.files import write_text
+from boomlib.report.tables.markdown import NONE, code, format_interval, format_metric, format_number, markdown_table
+from boomlib.report.tables.policy import policy_section
+from boomlib.report.tables.training import training_table
 from boomlib.runs import Run
 
 REASON_LENGTH = 200

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from boomlib import registry
-from boomlib.contracts import ContractError, read_json, write_text
+from boomlib.files import ContractError, read_json, write_text
 from boomlib.runs import list_runs
 
 RECORD = ("seconds", "peak_memory_mib", "resumed", "device", "threads", "commit")

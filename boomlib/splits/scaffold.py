@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from boomlib.contracts import ContractError
+from boomlib.files import ContractError
 
 
 def rank_scaffolds(scaffolds: Sequence[str]) -> np.ndarray:

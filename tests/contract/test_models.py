@@ -13,11 +13,11 @@ from scipy.spatial.transform import Rotation
 from threadpoolctl import threadpool_limits
 
 from boomlib import contracts, registry
-from boomlib.contracts import ContractError
-from boomlib.features.compute import compute_feature
-from boomlib.models.base import Model, Molecules, model_class
-from boomlib.models.train import read_task, train_and_predict
-from boomlib.models.training import History
+from boomlib.featurize import compute_feature
+from boomlib.files import ContractError
+from boomlib.harness.interface import Model, Molecules, model_class
+from boomlib.harness.job import read_task, train_and_predict
+from boomlib.harness.training import History
 
 MODELS = registry.load_models()
 # hyper-parameters of any model, at any depth of its descriptor, that are made smaller to keep these tests fast

@@ -101,7 +101,7 @@ def test_a_new_model_is_one_python_file_and_one_yaml(finished, tmp_path):
 def test_a_failed_model_is_shown_with_its_reason_and_the_others_finish(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     works, fails = "network.partial_fit(x, y)", 'raise RuntimeError("no | luck")'
-    project.edit("boomlib/models/mlp.py", works, fails)
+    project.edit("boomlib/models/tabular/mlp.py", works, fails)
     project.edit("config/models/ridge.yaml", "margin: 1.0", "margin: 2.0")
     done = project.snakemake("results/leaderboard.md", check=False)
     assert done.returncode != 0
@@ -113,7 +113,7 @@ def test_a_failed_model_is_shown_with_its_reason_and_the_others_finish(finished,
     assert rows[rows.model == "mlp"].status.tolist() == ["failed"]
     assert len(rows[rows.model == "ridge"]) > 1
 
-    project.edit("boomlib/models/mlp.py", fails, works)
+    project.edit("boomlib/models/tabular/mlp.py", fails, works)
     assert not [job for job in project.planned() if "ridge" in job]
     project.snakemake("results/leaderboard.md")
     assert "Every run finished." in (project.folder / "results/leaderboard.md").read_text()
@@ -122,14 +122,14 @@ def test_a_failed_model_is_shown_with_its_reason_and_the_others_finish(finished,
 def test_what_fails_in_a_first_run_is_taken_up_by_the_same_command(project):
     works, fails = "network.partial_fit(x, y)", 'raise RuntimeError("no luck")'
     project.write_config(models=["train_mean", "mlp"])
-    project.edit("boomlib/models/mlp.py", works, fails)
+    project.edit("boomlib/models/tabular/mlp.py", works, fails)
     project.snakemake("results/leaderboard.md", check=False)
     assert "RuntimeError: no luck" in (project.folder / "results/leaderboard.md").read_text()
 
     done = project.snakemake("results/leaderboard.md", check=False)  # and not "Nothing to be done"
     assert done.returncode != 0
     assert "RuntimeError: no luck" in done.stdout
-    project.edit("boomlib/models/mlp.py", fails, works)
+    project.edit("boomlib/models/tabular/mlp.py", fails, works)
     assert not [job for job in project.planned() if "train_mean" in job]
     project.snakemake("results/leaderboard.md")
     assert "Every run finished." in (project.folder / "results/leaderboard.md").read_text()

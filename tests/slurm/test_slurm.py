@@ -108,7 +108,7 @@ def test_results_equal_those_of_one_machine(on_slurm, tmp_path):
 def test_a_failing_job_is_tried_again_with_more_then_reported_and_alone_made_again(node, on_slurm, tmp_path):
     project = on_slurm.copy(tmp_path / "p")
     works, fails = "def fit(", "def fit(self, *_):\n        raise RuntimeError('no luck')\n\n    def unused("
-    project.edit("boomlib/models/ridge.py", works, fails)
+    project.edit("boomlib/models/tabular/ridge.py", works, fails)
     project.write_config(models=[*MODELS, "oracle"])
     done = run(node, project, "--retries", "1", "results/leaderboard.md", check=False)
     assert done.returncode != 0
@@ -130,7 +130,7 @@ def test_a_failing_job_is_tried_again_with_more_then_reported_and_alone_made_aga
     assert "RuntimeError: no luck" in text
     assert "Oracle" in text
 
-    project.edit("boomlib/models/ridge.py", fails, works)
+    project.edit("boomlib/models/tabular/ridge.py", fails, works)
     run(node, project, "results/leaderboard.md")
     assert names(node.jobs(project.folder)[len(jobs) :]) == ["train_tabular tiny_size_kde_ridge_0"]
     assert "Every run finished." in (project.folder / "results/leaderboard.md").read_text()
@@ -153,7 +153,7 @@ def test_a_hyperparameter_submits_its_model(node, on_slurm, tmp_path):
 
 def test_code_of_a_model_submits_its_model(node, on_slurm, tmp_path):
     project = on_slurm.copy(tmp_path / "p")
-    project.edit("boomlib/models/ridge.py", "class Ridge(", "REMARK = 1\n\n\nclass Ridge(")
+    project.edit("boomlib/models/tabular/ridge.py", "class Ridge(", "REMARK = 1\n\n\nclass Ridge(")
     run(node, project, "results/leaderboard.md")
     assert names(node.jobs(project.folder)) == ["train_tabular tiny_size_kde_ridge_0"]
 

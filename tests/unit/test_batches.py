@@ -1,6 +1,6 @@
 import numpy as np
 
-from boomlib.models.batches import epoch_batches, padded, sorted_batches
+from boomlib.harness.batches import epoch_batches, padded, sorted_batches
 
 
 def test_an_epoch_has_every_sequence_once_and_little_padding():

@@ -20,16 +20,8 @@ from boomlib.causal.density import (
     support,
 )
 from boomlib.causal.nuisance import fit_classifier, fit_density
-from boomlib.causal.policy import (
-    contrast,
-    estimates,
-    gate,
-    one_step,
-    plug_in,
-    policy_weights,
-    weighted,
-)
-from boomlib.contracts import ContractError
+from boomlib.causal.policy import contrast, estimates, gate, one_step, plug_in, policy_weights, weighted
+from boomlib.files import ContractError
 
 SHIFT = 0.5
 # with A | X ~ N(X, 1), s(x, a, δ) ≥ 0.6 where δ(a-x) + δ²/2 ≤ -log 0.6

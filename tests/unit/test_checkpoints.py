@@ -17,9 +17,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import ModernBertForMaskedLM, RobertaConfig, RobertaForMaskedLM
 
-from boomlib.contracts import ContractError
-from boomlib.features.tokens import Tokenizer
-from boomlib.models.checkpoints import download_checkpoint, load_checkpoint, write_checkpoint
+from boomlib.files import ContractError
+from boomlib.text.checkpoints import download_checkpoint, load_checkpoint, write_checkpoint
+from boomlib.text.tokens import Tokenizer
 
 SMILES = ["CC(=O)Oc1ccccc1", "C[C@H](N)C(O)=O", "ClCCBr"]
 HUB, REVISION = "lab/Tiny-Chem", "0123456789abcdef0123456789abcdef01234567"
@@ -371,7 +371,7 @@ def test_a_download_takes_just_the_files_of_a_checkpoint_at_its_commit(published
     asked = []
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Hub, published, asked)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        code = "import sys; from boomlib.models.checkpoints import download_checkpoint as d; d(*sys.argv[1:])"
+        code = "import sys; from boomlib.text.checkpoints import download_checkpoint as d; d(*sys.argv[1:])"
         command = [sys.executable, "-c", code, HUB, REVISION, str(tmp_path / "here")]
         environment = {
             name: value for name, value in os.environ.items() if name not in {"BOOM_MIRROR", "HF_HUB_OFFLINE"}

@@ -14,9 +14,9 @@ from rdkit import Chem
 from rdkit.Chem import Crippen
 
 from boomlib.features import elements
-from boomlib.models.base import Molecules
-from boomlib.models.chemprop import Chemprop, run_chemprop
-from boomlib.models.training import History, read_state
+from boomlib.harness.interface import Molecules
+from boomlib.harness.training import History, read_state
+from boomlib.models.graph.chemprop import Chemprop, run_chemprop
 
 SMILES = [
     "C",

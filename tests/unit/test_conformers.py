@@ -11,11 +11,11 @@ from rdkit import Chem
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
 from boomlib import contracts
-from boomlib.contracts import ContractError
 from boomlib.features import conformers
-from boomlib.features.compute import compute_feature, merge_parts
 from boomlib.features.conformers import ConformerError, embed, match_geometry
-from boomlib.models.train import read_task
+from boomlib.featurize import compute_feature, merge_parts
+from boomlib.files import ContractError
+from boomlib.harness.job import read_task
 
 CHARGES = {"C[N+](C)(C)C": 1, "CC(=O)[O-]": -1}
 SMILES = [

@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from boomlib import contracts
-from boomlib.contracts import ContractError
+from boomlib.files import ContractError
 
 FOLD = np.array(["train", "valid", "id", "ood", "ood", "train"])
 
@@ -88,35 +88,6 @@ def test_geometries_are_written_in_small_row_groups(tmp_path):
     contracts.write_table(table, tmp_path / "g.parquet", contracts.GEOMETRY)
     metadata = pq.ParquetFile(tmp_path / "g.parquet").metadata
     assert [metadata.row_group(group).num_rows for group in range(3)] == [4096, 4096, 1808]
-
-
-def test_interrupted_write_leaves_the_old_file(tmp_path):
-    path = tmp_path / "a.json"
-    contracts.write_json(path, {"a": 1})
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        contracts.write_json(path, {"a": float("nan")})
-    contracts.atomic_path(path).write_text("half")
-    assert contracts.read_json(path) == {"a": 1}
-
-
-def test_a_scratch_folder_is_empty_and_leaves_nothing(tmp_path):
-    for _ in range(2):
-        with pytest.raises(KeyboardInterrupt), contracts.scratch_folder(tmp_path / "a") as folder:
-            assert list(folder.iterdir()) == []
-            (folder / "b").touch()
-            raise KeyboardInterrupt
-        assert list(tmp_path.iterdir()) == []
-    folder.mkdir()
-    (folder / "of a job that was killed").touch()
-    with contracts.scratch_folder(tmp_path / "a") as again:
-        assert again == folder
-        assert list(again.iterdir()) == []
-
-
-def test_truncated_json(tmp_path):
-    (tmp_path / "a.json").write_text('{"a": ')
-    with pytest.raises(ContractError, match=r"a\.json: not readable as JSON .* delete it and rerun"):
-        contracts.read_json(tmp_path / "a.json")
 
 
 def test_unknown_fold():

@@ -3,8 +3,8 @@ import pyarrow as pa
 import pytest
 
 from boomlib import contracts
-from boomlib.contracts import ContractError
-from boomlib.splits.corpus import make_corpus
+from boomlib.files import ContractError
+from boomlib.text.corpus import make_corpus
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from boomlib import contracts
-from boomlib.contracts import ContractError
 from boomlib.datasets import rows
 from boomlib.datasets.prepare import prepare
 from boomlib.datasets.rows import Rows, draw_sample, find_rejects, read_columns
+from boomlib.files import ContractError
 
 TABLE = {
     "kind": "table",

@@ -5,11 +5,13 @@ import sys
 import numpy as np
 import pytest
 
-from boomlib.contracts import ContractError
-from boomlib.features.environments import environment_of
+from boomlib.files import ContractError
+from boomlib.models.nlmtp.environments import environment_of
 
 SCAFFOLDS = ["", "c1ccccc1", "c1ccncc1", "C1CCCCC1", "c1ccc2[nH]ccc2c1", "c1ccccc1"]
-PROGRAM = f"from boomlib.features.environments import environment_of; print(environment_of({SCAFFOLDS}, 16).tolist())"
+PROGRAM = (
+    f"from boomlib.models.nlmtp.environments import environment_of; print(environment_of({SCAFFOLDS}, 16).tolist())"
+)
 
 
 def test_environments_are_the_same_in_every_process():

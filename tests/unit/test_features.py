@@ -10,8 +10,9 @@ from rdkit.Chem import Descriptors, MACCSkeys, rdFingerprintGenerator, rdMolDesc
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
 from boomlib import contracts
-from boomlib.contracts import ContractError
-from boomlib.features import compute, descriptors, elements, maccs, morgan_counts, scaffolds
+from boomlib import featurize as compute
+from boomlib.features import descriptors, elements, maccs, morgan_counts, scaffolds
+from boomlib.files import ContractError
 
 SMILES = [
     "CCO",

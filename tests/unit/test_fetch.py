@@ -10,8 +10,8 @@ import zipfile
 
 import pytest
 
-from boomlib.contracts import ContractError
 from boomlib.datasets.fetch import FetchError, fetch
+from boomlib.files import ContractError
 
 CONTENT = b"smiles,density\nCCO,0.789\n"
 OTHER = b"<html>404</html>"

@@ -3,11 +3,12 @@ import pyarrow as pa
 import pytest
 from matplotlib.figure import Figure
 
-from boomlib.contracts import fold_array, write_json, write_molecules, write_predictions, write_table, write_text
+from boomlib.contracts import fold_array, write_molecules, write_predictions, write_table
 from boomlib.evaluation.score import score
 from boomlib.evaluation.summary import write_summary
-from boomlib.report import figures
-from boomlib.report.figures import plot_distribution, plot_heatmap, plot_parity, plot_ratio, short_number
+from boomlib.files import write_json, write_text
+from boomlib.report.figures import overview as figures
+from boomlib.report.figures.overview import plot_distribution, plot_heatmap, plot_parity, plot_ratio, short_number
 from boomlib.runs import Run
 
 

@@ -8,11 +8,11 @@ from torch_geometric.data import Batch, Data
 from torchmdnet.models.utils import OptimizedDistance
 from torchmdnet.utils import atomic_masses
 
-from boomlib.models import equivariant_transformer, graphormer
-from boomlib.models.equivariant_transformer import OBSERVABLES, EquivariantTransformer, Neighbours
-from boomlib.models.graphormer import Graphormer
-from boomlib.models.graphs import find_composition, make_graphs
-from boomlib.models.references import References
+from boomlib.harness.references import References
+from boomlib.models.graph import equivariant_transformer, graphormer
+from boomlib.models.graph.equivariant_transformer import OBSERVABLES, EquivariantTransformer, Neighbours
+from boomlib.models.graph.graphormer import Graphormer
+from boomlib.models.graph.graphs import find_composition, make_graphs
 
 ELEMENTS = np.array([1, 6, 7, 8, 9, 17])
 # a read-out each: Graphormer has one, the Equivariant Transformer one by observable

@@ -9,12 +9,12 @@ from rdkit.Chem import Crippen
 from scipy.spatial.transform import Rotation
 from torch_geometric.data import Batch
 
-from boomlib.contracts import ContractError
 from boomlib.features import conformers, graph
-from boomlib.models.base import Molecules
-from boomlib.models.gnn import GEOMETRIES, GNN, Convolution, GaussianBasis, Network
-from boomlib.models.graphs import find_composition, find_elements, make_graphs
-from boomlib.models.references import References
+from boomlib.files import ContractError
+from boomlib.harness.interface import Molecules
+from boomlib.harness.references import References
+from boomlib.models.graph.gnn import GEOMETRIES, GNN, Convolution, GaussianBasis, Network
+from boomlib.models.graph.graphs import find_composition, find_elements, make_graphs
 
 SMILES = ["OC", "C[N+](C)(C)C", "[O-][N+](=O)c1ccccc1", "CC#N", "C=O", "FC(Cl)CO", "C1CC1CO", "O"]
 GEOMETRIC = [geometry for geometry in GEOMETRIES if geometry != "none"]

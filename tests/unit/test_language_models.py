@@ -7,13 +7,13 @@ import torch
 from conftest import make_molecules
 
 from boomlib import registry
-from boomlib.contracts import ContractError
 from boomlib.features import elements
-from boomlib.features.spellings import canonical, enumerated
-from boomlib.models.base import Molecules, model_class
-from boomlib.models.language_model import Batch, TokenReadOut
-from boomlib.models.masked_tokens import IGNORED, MaskedTokens
-from boomlib.models.regression_transformer import LARGEST, numerical_encodings, read_value, write_value
+from boomlib.files import ContractError
+from boomlib.harness.interface import Molecules, model_class
+from boomlib.models.language.language_model import Batch, TokenReadOut
+from boomlib.models.language.masked_tokens import IGNORED, MaskedTokens
+from boomlib.models.language.regression_transformer import LARGEST, numerical_encodings, read_value, write_value
+from boomlib.text.spellings import canonical, enumerated
 
 NAMES = ("chemberta_small", "modernbert_small", "molformer_small", "regression_transformer_small")
 MODELS = registry.load_models()

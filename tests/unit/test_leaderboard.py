@@ -4,10 +4,10 @@ import re
 import numpy as np
 import pytest
 
-from boomlib.contracts import write_json, write_text
 from boomlib.evaluation.score import score
+from boomlib.files import write_json, write_text
 from boomlib.report.leaderboard import write_leaderboard
-from boomlib.report.markdown import format_interval, format_metric, format_number, markdown_table
+from boomlib.report.tables.markdown import format_interval, format_metric, format_number, markdown_table
 from boomlib.runs import Run
 
 Y = np.arange(12, dtype=float)

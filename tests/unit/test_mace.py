@@ -11,10 +11,10 @@ from rdkit.Chem import Crippen
 from scipy.spatial.transform import Rotation
 from threadpoolctl import threadpool_limits
 
-from boomlib.contracts import ContractError
 from boomlib.features import conformers
-from boomlib.models import mace
-from boomlib.models.base import Molecules
+from boomlib.files import ContractError
+from boomlib.harness.interface import Molecules
+from boomlib.models.graph import mace
 
 SMILES = [
     *("C", "N", "O", "CC", "C=C", "C#C", "CO", "CN", "CF", "C=O", "C#N", "CCC", "CC=C", "CC#C", "CCO", "CCN"),

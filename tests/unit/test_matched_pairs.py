@@ -7,9 +7,10 @@ from conftest import make_molecules
 from rdkit import Chem
 from rdkit.Chem import Descriptors, rdMMPA
 
-from boomlib.contracts import ContractError
-from boomlib.features import fragmentations, matched_pairs
-from boomlib.features.matched_pairs import ch2_pairs, find_pairs
+from boomlib import matched_pairs
+from boomlib.features import fragmentations
+from boomlib.files import ContractError
+from boomlib.matched_pairs import ch2_pairs, find_pairs
 
 CH2 = 14.01565
 

@@ -11,8 +11,8 @@ from sklearn.neighbors import KernelDensity
 from boomlib import contracts, registry
 from boomlib.datasets.fetch import fetch, find_in_mirror
 from boomlib.datasets.prepare import prepare
+from boomlib.split import make_split
 from boomlib.splits import kde
-from boomlib.splits.make import make_split
 
 DATASETS, SOURCES = registry.load_datasets()
 CSD = DATASETS["csd10k"]

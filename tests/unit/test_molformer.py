@@ -7,7 +7,7 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from boomlib.models.molformer import LinearAttention, MolformerConfig, MolformerForMaskedLM, rotate, rotation
+from boomlib.models.language.molformer import LinearAttention, MolformerConfig, MolformerForMaskedLM, rotate, rotation
 
 SMILES = ["CCO", "c1ccccc1", "CC(=O)N", "N#CC1CC1"]
 PAD, MASK = 2, 3

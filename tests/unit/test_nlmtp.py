@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmarks.shared_prefix import make_inputs, naive, naive_worlds, shared
-from boomlib.contracts import ContractError
+from boomlib.files import ContractError
 from boomlib.models.nlmtp import losses
 from boomlib.models.nlmtp.backbone import Backbone
 from boomlib.models.nlmtp.encoder import PAIR_DESCRIPTORS, LogMargin, Tensors

@@ -6,24 +6,14 @@ import pyarrow as pa
 import pytest
 import yaml
 
-from boomlib.contracts import (
-    EPOCHS,
-    PAIRS,
-    POLICY,
-    ContractError,
-    fold_array,
-    read_json,
-    write_json,
-    write_molecules,
-    write_table,
-    write_text,
-)
+from boomlib.contracts import EPOCHS, PAIRS, POLICY, fold_array, write_molecules, write_table
 from boomlib.evaluation.policy import RATIOS, score_policy_file
-from boomlib.report import policy as policy_figure
-from boomlib.report.markdown import format_interval
-from boomlib.report.policy import learning_curves, plot_policy
-from boomlib.report.policy_tables import policy_section
+from boomlib.files import ContractError, read_json, write_json, write_text
+from boomlib.report.figures import policy as policy_figure
+from boomlib.report.figures.policy import learning_curves, plot_policy
 from boomlib.report.publish import RECORD, publish
+from boomlib.report.tables.markdown import format_interval
+from boomlib.report.tables.policy import policy_section
 from boomlib.runs import Run
 
 CH2 = 14.01565

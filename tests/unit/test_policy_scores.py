@@ -4,16 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from boomlib.contracts import (
-    PAIRS,
-    POLICY,
-    ContractError,
-    fold_array,
-    read_json,
-    write_molecules,
-    write_table,
-)
+from boomlib.contracts import PAIRS, POLICY, fold_array, write_molecules, write_table
 from boomlib.evaluation.policy import linearity, read_policy, score_policy, score_policy_file, weights
+from boomlib.files import ContractError, read_json
 
 FOLD = np.repeat(["train", "valid", "id", "ood"], [6, 3, 3, 4])
 N = len(FOLD)

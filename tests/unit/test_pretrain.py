@@ -5,14 +5,14 @@ import pyarrow as pa
 import pytest
 
 from boomlib import contracts
-from boomlib.contracts import ContractError
-from boomlib.models import pretrain as stage
-from boomlib.models import train
-from boomlib.models.base import CHECKPOINTS, Model, Prediction
+from boomlib.files import ContractError
+from boomlib.harness import job as train
+from boomlib.harness import pretraining as stage
+from boomlib.harness.interface import CHECKPOINTS, Model, Prediction
 
 SMILES = ["CC", "CO", "CN", "CF"]
-MODEL = {"class": "train_mean.TrainMean", "parameters": {"epochs": 2, "pretrained": "mlm"}}
-SETTINGS = {"class": "train_mean.TrainMean", "parameters": {}}
+MODEL = {"class": "control.train_mean.TrainMean", "parameters": {"epochs": 2, "pretrained": "mlm"}}
+SETTINGS = {"class": "control.train_mean.TrainMean", "parameters": {}}
 
 
 class Learner(Model):

@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT
 
 from boomlib import processes
-from boomlib.contracts import ContractError
+from boomlib.files import ContractError
 from boomlib.processes import claim, release_dead_locks
 
 linux = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
@@ -135,7 +135,7 @@ def test_locks_are_released_when_the_run_that_wrote_them_is_dead(tmp_path):
 COMPUTES = """
 import sys, time, types
 import boomlib.features
-from boomlib.features.compute import compute_feature
+from boomlib.featurize import compute_feature
 module = types.ModuleType("boomlib.features.slow")
 module.CHUNK = 1
 def compute(smiles):

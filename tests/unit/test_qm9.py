@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from boomlib import contracts
-from boomlib.contracts import ContractError
 from boomlib.datasets.prepare import prepare
 from boomlib.datasets.qm9 import FIELDS, PARTS, heat_of_formation, read_archive, read_wheel
+from boomlib.files import ContractError
 
 QM9 = {"kind": "qm9", "properties": {name: {"unit": "?"} for name in ("mu", "hof", "cv")}}
 MOLECULES = [

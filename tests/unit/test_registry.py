@@ -161,7 +161,7 @@ def test_mistakes_in_a_variant(variants, message):
 LANGUAGE = {
     "label": "L",
     "family": "language",
-    "class": "language_model.LanguageModel",
+    "class": "language.language_model.LanguageModel",
     "parameters": {
         "notation": "smiles",
         "isomeric": True,
@@ -238,7 +238,7 @@ def test_models_that_differ_in_what_pretraining_does_not_see_share_one():
     )
     shared = {name: registry.pretrained_as(name, models) for name in models if name not in MODELS}
     assert shared == {name: name for name in shared} | {"other_head": "l", "wider_still": "wider"}
-    other_class = models["l"] | {"class": "language_model.Other"}
+    other_class = models["l"] | {"class": "language.language_model.Other"}
     assert registry.pretrained_as("x", models | {"x": other_class}) == "x"
 
 

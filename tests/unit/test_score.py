@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from boomlib.contracts import ContractError, fold_array, write_molecules, write_predictions, write_table
+from boomlib.contracts import fold_array, write_molecules, write_predictions, write_table
 from boomlib.evaluation.score import SCORED_FOLDS, fold_masks, score, score_run
+from boomlib.files import ContractError
 
 Y = np.array([0.0, 2.0, 4.0, 6.0, 5.0, 3.0, 1.0, 7.0, -2.0, 6.0])
 FOLD = np.array(["train", "train", "train", "valid", "valid", "id", "id", "ood", "ood", "ood"])

@@ -11,9 +11,9 @@ import pytest
 from sklearn.neighbors import KernelDensity
 
 from boomlib import contracts
-from boomlib.contracts import ContractError
+from boomlib.files import ContractError
+from boomlib.split import cut_valid, make_split, ood_molecules
 from boomlib.splits import kde, scaffold
-from boomlib.splits.make import cut_valid, make_split, ood_molecules
 
 RNG = np.random.default_rng(5)
 DISTRIBUTIONS = {

@@ -2,17 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from boomlib.contracts import write_json, write_text
 from boomlib.evaluation.score import score
-from boomlib.evaluation.summary import (
-    COLUMNS,
-    overall,
-    pivot,
-    read_results,
-    read_summary,
-    tidy_table,
-    write_summary,
-)
+from boomlib.evaluation.summary import COLUMNS, overall, pivot, read_results, read_summary, tidy_table, write_summary
+from boomlib.files import write_json, write_text
 from boomlib.runs import Run
 
 Y = np.arange(12, dtype=float)

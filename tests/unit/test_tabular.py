@@ -13,16 +13,16 @@ from threadpoolctl import threadpool_limits
 
 from boomlib import registry
 from boomlib.features import descriptors, elements, morgan_counts
-from boomlib.models.base import Molecules
-from boomlib.models.gradient_boosting import GradientBoosting
-from boomlib.models.mlp import MLP
-from boomlib.models.oracle import Oracle
-from boomlib.models.random_forest import RandomForest
-from boomlib.models.ridge import Ridge
-from boomlib.models.ridge_boost import RidgeBoost
-from boomlib.models.shuffled import Shuffled
-from boomlib.models.tabular import Environments, LinearDesign, Winsorized, descriptor_values
-from boomlib.models.train_mean import TrainMean
+from boomlib.harness.design import Environments, LinearDesign, Winsorized, descriptor_values
+from boomlib.harness.interface import Molecules
+from boomlib.models.control.oracle import Oracle
+from boomlib.models.control.shuffled import Shuffled
+from boomlib.models.control.train_mean import TrainMean
+from boomlib.models.tabular.gradient_boosting import GradientBoosting
+from boomlib.models.tabular.mlp import MLP
+from boomlib.models.tabular.random_forest import RandomForest
+from boomlib.models.tabular.ridge import Ridge
+from boomlib.models.tabular.ridge_boost import RidgeBoost
 
 PENALTIES = [0.01, 0.1, 1, 10, 100]
 RIDGE = {"radius": 1, "min_molecules": 2, "margin": 1.0, "penalties": PENALTIES}

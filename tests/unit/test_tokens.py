@@ -10,9 +10,9 @@ import tokenizers
 from rdkit import Chem
 
 from boomlib import registry
-from boomlib.contracts import ContractError
 from boomlib.datasets.fetch import find_in_mirror
-from boomlib.features.tokens import ROLES, SPECIALS, Tokenizer, Vocabulary, to_selfies, tokenise
+from boomlib.files import ContractError
+from boomlib.text.tokens import ROLES, SPECIALS, Tokenizer, Vocabulary, to_selfies, tokenise
 
 NITRO = "CC(C)OC(=O)c1ccc(cc1)N(=O)=O"  # as csd10k writes nitro groups
 
@@ -169,7 +169,7 @@ def test_writing_selfies_changes_no_constraint_of_the_process():
 
 
 def test_the_module_loads_neither_tokenizers_nor_selfies():
-    code = "import boomlib.features.tokens, sys; assert not {'tokenizers', 'selfies', 'torch'} & set(sys.modules)"
+    code = "import boomlib.text.tokens, sys; assert not {'tokenizers', 'selfies', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

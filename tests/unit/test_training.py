@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from boomlib.contracts import ContractError
-from boomlib.models import training
-from boomlib.models.training import adamw, fit_module, read_state
+from boomlib.files import ContractError
+from boomlib.harness import training
+from boomlib.harness.training import adamw, fit_module, read_state
 
 RMSES = [5.0, 3.0, 4.0, 3.5, 3.25, 2.0, 1.0]  # on valid, after each epoch
 

@@ -7,7 +7,7 @@ REVISION = "0123456789" * 4
 LANGUAGE = {
     "label": "Language",
     "family": "language",
-    "class": "train_mean.TrainMean",  # a dry run needs a module of the library, and no more
+    "class": "control.train_mean.TrainMean",  # a dry run needs a module of the library, and no more
     "source": "none",
     "parameters": {
         "notation": "smiles",

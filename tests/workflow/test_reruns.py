@@ -31,14 +31,14 @@ def test_a_hyperparameter_reruns_its_model_and_what_reads_it(finished, tmp_path)
 
 def test_code_of_a_model_reruns_its_model_and_what_reads_it(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
-    project.edit("boomlib/models/mlp.py", "np.inf, 0)", "np.inf, 1)")
+    project.edit("boomlib/models/tabular/mlp.py", "np.inf, 0)", "np.inf, 1)")
     assert project.planned() == jobs_of("mlp") | REPORT
 
 
 def test_a_comment_reruns_nothing(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     project.edit(
-        "boomlib/models/mlp.py", "best, self.network = (", "# a remark\n                best, self.network = ("
+        "boomlib/models/tabular/mlp.py", "best, self.network = (", "# a remark\n                best, self.network = ("
     )
     project.edit("config/models/mlp.yaml", "hidden:", "# a remark\n  hidden:")
     assert project.planned() == set()
@@ -46,7 +46,7 @@ def test_a_comment_reruns_nothing(finished, tmp_path):
 
 def test_code_that_models_share_reruns_those_that_use_it(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
-    project.edit("boomlib/models/tabular.py", "> 1e-12", "> 1e-13")
+    project.edit("boomlib/harness/design.py", "> 1e-12", "> 1e-13")
     assert project.planned() == jobs_of("mlp") | jobs_of("ridge") | REPORT
 
 

@@ -12,7 +12,7 @@ SLEEPER = '''
 import json
 import time
 
-from boomlib.models.train_mean import TrainMean
+from boomlib.models.control.train_mean import TrainMean
 
 
 class Sleeper(TrainMean):

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from boomlib.contracts import ContractError
 from boomlib.features.context import CONTEXT_SETS
-from boomlib.features.environments import environment_of
-from boomlib.features.tokens import Vocabulary
-from boomlib.models.base import Molecules
-from boomlib.models.batches import padded
-from boomlib.models.ridge import fit_ridge
-from boomlib.models.tabular import Environments, LinearDesign, descriptor_values, table_matrix
+from boomlib.files import ContractError
+from boomlib.harness.batches import padded
+from boomlib.harness.design import Environments, LinearDesign, descriptor_values, table_matrix
+from boomlib.harness.interface import Molecules
+from boomlib.models.nlmtp.environments import environment_of
+from boomlib.models.tabular.ridge import fit_ridge
+from boomlib.text.tokens import Vocabulary
 
 MASSES = ("MolWt", "ExactMolWt", "HeavyAtomMolWt")
 PENALTIES = tuple(10.0 ** (k / 2) for k in range(-6, 11))

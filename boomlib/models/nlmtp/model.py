@@ -13,13 +13,13 @@ from torch.utils.data import DataLoader
 
 from boomlib.causal.density import log_ratio_from_density, support
 from boomlib.contracts import POLICY
-from boomlib.features.matched_pairs import find_pairs
-from boomlib.models.base import Model, Molecules, Prediction, write_epochs
-from boomlib.models.batches import epoch_batches
+from boomlib.harness.batches import epoch_batches
+from boomlib.harness.interface import Model, Molecules, Prediction, write_epochs
+from boomlib.harness.training import fit_module
+from boomlib.matched_pairs import find_pairs
 from boomlib.models.nlmtp.encoder import Encoder, Tensors
 from boomlib.models.nlmtp.module import Module, Pairs
 from boomlib.models.nlmtp.network import Network, Reading
-from boomlib.models.training import fit_module
 
 READ_AT_ONCE = 128  # molecules a batch without gradients
 SWEEP = np.linspace(-2, 2, 9)  # shifts, in units of the policy's, for the check of linearity

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from boomlib.harness.training import adamw
 from boomlib.models.nlmtp import losses
 from boomlib.models.nlmtp.encoder import LogMargin, Tensors
 from boomlib.models.nlmtp.network import Network
-from boomlib.models.training import adamw
 
 ANCHORED = 2.0  # the anchor holds up to this many times the policy's shift, either way
 

@@ -1,0 +1,66 @@
+"""Files that are whole or not there, hashes of them, and the error that names a broken one.
+
+What is written gets its name once it is whole: a reader never finds half a file, whatever was killed meanwhile.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class ContractError(ValueError):
+    """A file or a setting breaks a contract; the message names it, the place in it and the remedy."""
+
+
+def atomic_path(path: str | os.PathLike) -> Path:
+    """Return the path to write to before :func:`commit` renames it to ``path``; makes the folder."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.name}.part")
+
+
+def commit(path: str | os.PathLike) -> None:
+    """Rename what was written at ``atomic_path(path)`` to ``path``."""
+    atomic_path(path).replace(path)
+
+
+@contextmanager
+def scratch_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """An empty folder beside ``path`` while the context lasts; what a killed job left in it is removed."""
+    path = Path(path)
+    folder = path.with_name(f".{path.name}.scratch")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write ``text`` to ``path`` in one step."""
+    atomic_path(path).write_text(text, encoding="utf-8")
+    commit(path)
+
+
+def write_json(path: str | os.PathLike, value: object) -> None:
+    """Write ``value`` as indented JSON; NaN and infinity are refused, since JSON has neither."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | os.PathLike) -> dict:
+    """Read a JSON file; a truncated one raises :class:`ContractError`."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ContractError(f"{path}: not readable as JSON ({error}); delete it and rerun") from error
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """Hexadecimal sha256 of a file's bytes."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Controls, which bound the leaderboard and are never ranked."""

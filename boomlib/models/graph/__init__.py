@@ -1,0 +1,1 @@
+"""Networks on atoms and the bonds or distances between them."""

@@ -1,0 +1,168 @@
+"""An ablation in three steps: one graph network with bonds alone, with distances, and with coordinates that it moves.
+
+TGNN, IGNN and EGNN of BOOM (arXiv 2505.01912). The last is E(n)-equivariant (Satorras, Hoogeboom & Welling, ICML 2021,
+arXiv 2102.09844); the others are what remains of it without moving coordinates, and without coordinates.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch
+from torch_geometric.nn import global_add_pool, global_mean_pool
+from torch_geometric.utils import scatter
+
+from boomlib.models.graph.graph_model import GraphModel
+from boomlib.models.graph.graphs import BOND_KINDS
+
+GEOMETRIES = ("none", "distances", "coordinates")
+POOLS = {"extensive": global_add_pool, "intensive": global_mean_pool}
+
+
+class GaussianBasis(nn.Module):
+    """exp(-(d - μ)² / 2σ²) at evenly spaced μ, σ their spacing (Schütt et al., SchNet, arXiv 1706.08566, eq. for e_k).
+
+    Args:
+        size: how many.
+        reach: the last centre, Å; further out all fade to 0.
+    """
+
+    def __init__(self, size: int, reach: float) -> None:
+        super().__init__()
+        self.size, self.spacing = size, reach / (size - 1)
+        self.register_buffer("centres", torch.linspace(0, reach, size), persistent=False)
+
+    def forward(self, distance: Tensor) -> Tensor:
+        """Distances, Å [edges] -> [edges, size]."""
+        gaussian = torch.exp(-0.5 * ((distance[:, None] - self.centres) / self.spacing).square())
+        # beyond any precision; left alone they become denormal numbers, with which a CPU is several times slower
+        return nn.functional.threshold(gaussian, 1e-17, 0.0)
+
+
+class Convolution(nn.Module):
+    """One equivariant convolution (Satorras et al., eqs. 3 to 6); without a basis, one on the bonds alone.
+
+    ::
+
+        m_ij = φ_e(h_i, h_j, bond_ij, e(d_ij)) ∘ W e(d_ij)
+        x_i ← x_i + Σ_j (x_i - x_j) / (d_ij + 1) φ_x(m_ij)
+        h_i ← h_i + φ_h(h_i, Σ_j m_ij)
+
+    Distances enter through a radial basis e instead of as squares, and SchNet's filter W e(d) fades messages out: with
+    all pairs connected, messages that grow with distance would tie an atom's features to the size of its molecule. φ_x
+    has no bias, so that what is far pushes nothing, and sums can stand for the paper's C = 1/(n - 1).
+
+    Args:
+        width: features of an atom and of a message.
+        basis: radial basis functions; 0 without positions.
+        moves: whether positions are updated.
+    """
+
+    def __init__(self, width: int, basis: int, moves: bool) -> None:
+        super().__init__()
+        # φ_e's first layer in parts: what depends on one atom is computed once an atom, not once an edge
+        self.target, self.source = nn.Linear(width, width), nn.Linear(width, width, bias=False)
+        self.edge = nn.Linear(BOND_KINDS + basis, width, bias=False)
+        self.message = nn.Sequential(nn.SiLU(), nn.Linear(width, width), nn.SiLU())
+        self.filter = nn.Linear(basis, width, bias=False) if basis else None
+        self.node = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, width))
+        self.push = None
+        if moves:
+            last = nn.Linear(width, 1, bias=False)
+            nn.init.xavier_uniform_(last.weight, gain=0.001)  # as published: coordinates hardly move at first
+            self.push = nn.Sequential(nn.Linear(width, width, bias=False), nn.SiLU(), last)
+
+    def forward(
+        self, h: Tensor, positions: Tensor | None, edge_index: Tensor, bond: Tensor, basis: GaussianBasis | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """One step of features and positions.
+
+        Args:
+            h: features, [atoms, width].
+            positions: Å [atoms, 3], or None.
+            edge_index: source and target of each edge, [2, edges].
+            bond: one-hot kind of bond, [edges, BOND_KINDS].
+            basis: of distances, or None.
+
+        Returns:
+            New features and positions.
+        """
+        source, target = edge_index
+        radial = None
+        if positions is not None:
+            difference = positions.index_select(0, target) - positions.index_select(0, source)
+            distance = torch.linalg.vector_norm(difference, dim=-1)
+            radial = basis(distance)
+            bond = torch.cat([bond, radial], dim=-1)
+        joined = self.target(h).index_select(0, target) + self.source(h).index_select(0, source) + self.edge(bond)
+        message = self.message(joined)
+        if radial is not None:
+            message = message * self.filter(radial)
+        if self.push is not None:
+            step = difference / (distance[:, None] + 1) * self.push(message)
+            positions = positions + scatter(step, target, dim_size=len(h))
+        received = scatter(message, target, dim_size=len(h))
+        return h + self.node(torch.cat([h, received], dim=-1)), positions
+
+
+class Network(nn.Module):
+    """Convolutions, then each atom's contribution, summed or averaged over the molecule.
+
+    Args:
+        atom_features: columns of ``x``.
+        kind: ``extensive``: a sum; ``intensive``: a mean.
+        geometry: ``none``, ``distances`` or ``coordinates``, which the convolutions then move.
+        width: features of an atom.
+        depth: convolutions.
+        basis: radial basis functions.
+        reach: centre of the last one, Å; atoms that are further apart do not see each other.
+    """
+
+    def __init__(
+        self, atom_features: int, *, kind: str, geometry: str, width: int, depth: int, basis: int, reach: float
+    ) -> None:
+        super().__init__()
+        self.pool = POOLS[kind]
+        self.basis = None if geometry == "none" else GaussianBasis(basis, reach)
+        self.embedding = nn.Linear(atom_features, width)
+        # nothing reads the positions after the last layer
+        self.layers = nn.ModuleList(
+            Convolution(width, basis=basis if self.basis else 0, moves=geometry == "coordinates" and layer < depth - 1)
+            for layer in range(depth)
+        )
+        last = nn.Linear(width, 1)
+        nn.init.zeros_(last.weight)  # training starts from the references
+        nn.init.zeros_(last.bias)
+        self.contribution = nn.Sequential(nn.Linear(width, width), nn.SiLU(), last)
+
+    def forward(self, graphs: Batch) -> Tensor:
+        """Graphs of :func:`boomlib.models.graph.graphs.make_graphs` -> standardised residuals, [graphs]."""
+        dtype = self.embedding.weight.dtype
+        h = self.embedding(graphs.x.to(dtype))
+        bond = nn.functional.one_hot(graphs.edge_attr, BOND_KINDS).to(dtype)
+        positions = graphs.pos.to(dtype) if self.basis else None
+        for layer in self.layers:
+            h, positions = layer(h, positions, graphs.edge_index, bond, self.basis)
+        return self.pool(self.contribution(h), graphs.batch, graphs.num_graphs)[:, 0]
+
+
+class GNN(GraphModel):
+    """The ablation's three models.
+
+    Args:
+        geometry: ``none`` (TGNN), ``distances`` (IGNN) or ``coordinates`` (EGNN).
+        width: features of an atom.
+        depth: convolutions.
+        basis: radial basis functions of a distance, for a model that sees any.
+        reach: centre of the last one, Å.
+        reference: see :class:`boomlib.harness.references.References`.
+        training: see :class:`boomlib.models.graph.graph_model.GraphModel`.
+    """
+
+    def __init__(self, *, geometry: str, width: int, depth: int, basis: int = 0, reach: float = 0.0, **common) -> None:
+        if geometry not in GEOMETRIES:
+            raise ValueError(f"geometry is '{geometry}'; known: {', '.join(GEOMETRIES)}")
+        super().__init__(geometry=geometry != "none", **common)
+        self.sizes = {"geometry": geometry, "width": width, "depth": depth, "basis": basis, "reach": reach}
+
+    def make_network(self, atom_features: int) -> Network:
+        """A sum over atoms for an extensive property, a mean for an intensive one."""
+        return Network(atom_features, kind=self.kind, **self.sizes)

@@ -1,0 +1,1 @@
+"""Networks that read a molecule as text."""

@@ -1,0 +1,86 @@
+"""Masked-language-model pretraining (Devlin et al., arXiv 1810.04805): hide tokens of a text, learn to tell them."""
+
+import lightning
+import torch
+from torch import Tensor, nn
+
+from boomlib.harness.training import adamw
+
+HIDDEN, MASKED, REPLACED = 0.15, 0.8, 0.1  # share of tokens to tell; of these, shown as the mask and as another token
+IGNORED = -100  # of cross entropy's targets
+
+
+class MaskedTokens(lightning.LightningModule):
+    """Trains a language model on tokens [texts, longest] (int64) to tell the hidden 15 %.
+
+    Args:
+        network: called with ``input_ids`` and ``attention_mask``, returns ``logits`` [texts, longest, ids].
+        tokenizer: its ids of padding, mask and all special tokens.
+        learning_rate: AdamW's peak.
+        weight_decay: AdamW's.
+        steps: steps in all.
+        warm_up: steps until the peak.
+    """
+
+    def __init__(
+        self, network: nn.Module, tokenizer, *, learning_rate: float, weight_decay: float, steps: int, warm_up: int
+    ) -> None:
+        super().__init__()
+        self.network, self.padding, self.mask = network, tokenizer.pad, tokenizer.mask
+        self.register_buffer("ordinary", ordinary_ids(tokenizer), persistent=False)
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.steps, self.warm_up = steps, warm_up
+        self.sums: list[Tensor] = []
+
+    def hide(self, tokens: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Tokens as the network sees them, and the targets: :data:`IGNORED` where nothing is to be told.
+
+        At least one token of each text is hidden.
+        """
+        draw, kind = torch.rand((2, *tokens.shape), generator=generator).to(tokens.device)
+        draw = draw.masked_fill(~torch.isin(tokens, self.ordinary), 2.0)
+        hidden = (draw < HIDDEN) | (draw == draw.min(dim=1, keepdim=True).values) & (draw < 2.0)
+        chosen = torch.randint(len(self.ordinary), tokens.shape, generator=generator).to(tokens.device)
+        shown = torch.where(hidden & (kind < MASKED), self.mask, tokens)
+        shown = torch.where(hidden & (kind >= 1 - REPLACED), self.ordinary[chosen], shown)
+        return shown, tokens.masked_fill(~hidden, IGNORED)
+
+    def losses(self, shown: Tensor, targets: Tensor) -> Tensor:
+        """Cross entropy of every hidden token, [hidden]."""
+        logits = self.network(input_ids=shown, attention_mask=(shown != self.padding).long()).logits
+        told = targets != IGNORED
+        return nn.functional.cross_entropy(logits[told].float(), targets[told], reduction="none")
+
+    def training_step(self, tokens: Tensor) -> Tensor:
+        """Mean cross entropy of one batch."""
+        loss = self.losses(*self.hide(tokens)).mean()
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(tokens))
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Hide the same tokens in each epoch."""
+        self.generator = torch.Generator().manual_seed(0)
+
+    def validation_step(self, tokens: Tensor) -> None:
+        """Cross entropies of one batch."""
+        self.sums.append(self.losses(*self.hide(tokens, self.generator)))
+
+    def on_validation_epoch_end(self) -> None:
+        """Mean over the hidden tokens."""
+        self.log("valid_loss", torch.cat(self.sums).mean())
+        self.sums.clear()
+
+    def configure_optimizers(self) -> dict:
+        """AdamW with its schedule."""
+        return adamw(
+            self.network.parameters(),
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            steps=self.steps,
+            warm_up=self.warm_up,
+        )
+
+
+def ordinary_ids(tokenizer) -> Tensor:
+    """Ids of all tokens that are not special, ascending."""
+    return torch.tensor(sorted(set(range(tokenizer.size)) - set(tokenizer.specials)))

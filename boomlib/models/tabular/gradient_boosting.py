@@ -1,0 +1,52 @@
+"""Gradient-boosted trees on histograms (scikit-learn's HistGradientBoosting), stopped early on valid."""
+
+from pathlib import Path
+
+import joblib
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingRegressor
+
+from boomlib.harness.design import descriptor_values, element_counts
+from boomlib.harness.interface import Model, Molecules, Prediction
+
+
+def tree_columns(molecules: Molecules, kind: str) -> np.ndarray:
+    """Descriptors and element counts (shares for an intensive property), [n, columns]; trees take gaps as they are."""
+    elements = element_counts(molecules)
+    if kind == "intensive":
+        elements = elements / elements.sum(axis=1, keepdims=True)
+    return np.hstack([descriptor_values(molecules), elements])
+
+
+def boosted_trees(seed: int, parameters: dict) -> HistGradientBoostingRegressor:
+    """An early-stopped booster with the descriptor's parameters, passed on to scikit-learn."""
+    return HistGradientBoostingRegressor(early_stopping=True, random_state=seed, **parameters)
+
+
+class GradientBoosting(Model):
+    """Boosted trees on descriptors and element counts.
+
+    Args:
+        **parameters: hyper-parameters of scikit-learn's ``HistGradientBoostingRegressor``.
+    """
+
+    def __init__(self, *, kind: str, seed: int, threads: int = 1, observable: str | None = None, **parameters) -> None:
+        super().__init__(kind=kind, seed=seed, threads=threads, observable=observable)
+        self.trees = boosted_trees(seed, parameters)
+
+    def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
+        """Add trees until the error on valid has stopped falling."""
+        x, x_valid = tree_columns(train, self.kind), tree_columns(valid, self.kind)
+        self.trees.fit(x, train.y, X_val=x_valid, y_val=valid.y)
+
+    def predict(self, molecules: Molecules) -> Prediction:
+        """Sum of the trees."""
+        return Prediction(self.trees.predict(tree_columns(molecules, self.kind)))
+
+    def save(self, folder: Path) -> None:
+        """Write the trees with joblib (a pickle: load only files of your own)."""
+        joblib.dump(self.trees, folder / "model.joblib")
+
+    def load(self, folder: Path) -> None:
+        """Read the trees."""
+        self.trees = joblib.load(folder / "model.joblib")

@@ -1,0 +1,51 @@
+"""Random forest on RDKit descriptors, after BOOM's ``experiments/random-forest``."""
+
+from pathlib import Path
+
+import joblib
+from sklearn.ensemble import RandomForestRegressor
+
+from boomlib.harness.design import Winsorized, descriptor_values
+from boomlib.harness.interface import Model, Molecules, Prediction
+
+
+class RandomForest(Model):
+    """scikit-learn's forest; trees cannot predict beyond the labels of train.
+
+    Args:
+        drop: descriptors left out, by name.
+        trees: number of trees.
+        max_features: features tried at each split, as scikit-learn takes it.
+    """
+
+    def __init__(self, *, drop: list[str], trees: int, max_features: str | float, **common) -> None:
+        super().__init__(**common)
+        self.drop = drop
+        self.gaps = Winsorized(margin=0.0)
+        self.forest = RandomForestRegressor(
+            trees, max_features=max_features, random_state=self.seed, n_jobs=self.threads
+        )
+
+    def columns(self, molecules: Molecules):
+        """Descriptors but the dropped ones, [n, columns]."""
+        names = molecules.features["descriptors"].column_names
+        return descriptor_values(molecules)[:, [name not in self.drop for name in names]]
+
+    def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
+        """Grow the trees on train; there is nothing to choose on valid."""
+        values = self.columns(train)
+        self.forest.fit(self.gaps.fit(values).transform(values), train.y)
+        # prediction adds up the trees in the order in which threads end: one thread keeps it the same to the bit
+        self.forest.n_jobs = 1
+
+    def predict(self, molecules: Molecules) -> Prediction:
+        """Mean over the trees."""
+        return Prediction(self.forest.predict(self.gaps.transform(self.columns(molecules))))
+
+    def save(self, folder: Path) -> None:
+        """Write the forest with joblib (a pickle: load only files of your own)."""
+        joblib.dump((self.gaps, self.forest), folder / "model.joblib", compress=3)
+
+    def load(self, folder: Path) -> None:
+        """Read the forest."""
+        self.gaps, self.forest = joblib.load(folder / "model.joblib")

@@ -1,0 +1,50 @@
+"""Ridge regression, then gradient-boosted trees on what it leaves: the line extrapolates, the trees refine."""
+
+from pathlib import Path
+
+import joblib
+
+from boomlib.harness.interface import Model, Molecules, Prediction
+from boomlib.models.tabular.gradient_boosting import boosted_trees, tree_columns
+from boomlib.models.tabular.ridge import Ridge
+
+
+class RidgeBoost(Model):
+    """Sum of a ridge regression and of trees fitted to its leave-one-out residuals.
+
+    The residuals of the fit itself are smaller than those that new molecules will have, so trees fitted to
+    them would correct too little; leaving each molecule out costs nothing for a linear model.
+
+    Args:
+        ridge: hyper-parameters of :class:`boomlib.models.tabular.ridge.Ridge`.
+        trees: hyper-parameters of scikit-learn's ``HistGradientBoostingRegressor``.
+    """
+
+    def __init__(self, *, ridge: dict, trees: dict, **common) -> None:
+        super().__init__(**common)
+        self.ridge = Ridge(**ridge, **common)
+        self.trees = boosted_trees(self.seed, trees)
+
+    def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
+        """Fit the ridge, then the trees; both stop or choose by valid."""
+        self.ridge.fit(train, valid, folder)
+        self.trees.fit(
+            tree_columns(train, self.kind),
+            self.ridge.leave_one_out_residuals,
+            X_val=tree_columns(valid, self.kind),
+            y_val=valid.y - self.ridge.predict(valid).mean,
+        )
+
+    def predict(self, molecules: Molecules) -> Prediction:
+        """Sum of both."""
+        return Prediction(self.ridge.predict(molecules).mean + self.trees.predict(tree_columns(molecules, self.kind)))
+
+    def save(self, folder: Path) -> None:
+        """Write both parts."""
+        self.ridge.save(folder)
+        joblib.dump(self.trees, folder / "trees.joblib")
+
+    def load(self, folder: Path) -> None:
+        """Read both parts."""
+        self.ridge.load(folder)
+        self.trees = joblib.load(folder / "trees.joblib")

@@ -1,0 +1,72 @@
+"""What masked-language-model pretraining may read: molecules that no task of any dataset validates or tests on."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from boomlib.contracts import CORPUS, read_molecules, read_split, write_table
+from boomlib.files import ContractError
+
+
+def make_corpus(
+    molecules: Mapping[str, str | os.PathLike],
+    splits: Mapping[str, Sequence[str | os.PathLike]],
+    out: str | os.PathLike,
+) -> dict[str, tuple[int, int, int]]:
+    """Write the corpus of one scheme: ``smiles`` (canonical, with stereochemistry) and ``dataset``.
+
+    One checkpoint serves all tasks, so that a molecule must be in train of every property of its dataset, and none
+    that is in valid, id or ood of any property of any dataset may come in by way of another dataset. Of a molecule
+    that several datasets have, the first dataset's is kept. Rows are in the order of the datasets and of their
+    molecules.
+
+    Args:
+        molecules: the molecules table, by dataset.
+        splits: the splits of all properties, by dataset.
+        out: the corpus to write.
+
+    Returns:
+        By dataset: molecules in all, those in train of every property, those of them in the corpus.
+
+    Raises:
+        ContractError: a split is of another number of molecules than its dataset, or no molecule is left.
+    """
+    smiles = {dataset: canonical(read_molecules(path)["smiles"].to_pylist()) for dataset, path in molecules.items()}
+    trained = {dataset: in_train(splits[dataset], len(each)) for dataset, each in smiles.items()}
+    seen = {text for dataset, each in smiles.items() for text in each[~trained[dataset]]}
+    kept, counts = {}, {}
+    for dataset, each in smiles.items():
+        before = len(kept)
+        for text in each[trained[dataset]]:
+            if text not in seen:
+                kept.setdefault(text, dataset)
+        counts[dataset] = (len(each), int(trained[dataset].sum()), len(kept) - before)
+    if not kept:
+        raise ContractError(
+            f"{out}: no molecule of {', '.join(molecules)} is in train of every property of its dataset and held "
+            "out by no other; add datasets to `corpus:` of the config, or lower `split.ood_size`, `split.id_fraction` "
+            "or `split.valid_fraction` of these in config/datasets.yaml"
+        )
+    table = {"smiles": pa.array(list(kept), pa.string()), "dataset": pa.array(list(kept.values()), pa.string())}
+    write_table(pa.table(table), out, CORPUS)
+    return counts
+
+
+def in_train(splits: Sequence[str | os.PathLike], n: int) -> np.ndarray:
+    """Which of ``n`` molecules are in train of all splits, bool [n]."""
+    everywhere = np.ones(n, dtype=bool)
+    for path in splits:
+        fold, _ = read_split(path)
+        if len(fold) != n:
+            raise ContractError(f"{path}: {len(fold)} molecules, but the dataset has {n}; delete the file and rerun")
+        everywhere &= fold == "train"
+    return everywhere
+
+
+def canonical(smiles: Sequence[str]) -> np.ndarray:
+    """RDKit's canonical SMILES of molecules, with their stereochemistry, str [n]."""
+    from rdkit.Chem import CanonSmiles
+
+    return np.array([CanonSmiles(text) for text in smiles], dtype=object)

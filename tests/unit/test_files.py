@@ -1,0 +1,35 @@
+"""Files that are whole or not there."""
+
+import pytest
+
+from boomlib import files
+from boomlib.files import ContractError
+
+
+def test_interrupted_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.json"
+    files.write_json(path, {"a": 1})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(path, {"a": float("nan")})
+    files.atomic_path(path).write_text("half")
+    assert files.read_json(path) == {"a": 1}
+
+
+def test_a_scratch_folder_is_empty_and_leaves_nothing(tmp_path):
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt), files.scratch_folder(tmp_path / "a") as folder:
+            assert list(folder.iterdir()) == []
+            (folder / "b").touch()
+            raise KeyboardInterrupt
+        assert list(tmp_path.iterdir()) == []
+    folder.mkdir()
+    (folder / "of a job that was killed").touch()
+    with files.scratch_folder(tmp_path / "a") as again:
+        assert again == folder
+        assert list(again.iterdir()) == []
+
+
+def test_truncated_json(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": ')
+    with pytest.raises(ContractError, match=r"a\.json: not readable as JSON .* delete it and rerun"):
+        files.read_json(tmp_path / "a.json")
