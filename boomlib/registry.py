@@ -13,6 +13,8 @@ import yaml
 
 from boomlib.files import ContractError
 
+NEUTRAL = "what it reads reaches a stage as a parameter, which counts itself"
+
 CONFIG = Path(__file__).parent.parent / "config"
 # parameters that masked-language-model training sees
 PRETRAINING = ("network", "notation", "isomeric", "enumeration", "pretraining")

@@ -216,20 +216,22 @@ def code_of_dataset(wildcards):
     """A parameter that changes when the code of the wildcards' kind of dataset does."""
     kind = DATASETS[wildcards.dataset]["kind"]
     return code_hash(
-        "boomlib.datasets.prepare", f"boomlib.datasets.{kind}", files=(ENVIRONMENT,)
+        "workflow_scripts.prepare_molecules",
+        f"boomlib.datasets.{kind}",
+        files=(ENVIRONMENT,),
     )
 
 
 def code_of_model(wildcards):
     """A parameter that changes when the code of the wildcards' model does."""
     file = MODELS[wildcards.model]["class"].rpartition(".")[0]
-    return code_hash("boomlib.harness.job", f"boomlib.models.{file}")
+    return code_hash("workflow_scripts.train_predict", f"boomlib.models.{file}")
 
 
 def code_of_pretraining(wildcards):
     """A parameter that changes when the code that pretrains the wildcards' model does."""
     file = MODELS[wildcards.model]["class"].rpartition(".")[0]
-    return code_hash("boomlib.harness.pretraining", f"boomlib.models.{file}")
+    return code_hash("workflow_scripts.pretrain", f"boomlib.models.{file}")
 
 
 def report_failures():

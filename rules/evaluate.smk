@@ -26,7 +26,7 @@ rule evaluate:
         runtime=10,
     params:
         unit=lookup("{dataset}/properties/{property}/unit", within=DATASETS),
-        code=code_of("boomlib.evaluation.score"),
+        code=code_of("workflow_scripts.evaluate"),
     message:
         "Score {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
@@ -54,7 +54,7 @@ rule evaluate_policy:
         runtime=10,
     params:
         unit=lookup("{dataset}/properties/{property}/unit", within=DATASETS),
-        code=code_of("boomlib.evaluation.policy"),
+        code=code_of("workflow_scripts.evaluate_policy"),
     message:
         "Score the policy of {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:

@@ -29,7 +29,7 @@ rule featurize_part:
     params:
         part=get_part,
         code=code_of(
-            "boomlib.featurize",
+            "workflow_scripts.featurize",
             "boomlib.features.{feature}",
             files=(ENVIRONMENT,),
         ),
@@ -68,7 +68,7 @@ else:
             mem_mb=2000,
             runtime=20,
         params:
-            code=code_of("boomlib.featurize"),
+            code=code_of("workflow_scripts.merge_feature"),
         message:
             "Merge the parts of {wildcards.feature} of {wildcards.dataset}"
         script:
@@ -91,7 +91,7 @@ rule find_ch2_pairs:
         mem_mb=8000,
         runtime=30,
     params:
-        code=code_of("boomlib.matched_pairs"),
+        code=code_of("workflow_scripts.find_ch2_pairs"),
     message:
         "Find molecules of {wildcards.dataset} that differ by one CH2"
     script:

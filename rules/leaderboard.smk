@@ -23,7 +23,7 @@ rule summarise:
         runtime=10,
     params:
         runs=RUN_TUPLES,
-        code=code_of("boomlib.evaluation.summary"),
+        code=code_of("workflow_scripts.summarise"),
     message:
         "Collect the metrics of all runs"
     script:
@@ -54,7 +54,9 @@ rule plot_distribution:
         runtime=10,
     params:
         entry=get_property,
-        code=code_of("boomlib.report.figures.overview"),
+        code=code_of(
+            "workflow_scripts.plot_distribution", "boomlib.report.figures.overview"
+        ),
     message:
         "Plot the distribution of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
@@ -87,7 +89,7 @@ rule plot_parity:
     params:
         entry=get_property,
         labels=LABELS,
-        code=code_of("boomlib.report.figures.overview"),
+        code=code_of("workflow_scripts.plot_parity", "boomlib.report.figures.overview"),
     message:
         "Plot predictions of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
@@ -128,7 +130,7 @@ rule plot_policy:
         runtime=10,
     params:
         unit=lookup("{dataset}/properties/{property}/unit", within=DATASETS),
-        code=code_of("boomlib.report.figures.policy"),
+        code=code_of("workflow_scripts.plot_policy", "boomlib.report.figures.policy"),
     message:
         "Plot the policy of {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
@@ -160,7 +162,9 @@ rule plot_heatmap:
         figure="heatmap",
         labels=LABELS,
         controls=CONTROLS,
-        code=code_of("boomlib.report.figures.overview"),
+        code=code_of(
+            "workflow_scripts.plot_overview", "boomlib.report.figures.overview"
+        ),
     message:
         "Plot the overview {params.figure} of the {wildcards.scheme} split"
     script:
@@ -184,7 +188,9 @@ use rule plot_heatmap as plot_ratio with:
         figure="ratio",
         labels=LABELS,
         controls=CONTROLS,
-        code=code_of("boomlib.report.figures.overview"),
+        code=code_of(
+            "workflow_scripts.plot_overview", "boomlib.report.figures.overview"
+        ),
 
 
 rule leaderboard:
@@ -219,7 +225,9 @@ rule leaderboard:
         datasets=RUN_DATASETS,
         models=RUN_MODELS,
         code=code_of(
-            "boomlib.report.build", files=("boomlib/report/leaderboard.md.j2",)
+            "workflow_scripts.leaderboard",
+            "boomlib.report.build",
+            files=("boomlib/report/leaderboard.md.j2",),
         ),
     message:
         "Write the leaderboard"

@@ -25,7 +25,7 @@ rule make_corpus:
         runtime=30,
     params:
         properties=CORPUS,
-        code=code_of("boomlib.text.corpus"),
+        code=code_of("workflow_scripts.make_corpus"),
     message:
         "Collect what pretraining may read, {wildcards.scheme} split"
     script:

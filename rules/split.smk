@@ -25,7 +25,7 @@ rule make_split:
     params:
         properties=get_property_names,
         settings=lookup("{dataset}/split", within=DATASETS),
-        code=code_of("boomlib.split"),
+        code=code_of("workflow_scripts.make_split"),
     message:
         "Split {wildcards.dataset}/{wildcards.property} by {wildcards.scheme}"
     script:
