@@ -10,7 +10,6 @@ import resource
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -49,25 +48,9 @@ def source_file(module: str) -> Path | None:
     return None
 
 
-@dataclass(frozen=True)
-class Module:
-    """What counts of a module of this checkout.
-
-    Attributes:
-        code: its source, reduced to what it computes.
-        imports: modules of this checkout that the code imports, and the packages that all of them lie in.
-        neutral: whether it declares, by a constant ``NEUTRAL`` with the reason, that no number passes through it; a
-            package declares it for all its modules.
-    """
-
-    code: str
-    imports: frozenset[str]
-    neutral: bool
-
-
 @functools.cache
-def parse(module: str) -> Module:
-    """Read a module of this checkout.
+def parse(module: str) -> tuple[str, frozenset[str]]:
+    """Return what a module of this checkout computes, as source, and the modules and packages here that it imports.
 
     Raises:
         FileNotFoundError: there is no such module.
@@ -83,8 +66,7 @@ def parse(module: str) -> Module:
         elif isinstance(node, ast.ImportFrom) and node.module:
             imported |= {f"{node.module}.{alias.name}" for alias in node.names}
     imported = {each for name in imported for each in with_packages(name) if each.split(".")[0] in PACKAGES}
-    neutral = any(isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NEUTRAL" for node in tree.body)
-    return Module(ast.unparse(tree), frozenset(filter(source_file, imported)), neutral)
+    return ast.unparse(tree), frozenset(filter(source_file, imported))
 
 
 def with_packages(module: str) -> list[str]:
@@ -93,9 +75,17 @@ def with_packages(module: str) -> list[str]:
     return [".".join(parts[: end + 1]) for end in range(len(parts))]
 
 
+@functools.cache
 def neutral_unit(module: str) -> str | None:
-    """The module or package that declares ``module`` neutral; None if it counts."""
-    return next((each for each in with_packages(module) if source_file(each) and parse(each).neutral), None)
+    """The module or package that declares ``module`` neutral, since no number passes through it; None if it counts.
+
+    The declaration is a constant ``NEUTRAL`` that holds the reason; that of a package is for all its modules.
+    """
+    for unit in with_packages(module):
+        path = source_file(unit)
+        if path and re.search(r"^NEUTRAL = ", path.read_text(encoding="utf-8"), re.M):
+            return unit
+    return None
 
 
 @functools.cache
@@ -120,10 +110,10 @@ def code_hash(*modules: str, files: tuple[str, ...] = ()) -> str:
         module = todo.pop()
         if module not in seen and neutral_unit(module) in own:
             seen.add(module)
-            todo += parse(module).imports
+            todo += parse(module)[1]
     digest = hashlib.blake2b(digest_size=8)
     for module in sorted(seen):
-        digest.update(f"{module}\0{parse(module).code}\0".encode())
+        digest.update(f"{module}\0{parse(module)[0]}\0".encode())
     for file in files:
         content = (ROOT / file).read_bytes()
         digest.update(content_hash(yaml.safe_load(content)).encode() if file.endswith(".yaml") else content)

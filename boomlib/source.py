@@ -5,6 +5,7 @@ and conditions. What is left changes whenever a number may.
 """
 
 import ast
+from collections.abc import Callable
 
 NEUTRAL = "says what counts as a change and computes nothing"
 
@@ -26,12 +27,12 @@ def reduce_source(text: str) -> ast.Module:
     compute with a message. The annotations of a class body stay, since they make the fields of a dataclass.
     """
     tree = ast.parse(text)
-    used, unread, dropped = read_names(tree), set(), True
-    while dropped or unread != (unread := used - read_names(tree)):
-        tree = Reducer(unread).visit(tree)
-        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-        dropped = any([drop_unread_locals(function) for function in functions])
-    return ast.fix_missing_locations(tree)
+    used = read_names(tree)
+    tree = Reducer().visit(tree)
+    while drop_unread_locals(tree):
+        tree = Reducer().visit(tree)
+    drop_unread_imports(tree, used - read_names(tree))
+    return tree
 
 
 def read_names(tree: ast.AST) -> set[str]:
@@ -57,46 +58,56 @@ def is_message(call: ast.Call) -> bool:
     return (name in MESSAGES or (logger in LOGGERS and level in LEVELS)) and not holds(call, BINDINGS)
 
 
-def drop_unread_locals(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Take assignments of names that a function never reads out of it, unless what they assign may do something.
+def drop_unread_locals(tree: ast.Module) -> bool:
+    """Drop assignments of names that their function never reads, unless what they assign may do something.
 
     Returns:
         Whether there were any.
     """
-    read = read_names(function)
-    if read & READERS_OF_LOCALS:
+    dropped = False
+    for function in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]:
+        read = read_names(function)
+        if not read & READERS_OF_LOCALS:
+            dropped |= drop_statements(function, lambda node, read=read: is_unread(node, read))
+    return dropped
+
+
+def is_unread(node: ast.stmt, read: set[str]) -> bool:
+    """Whether a statement does nothing but assign to names that are not among those ``read``."""
+    if not isinstance(node, ast.Assign | ast.AugAssign):
         return False
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    names = all(isinstance(each, ast.Name) and each.id not in read for each in targets)
+    return names and not holds(node.value, EFFECTS)
 
-    def is_unread(node: ast.AST) -> bool:
-        if not isinstance(node, ast.Assign | ast.AugAssign):
-            return False
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        names = all(isinstance(each, ast.Name) and each.id not in read for each in targets)
-        return names and not holds(node.value, EFFECTS)
 
-    blocks, dropped = [function], False
+def drop_unread_imports(tree: ast.Module, unread: set[str]) -> None:
+    """Drop the imports of names that only dropped code has read."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            node.names = [each for each in node.names if (each.asname or each.name.split(".")[0]) not in unread]
+    for scope in [node for node in ast.walk(tree) if isinstance(node, (ast.Module, *SCOPES))]:
+        drop_statements(scope, lambda node: isinstance(node, ast.Import | ast.ImportFrom) and not node.names)
+
+
+def drop_statements(scope: ast.AST, is_dropped: Callable[[ast.stmt], bool]) -> bool:
+    """Drop statements of a module, class or function, but not of those inside; returns whether there were any."""
+    blocks, dropped = [scope], False
     while blocks:
         block = blocks.pop()
         blocks += [node for node in ast.iter_child_nodes(block) if not isinstance(node, (*SCOPES, ast.expr))]
         for _, body in ast.iter_fields(block):
-            if isinstance(body, list) and any(map(is_unread, body)):
-                body[:] = [node for node in body if not is_unread(node)]
+            if isinstance(body, list) and any(map(is_dropped, body)):
+                body[:] = [node for node in body if not is_dropped(node)]
                 dropped = True
     return dropped
 
 
 class Reducer(ast.NodeTransformer):
-    """Takes out of a tree what computes nothing.
-
-    Args:
-        unread: names that only dropped parts have read; their imports go.
-    """
-
-    def __init__(self, unread: set[str]) -> None:
-        self.unread = unread
+    """Takes out of a tree what computes nothing."""
 
     def generic_visit(self, node: ast.AST) -> ast.AST | None:
-        """Visit the parts of a node; a block that they leave empty holds ``pass``, or goes where it decides nothing."""
+        """Visit the parts of a node; a block that they leave empty holds ``pass``, or goes if it decides nothing."""
         super().generic_visit(node)
         if getattr(node, "body", True) or isinstance(node, ast.Module):
             return node
@@ -104,6 +115,10 @@ class Reducer(ast.NodeTransformer):
             return None
         node.body = [ast.Pass()]
         return node
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        """Drop what type checkers alone read."""
+        return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
 
     def visit_Pass(self, node: ast.Pass) -> None:
         """Drop it; an empty block gets it back."""
@@ -142,8 +157,6 @@ class Reducer(ast.NodeTransformer):
         node.returns = None
         return self.generic_visit(node)
 
-    visit_AsyncFunctionDef = visit_FunctionDef
-
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         """Keep the annotations of a class body."""
         body = [each if isinstance(each, ast.AnnAssign) else self.visit(each) for each in node.body]
@@ -153,13 +166,6 @@ class Reducer(ast.NodeTransformer):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
         """Make an annotated assignment a plain one; a bare annotation goes."""
         return None if node.value is None else self.generic_visit(ast.Assign([node.target], node.value, lineno=0))
-
-    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> ast.AST | None:
-        """Drop the imports of names that nothing reads any more."""
-        node.names = [each for each in node.names if (each.asname or each.name.split(".")[0]) not in self.unread]
-        return node if node.names else None
-
-    visit_ImportFrom = visit_Import
 
     def visit_Try(self, node: ast.Try) -> ast.AST:
         """Give a ``finally`` that only said something its ``pass`` back, without which there may be no block."""
