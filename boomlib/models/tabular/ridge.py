@@ -7,6 +7,7 @@ With ``margin: null`` it uses counts alone: the additive group-contribution mode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import joblib
 import numpy as np
@@ -60,6 +61,15 @@ def fit_ridge(
     # exact leave-one-out residuals of a linear smoother: residual / (1 - leverage)
     leverage = 1 / len(x) + (x @ vectors) ** 2 @ (1 / (np.maximum(values, 0) + chosen))
     return RidgeFit(weights, intercept, (y - x @ weights - intercept) / (1 - leverage), chosen, history)
+
+
+class RidgeSettings(TypedDict):
+    """Hyper-parameters of :class:`Ridge`, for a model that holds one."""
+
+    radius: int
+    min_molecules: int
+    margin: float | None
+    penalties: list[float]
 
 
 class Ridge(Model):
