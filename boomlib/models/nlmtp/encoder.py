@@ -12,10 +12,11 @@ from torch import Tensor
 from boomlib.features.context import CONTEXT_SETS
 from boomlib.files import ContractError
 from boomlib.harness.batches import padded
-from boomlib.harness.design import Environments, LinearDesign, descriptor_values, table_matrix
+from boomlib.harness.columns import table_matrix
+from boomlib.harness.design import Environments, LinearDesign, descriptor_values
 from boomlib.harness.interface import Molecules
+from boomlib.harness.ridge import fit_ridge
 from boomlib.models.nlmtp.environments import environment_of
-from boomlib.models.tabular.ridge import fit_ridge
 from boomlib.text.tokens import Vocabulary
 
 MASSES = ("MolWt", "ExactMolWt", "HeavyAtomMolWt")
