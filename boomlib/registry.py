@@ -9,7 +9,7 @@ import ast
 import copy
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
@@ -90,6 +90,12 @@ def fill_defaults(value: dict, schema: dict) -> dict:
     return filled
 
 
+def check_known(what: str, name: str, known: Iterable[str], at: str) -> None:
+    """Raise :class:`ContractError`, with a suggestion, unless ``name`` is one of the ``known`` ones."""
+    if name not in known:
+        raise ContractError(f"{at}: unknown {what} '{name}'; {suggestion(name, known)}")
+
+
 def load_datasets(path: str | os.PathLike = CONFIG / "datasets.yaml") -> tuple[dict, dict]:
     """Read ``datasets.yaml``; returns its ``datasets`` and its ``sources`` by name."""
     content = check_schema(read_yaml(path), "datasets", str(path))
@@ -98,11 +104,7 @@ def load_datasets(path: str | os.PathLike = CONFIG / "datasets.yaml") -> tuple[d
         if not dataset.get(needed):
             raise ContractError(f"{path}: datasets.{name}: kind '{dataset['kind']}' needs the key '{needed}'")
         for source in dataset["sources"]:
-            if source not in content["sources"]:
-                raise ContractError(
-                    f"{path}: datasets.{name}.sources: unknown source '{source}'; "
-                    + suggestion(source, content["sources"])
-                )
+            check_known("source", source, content["sources"], f"{path}: datasets.{name}.sources")
     return content["datasets"], content["sources"]
 
 
@@ -117,6 +119,7 @@ def load_models(folder: str | os.PathLike = CONFIG / "models") -> dict:
     left = {name: read_yaml(path) for name, path in paths.items()}
     for name, descriptor in left.items():
         check_schema(descriptor, "model", str(paths[name]))
+        check_known("model", descriptor.get("of", name), paths, f"{paths[name]}: of")
     models = {}
     while left:
         ready = [name for name, descriptor in left.items() if descriptor.get("of") not in left]
@@ -155,8 +158,7 @@ def make_model(written: dict, models: dict, at: str) -> dict:
     """
     model = {key: value for key, value in written.items() if key != "of"}
     if "of" in written:
-        if written["of"] not in models:
-            raise ContractError(f"{at}: of: unknown model '{written['of']}'; {suggestion(written['of'], models)}")
+        check_known("model", written["of"], models, f"{at}: of")
         base = models[written["of"]]
         parameters = merge_parameters(base["parameters"], written.get("parameters", {}))
         model = base | model | {"parameters": parameters}
@@ -188,20 +190,17 @@ def check_config(config: dict, datasets: dict, models: dict, where: str = "confi
     config = check_schema(config, "config", where)
     for task in config["tasks"]:
         dataset, _, name = task.partition("/")
-        if dataset not in datasets:
-            raise ContractError(f"{where}: tasks: unknown dataset '{dataset}'; {suggestion(dataset, datasets)}")
+        check_known("dataset", dataset, datasets, f"{where}: tasks")
         properties = datasets[dataset]["properties"]
         if name not in properties:
             raise ContractError(
                 f"{where}: tasks: dataset '{dataset}' has no property '{name}'; {suggestion(name, properties)}"
             )
     for dataset in config["corpus"]:
-        if dataset not in datasets:
-            raise ContractError(f"{where}: corpus: unknown dataset '{dataset}'; {suggestion(dataset, datasets)}")
+        check_known("dataset", dataset, datasets, f"{where}: corpus")
     labelled = {}
     for name in config["models"]:
-        if name not in models:
-            raise ContractError(f"{where}: models: unknown model '{name}'; {suggestion(name, models)}")
+        check_known("model", name, models, f"{where}: models")
         other = labelled.setdefault(models[name]["label"], name)
         if other != name:
             raise ContractError(
