@@ -54,7 +54,7 @@ def read_schema(name: str) -> dict:
 
 
 def check_schema(value: dict, name: str, where: str) -> dict:
-    """Check ``value`` against ``config/schemas/{name}.schema.yaml`` and return it with the schema's defaults filled in.
+    """Check ``value`` against ``config/schemas/{name}.schema.yaml`` and return it with its defaults filled in.
 
     Raises:
         ContractError: it breaks the schema; the message begins with ``where``.
@@ -224,7 +224,7 @@ def check_directory(start: object, at: str) -> None:
 
 
 def select_reader_settings(dataset: dict) -> dict:
-    """The part of a dataset's entry that decides its molecules table, for its reader; labels, licence and split do not."""
+    """What of a dataset's entry its reader sees, which decides its molecules; labels, licence and split do not."""
     keys = ("kind", "sources", "file", "smiles_column", "sample")
     properties = {
         name: {key: entry[key] for key in ("unit", "column") if key in entry}

@@ -1,9 +1,9 @@
 """Hyper-parameters against the signature of their model, which is read as text: nothing is imported.
 
 The class is the descriptor's ``module.Class`` inside :mod:`boomlib.models`. Its hyper-parameters are the keyword
-parameters of ``__init__`` and, where that hands its ``**rest`` on to ``super().__init__``, those of its base class; what
-the harness gives every model (the parameters of :class:`boomlib.harness.interface.Model`) is none of them. A ``**rest``
-that goes elsewhere admits anything.
+parameters of ``__init__`` and, where that hands its ``**rest`` on to ``super().__init__``, those of its base class;
+what the harness gives every model (the parameters of :class:`boomlib.harness.interface.Model`) is none of them. A
+``**rest`` that goes elsewhere admits anything.
 
 Annotations that are understood: ``int``, ``float`` (a whole number will do), ``str``, ``bool``, ``None``, ``object``
 (anything), ``Literal``, ``list``, ``dict``, ``X | Y``, subclasses of ``TypedDict`` for nested settings, with
@@ -190,10 +190,11 @@ def read_parameters(node: ast.ClassDef, source: Source) -> Signature:
 
 def find_super_call(init: ast.FunctionDef, rest: str) -> ast.Call | None:
     """The call ``super().__init__(…, **rest)`` in a constructor; None if there is none."""
-    for node in ast.walk(init):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "super().__init__":
-            if any(keyword.arg is None and name_of(keyword.value) == rest for keyword in node.keywords):
-                return node
+    calls = (each for each in ast.walk(init) if isinstance(each, ast.Call))
+    for call in calls:
+        handed_on = any(each.arg is None and name_of(each.value) == rest for each in call.keywords)
+        if handed_on and ast.unparse(call.func) == "super().__init__":
+            return call
     return None
 
 
@@ -296,11 +297,13 @@ def find_options(annotation: ast.expr | None, source: Source) -> list[tuple[ast.
     if name in ("Literal", "None", *TYPES):
         return [(annotation, source)]
     meaning = source.find(name)
-    if meaning is not None:
-        return [meaning] if is_typed_dict(*meaning) else find_options(*meaning)
+    if meaning is not None and is_typed_dict(*meaning):
+        return [meaning]
+    if meaning is not None and isinstance(meaning[0], ast.expr):
+        return find_options(*meaning)
     raise ContractError(
-        f"{source.file.relative_to(ROOT)}: {ast.unparse(annotation)} is no type of a hyper-parameter; boomlib/signatures.py "
-        "says which are"
+        f"{source.file.relative_to(ROOT)}: {ast.unparse(annotation)} is no type of a hyper-parameter; "
+        "boomlib/signatures.py says which are"
     )
 
 

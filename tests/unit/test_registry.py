@@ -113,6 +113,14 @@ def test_shipped_configs_are_valid_and_leave_out_what_does_not_fit(name, missing
     assert set(MODELS) - set(config["models"]) == missing
 
 
+@pytest.mark.parametrize("path", sorted(set(registry.CONFIG.glob("*.yaml")) - {registry.CONFIG / "datasets.yaml"}))
+def test_every_shipped_config_with_its_variants_is_valid(path):
+    written = registry.read_yaml(path)
+    models = registry.with_variants(MODELS, written, str(path))
+    config = registry.check_config(written, DATASETS, models, str(path))
+    assert set(config["variants"]) <= set(config["models"])
+
+
 def test_boom_config_covers_the_ten_tasks():
     assert len(registry.read_yaml(registry.CONFIG / "boom.yaml")["tasks"]) == 10
 
@@ -166,7 +174,9 @@ def test_what_decides_the_molecules_leaves_out_labels_and_split():
     entry = DATASETS["qm9_sample"]
     changed = entry | {"label": "other", "split": {}, "doi": "x"}
     assert registry.select_reader_settings(changed) == registry.select_reader_settings(entry)
-    assert registry.select_reader_settings(entry | {"sample": {"size": 1, "seed": 0}}) != registry.select_reader_settings(entry)
+    assert registry.select_reader_settings(
+        entry | {"sample": {"size": 1, "seed": 0}}
+    ) != registry.select_reader_settings(entry)
 
 
 def test_a_variant_is_a_descriptor_with_some_keys_changed():
@@ -270,10 +280,16 @@ def test_a_descriptor_may_be_of_another_with_the_keys_that_differ(tmp_path):
         ({"of": "smaller"}, "smaller.yaml: of: smaller leads back to itself"),
         ({"of": ["whole"]}, "smaller.yaml: of: ['whole'] is not of type 'string'"),
         ({"parameters": 3}, "smaller.yaml: parameters: 3 is not of type 'object'"),
-        ({"parameters": {"ridge": 3}}, "parameters.ridge: found 3, allowed: a mapping of radius, min_molecules, margin"),
+        (
+            {"parameters": {"ridge": 3}},
+            "parameters.ridge: found 3, allowed: a mapping of radius, min_molecules, margin",
+        ),
         ({"parameters": {"ridge": {"radius": None}}}, "smaller.yaml: parameters.ridge.radius: found null, allowed: a"),
         ({"clas": "m.M"}, "smaller.yaml: unknown key 'clas' at top level; did you mean 'class'?"),
-        ({"class": "tabular.rigde.Ridge"}, "class: there is no boomlib/models/tabular/rigde.py; did you mean 'tabular."),
+        (
+            {"class": "tabular.rigde.Ridge"},
+            "class: there is no boomlib/models/tabular/rigde.py; did you mean 'tabular.",
+        ),
     ],
 )
 def test_mistakes_in_a_descriptor_of_another(tmp_path, changes, message):

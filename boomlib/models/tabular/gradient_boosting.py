@@ -13,7 +13,7 @@ from boomlib.harness.interface import Model, Molecules, Prediction
 
 
 class BoostingSettings(TypedDict, total=False):
-    """Hyper-parameters of scikit-learn's ``HistGradientBoostingRegressor``; its own defaults where they are not given."""
+    """Hyper-parameters of scikit-learn's ``HistGradientBoostingRegressor``, which has defaults for all."""
 
     loss: Literal["squared_error", "absolute_error", "gamma", "poisson"]
     learning_rate: float
