@@ -40,7 +40,7 @@ def list_modules(package: str, function: str) -> list[str]:
 
 @functools.cache
 def read_schema(name: str) -> dict:
-    """Read ``config/schemas/{name}.schema.yaml``; ``modules: [package, function]`` stands for what is listed so."""
+    """Read ``config/schemas/{name}.schema.yaml``; ``modules: package.function`` stands for :func:`list_modules`."""
 
     def list_names(node: object) -> object:
         if isinstance(node, list):
@@ -48,7 +48,7 @@ def read_schema(name: str) -> dict:
         if not isinstance(node, dict):
             return node
         made = {key: list_names(value) for key, value in node.items() if key != "modules"}
-        return made | ({"enum": list_modules(*node["modules"])} if "modules" in node else {})
+        return made | {"enum": list_modules(*node["modules"].split("."))} if "modules" in node else made
 
     return list_names(read_yaml(CONFIG / "schemas" / f"{name}.schema.yaml"))
 
@@ -63,13 +63,13 @@ def check_schema(value: dict, name: str, where: str) -> dict:
 
     schema = read_schema(name)
     errors = Draft202012Validator(schema).iter_errors(value)
-    error = next(iter(sorted(errors, key=lambda each: list(map(str, each.path)))), None)
+    error = min(errors, key=lambda each: list(map(str, each.path)), default=None)
     if error is not None:
         at = ".".join(map(str, error.path)) or "top level"
         if error.validator == "additionalProperties":
             known = list(error.schema.get("properties", {}))
-            unknown = sorted(set(error.instance) - set(known), key=str)
-            raise ContractError(f"{where}: unknown key '{unknown[0]}' at {at}; {suggestion(str(unknown[0]), known)}")
+            unknown = min(map(str, set(error.instance) - set(known)))
+            raise ContractError(f"{where}: unknown key '{unknown}' at {at}; {suggestion(unknown, known)}")
         raise ContractError(f"{where}: {at}: {error.message} (see config/schemas/{name}.schema.yaml)")
     return fill_defaults(value, schema)
 

@@ -20,6 +20,8 @@ from pathlib import Path
 
 from boomlib.files import ContractError
 
+NEUTRAL = "refuses hyper-parameters, but changes none"
+
 ROOT = Path(__file__).parent.parent
 TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "dict": dict, "list": list, "object": object}
 WORDS = {

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 from boomlib.files import ContractError
 
+NEUTRAL = "names what training starts from, whose files count themselves"
+
 # parameters that masked-language-model training sees
 SEEN = ("network", "notation", "isomeric", "enumeration", "pretraining")
 

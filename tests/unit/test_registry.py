@@ -229,7 +229,15 @@ RIDGE = {"of": "ridge", "label": "X"}
         ),
         (
             {"x": {"of": "nlmtp", "label": "X", "parameters": {"network": 3}}},
-            "config: variants.x: parameters.network: found 3, allowed: a mapping",
+            "config: variants.x: parameters.network: found 3, allowed: a mapping of width, depth, heads",
+        ),
+        (
+            {"x": {"of": "nlmtp", "label": "X", "parameters": {"network": {"rnk": 1}}}},
+            "config: variants.x: parameters.network: unknown parameter 'rnk'; did you mean 'rank'?",
+        ),
+        (
+            {"x": {"of": "egnn", "label": "X", "parameters": {"reference": "element"}}},
+            'config: variants.x: parameters.reference: found "element", allowed: elements, mean, none',
         ),
         (
             {"x": {"of": "ridge_boost", "label": "X", "parameters": {"trees": {"max_itr": 1}}}},

@@ -222,11 +222,7 @@ def find_unchecked(signature, at=""):
 
 
 # by file of the model and name; `pretrained` is checked by boomlib.text.start
-UNCHECKED = {
-    *(("language", name) for name in ("network", "pretrained", "pretraining", "training")),
-    *(("nlmtp", name) for name in ("encoder", "losses", "network", "training")),
-    ("graph", "options"),
-}
+UNCHECKED = {("graph", "options"), ("language", "pretrained")}
 
 
 def test_which_settings_of_our_models_may_be_anything():
