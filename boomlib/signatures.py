@@ -266,11 +266,13 @@ def find_problem_in(values: Mapping, signature: Signature, at: str) -> str | Non
 
 def find_problem(value: object, annotation: ast.expr | None, source: Source, at: str) -> str | None:
     """What is wrong with a value of this annotation; None if nothing is."""
-    fitting = [option for option in find_options(annotation, source) if fits(value, *option)]
+    options = find_options(annotation, source)
+    fitting = [option for option in options if fits(value, *option)]
     if not fitting:
         found = json.dumps(value, ensure_ascii=False, default=str)
-        text = f"{at}: found {found}, allowed: {describe(annotation, source)}"
-        return text + (f"; YAML reads it as a text, write {float(value)}" if is_number_in_text(value) else "")
+        number = any(name_of(option) == "float" for option, _ in options) and is_number_in_text(value)
+        remedy = f"; YAML reads it as a text, write {float(value)}" if number else ""
+        return f"{at}: found {found}, allowed: {describe(annotation, source)}{remedy}"
     problems = [find_problem_inside(value, *option, at) for option in fitting]
     return None if None in problems else problems[0]
 
