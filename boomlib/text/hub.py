@@ -1,13 +1,13 @@
 """Bring a checkpoint here, from the Hugging Face hub or a mirror."""
 
 import os
-import re
 import shutil
 from pathlib import Path
 
 from boomlib.files import ContractError, atomic_path, commit
 from boomlib.mirror import find_in_mirror
 from boomlib.text.checkpoint_files import FILES, check_files, check_record, list_files, write_record
+from boomlib.text.start import check_start, name_hub_folder
 
 
 def download_checkpoint(
@@ -26,15 +26,9 @@ def download_checkpoint(
         ContractError: the revision is no commit, the mirror is no folder, the hub cannot be reached or has no such
             commit, or the checkpoint lacks weights as safetensors, a configuration or a tokenizer.
     """
-    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", hub):
-        raise ContractError(f"pretrained: {hub!r} is no hub id; write organisation/name")
-    if not re.fullmatch(r"[0-9a-f]{40}", revision):
-        raise ContractError(
-            f"pretrained: revision {revision!r} of {hub} is no commit; a branch or tag can move, so give the 40 "
-            "hexadecimal digits that the hub shows under Files, History"
-        )
-    source = f"{hub}@{revision}"
-    name = source.replace("/", "--")
+    start = {"hub": hub, "revision": revision}
+    check_start(start, "pretrained")
+    source, name = f"{hub}@{revision}", name_hub_folder(start)
     mirrored = find_in_mirror(name, mirror)
     part = atomic_path(folder)
     shutil.rmtree(part, ignore_errors=True)

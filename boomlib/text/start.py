@@ -31,7 +31,7 @@ def check_start(start: object, at: str) -> None:
             "{directory: path} and {hub: org/name, revision: commit}"
         )
     if "hub" in values:
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(values["hub"])):
+        if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", str(values["hub"])):
             raise ContractError(f"{at}.hub: {values['hub']!r} is no repository of the hub, org/name")
         if not re.fullmatch(r"[0-9a-f]{40}", str(values["revision"])):
             raise ContractError(

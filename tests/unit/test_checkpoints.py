@@ -390,13 +390,13 @@ def test_the_files_are_told_without_a_heavy_import():
 
 @pytest.mark.parametrize("revision", ["main", "v1.0", REVISION[:39], REVISION.upper()])
 def test_a_revision_that_can_move_is_refused(tmp_path, revision):
-    with pytest.raises(ContractError, match=rf"revision '{revision}' of lab/Tiny-Chem is no commit"):
+    with pytest.raises(ContractError, match=rf"revision: '{revision}' is not a commit's 40 hexadecimal digits"):
         download_checkpoint(HUB, revision, tmp_path / "here")
 
 
 @pytest.mark.parametrize("hub", ["Tiny-Chem", "lab/Tiny/Chem", "../up", "https://hub/lab/Tiny"])
 def test_what_is_no_hub_id_is_refused(tmp_path, hub):
-    with pytest.raises(ContractError, match="is no hub id; write organisation/name"):
+    with pytest.raises(ContractError, match="is no repository of the hub, org/name"):
         download_checkpoint(hub, REVISION, tmp_path / "here")
 
 
