@@ -181,7 +181,10 @@ def test_an_edit_of_a_message_or_an_annotation_reruns_nothing(checkout, path, ol
         "boomlib/processes.py",
         "boomlib/provenance.py",
         "boomlib/source.py",
+        "boomlib/mirror.py",
         "boomlib/registry.py",
+        "boomlib/signatures.py",
+        "boomlib/text/start.py",
         "workflow_scripts/job.py",
     ],
 )
