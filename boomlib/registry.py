@@ -4,7 +4,9 @@ Every YAML file has a JSON schema in ``config/schemas``; the schemas hold the de
 of all keys. A mistake is reported with the file, the key and a suggestion.
 """
 
+import ast
 import difflib
+import functools
 import os
 import re
 from pathlib import Path
@@ -39,17 +41,45 @@ def read_yaml(path: str | os.PathLike) -> dict:
     return value
 
 
+def list_modules(package: str, function: str) -> list[str]:
+    """Modules of ``boomlib/{package}`` whose source defines ``function`` at its top level; none is imported."""
+    return sorted(
+        path.stem
+        for path in (CONFIG.parent / "boomlib" / package).glob("*.py")
+        if any(
+            isinstance(node, ast.FunctionDef) and node.name == function
+            for node in ast.parse(path.read_text(encoding="utf-8")).body
+        )
+    )
+
+
+@functools.cache
+def read_schema(name: str) -> dict:
+    """Read ``config/schemas/{name}.schema.yaml``; ``modules: package.function`` there stands for their names."""
+
+    def list_names(node: object) -> object:
+        if isinstance(node, list):
+            return [list_names(each) for each in node]
+        if not isinstance(node, dict):
+            return node
+        made = {key: list_names(value) for key, value in node.items() if key != "modules"}
+        return made | {"enum": list_modules(*node["modules"].split("."))} if "modules" in node else made
+
+    return list_names(read_yaml(CONFIG / "schemas" / f"{name}.schema.yaml"))
+
+
 def check_schema(value: dict, schema_name: str, where: str) -> dict:
     """Check ``value`` against ``config/schemas/{schema_name}.schema.yaml`` and fill in its defaults."""
     from jsonschema import Draft202012Validator
 
-    schema = read_yaml(CONFIG / "schemas" / f"{schema_name}.schema.yaml")
-    error = next(iter(sorted(Draft202012Validator(schema).iter_errors(value), key=lambda e: list(e.path))), None)
+    schema = read_schema(schema_name)
+    errors = Draft202012Validator(schema).iter_errors(value)
+    error = min(errors, key=lambda each: list(map(str, each.path)), default=None)
     if error is not None:
         at = ".".join(map(str, error.path)) or "top level"
         if error.validator == "additionalProperties":
             known = list(error.schema.get("properties", {}))
-            unknown = sorted(set(error.instance) - set(known))
+            unknown = sorted(map(str, set(error.instance) - set(known)))
             raise RegistryError(f"{where}: unknown key '{unknown[0]}' at {at}; {suggestion(unknown[0], known)}")
         raise RegistryError(f"{where}: {at}: {error.message} (see config/schemas/{schema_name}.schema.yaml)")
     return fill_defaults(value, schema)
@@ -73,18 +103,45 @@ def fill_defaults(value: dict, schema: dict) -> dict:
 
 def load_datasets(path: str | os.PathLike = CONFIG / "datasets.yaml") -> tuple[dict, dict]:
     """Read ``datasets.yaml``; returns its ``datasets`` and its ``sources`` by name."""
-    content = check_schema(read_yaml(path), "datasets", str(path))
+    return check_datasets(read_yaml(path), {}, str(path))
+
+
+def check_datasets(content: dict, registered: dict, where: str) -> tuple[dict, dict]:
+    """Check ``datasets`` and ``sources`` of a YAML file; returns both by name, with the schema's defaults.
+
+    Args:
+        content: the file's mapping.
+        registered: sources that stand elsewhere, which its datasets may name as well.
+        where: the file, for messages.
+    """
+    content = check_schema(content, "datasets", where)
+    known = [*registered, *content["sources"]]
     for name, dataset in content["datasets"].items():
-        needed = "file" if dataset["kind"] == "table" else "sources"
-        if not dataset.get(needed):
-            raise RegistryError(f"{path}: datasets.{name}: kind '{dataset['kind']}' needs the key '{needed}'")
+        if not (dataset["sources"] or "file" in dataset):
+            raise RegistryError(
+                f"{where}: datasets.{name}: no data; it needs the key 'file', a file of yours, or 'sources'"
+            )
         for source in dataset["sources"]:
-            if source not in content["sources"]:
+            if source not in known:
                 raise RegistryError(
-                    f"{path}: datasets.{name}.sources: unknown source '{source}'; "
-                    + suggestion(source, list(content["sources"]))
+                    f"{where}: datasets.{name}.sources: unknown source '{source}'; {suggestion(source, known)}"
                 )
     return content["datasets"], content["sources"]
+
+
+def with_own_datasets(datasets: dict, sources: dict, config: dict, where: str = "config") -> tuple[dict, dict]:
+    """The registered ``datasets`` and ``sources``, and those that a configuration brings itself.
+
+    Raises:
+        RegistryError: one of its own is wrong, or has the name of a registered one.
+    """
+    content = {key: config[key] for key in ("datasets", "sources") if key in config}
+    own = check_datasets({"datasets": {}} | content, sources, where)
+    for key, registered, brought in zip(("datasets", "sources"), (datasets, sources), own, strict=True):
+        for name in brought:
+            if name in registered:
+                raise RegistryError(f"{where}: {key}.{name}: config/datasets.yaml has this name; choose another")
+    return datasets | own[0], sources | own[1]
 
 
 def load_models(folder: str | os.PathLike = CONFIG / "models") -> dict:

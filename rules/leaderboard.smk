@@ -7,7 +7,7 @@ Offers: results/leaderboard.md, results/leaderboard.csv, results/plots/….
 
 rule summarise:
     input:
-        metrics=[f"results/metrics/{run.stem}.json" for run in RUNS],
+        metrics=[f"results/metrics/{run.stem}.json" for run in plan.runs],
     output:
         csv="results/leaderboard.csv",
     log:
@@ -22,7 +22,8 @@ rule summarise:
         mem_mb=1000,
         runtime=10,
     params:
-        runs=RUN_TUPLES,
+        runs=plan.list_run_tuples(),
+        inputs=find_inputs,
         code=code_of("boomlib.evaluation.summary"),
     message:
         "Collect the metrics of all runs"
@@ -53,7 +54,7 @@ rule plot_distribution:
         mem_mb=2000,
         runtime=10,
     params:
-        entry=get_property,
+        entry=plan.get_property,
         code=code_of("boomlib.report.figures.overview"),
     message:
         "Plot the distribution of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
@@ -65,7 +66,7 @@ rule plot_parity:
     input:
         molecules="results/data/{dataset}/molecules.parquet",
         split="results/splits/{dataset}/{property}/{scheme}.parquet",
-        predictions=get_predictions,
+        predictions=plan.get_predictions,
     output:
         figure=report(
             "results/plots/parity/{dataset}/{property}/{scheme}.png",
@@ -85,8 +86,8 @@ rule plot_parity:
         mem_mb=2000,
         runtime=10,
     params:
-        entry=get_property,
-        labels=LABELS,
+        entry=plan.get_property,
+        labels=plan.labels,
         code=code_of("boomlib.report.figures.overview"),
     message:
         "Plot predictions of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
@@ -127,7 +128,7 @@ rule plot_policy:
         mem_mb=2000,
         runtime=10,
     params:
-        unit=lookup("{dataset}/properties/{property}/unit", within=DATASETS),
+        unit=lookup("{dataset}/properties/{property}/unit", within=plan.datasets),
         code=code_of("boomlib.report.figures.policy"),
     message:
         "Plot the policy of {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
@@ -158,8 +159,8 @@ rule plot_heatmap:
         runtime=10,
     params:
         figure="heatmap",
-        labels=LABELS,
-        controls=CONTROLS,
+        labels=plan.labels,
+        controls=plan.controls,
         code=code_of("boomlib.report.figures.overview"),
     message:
         "Plot the overview {params.figure} of the {wildcards.scheme} split"
@@ -182,19 +183,19 @@ use rule plot_heatmap as plot_ratio with:
     localrule: True
     params:
         figure="ratio",
-        labels=LABELS,
-        controls=CONTROLS,
+        labels=plan.labels,
+        controls=plan.controls,
         code=code_of("boomlib.report.figures.overview"),
 
 
 rule leaderboard:
     input:
-        metrics=[f"results/metrics/{run.stem}.json" for run in RUNS],
-        runs=[f"results/predictions/{run.stem}/run.json" for run in RUNS],
-        policy=[f"results/policy/{run.stem}.json" for run in POLICY_RUNS],
-        rejects=[f"results/data/{name}/rejects.csv" for name in RUN_DATASETS],
+        metrics=[f"results/metrics/{run.stem}.json" for run in plan.runs],
+        runs=[f"results/predictions/{run.stem}/run.json" for run in plan.runs],
+        policy=[f"results/policy/{run.stem}.json" for run in plan.policy_runs],
+        rejects=[f"results/data/{name}/rejects.csv" for name in plan.run_datasets],
         csv="results/leaderboard.csv",
-        figures=get_figures,
+        figures=plan.list_figures,
     output:
         markdown=report(
             "results/leaderboard.md",
@@ -214,10 +215,11 @@ rule leaderboard:
         mem_mb=1000,
         runtime=10,
     params:
-        runs=RUN_TUPLES,
-        config={key: value for key, value in config.items() if key != "mirror"},
-        datasets=RUN_DATASETS,
-        models=RUN_MODELS,
+        runs=plan.list_run_tuples(),
+        config={key: value for key, value in plan.config.items() if key != "mirror"},
+        datasets=plan.run_datasets,
+        models=plan.run_models,
+        inputs=find_inputs,
         code=code_of(
             "boomlib.report.build", files=("boomlib/report/leaderboard.md.j2",)
         ),

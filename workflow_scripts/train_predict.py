@@ -18,7 +18,7 @@ if __name__ == "__main__":
             observable=snakemake.params.observable,
             keep_model=snakemake.params.keep_model,
             policy=snakemake.output.get("policy"),
-            pretrained=snakemake.input.get("pretrained") or None,
+            pretrained=next(iter(snakemake.input.pretrained), None),
             truth=snakemake.input.truth or None,
             log=snakemake.log[0],
         )

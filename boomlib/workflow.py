@@ -1,0 +1,288 @@
+"""What a configuration asks for: its runs, what they need, and where everything lies. The rules ask a :class:`Plan`.
+
+Nothing heavy is imported, since Snakemake reads this at the beginning of every command and of every job on a cluster.
+"""
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from boomlib import registry
+from boomlib.provenance import code_hash, source_file
+from boomlib.runs import list_runs
+
+# its pins, RDKit's among them, decide molecules and features, which the cache hands from one checkout to another
+ENVIRONMENT = "envs/boomlib.yaml"
+FAMILIES = Path(__file__).parent.parent / "rules/train"
+CHECKPOINT = ("model.safetensors", "checkpoint.json")  # weights, and the record of the files beside them
+PARTIAL = "results/leaderboard.partial.md"  # what a failed command leaves, until the leaderboard is made
+
+
+def one_of(names: Iterable[str]) -> str:
+    """A regular expression that matches exactly the given names; nothing if there are none."""
+    return "|".join(map(re.escape, sorted(names))) or "(?!x)x"
+
+
+def list_families() -> list[str]:
+    """Families of models: each has a rule of its own, ``rules/train/{family}.smk``."""
+    return sorted(path.stem for path in FAMILIES.glob("*.smk"))
+
+
+def check_families(models: Mapping[str, dict]) -> None:
+    """Raise :class:`RegistryError` unless there is a rule for the family of every model."""
+    known = list_families()
+    for name, model in models.items():
+        if model["family"] not in known:
+            raise registry.RegistryError(
+                f"config/models/{name}.yaml: family: there is no rules/train/{model['family']}.smk; "
+                + registry.suggestion(model["family"], known)
+            )
+
+
+def parse_module(module: str) -> list[ast.stmt]:
+    """The statements of a module of this checkout."""
+    return ast.parse(source_file(module).read_text(encoding="utf-8")).body
+
+
+def reads_geometry(feature: str) -> bool:
+    """Whether a feature's ``compute`` takes the positions that the source brings."""
+    statements = parse_module(f"boomlib.features.{feature}")
+    compute = next(each for each in statements if isinstance(each, ast.FunctionDef) and each.name == "compute")
+    return "geometry" in [argument.arg for argument in compute.args.args]
+
+
+def read_scheme_features(scheme: str) -> list[str]:
+    """The feature tables that a scheme reads: its constant ``FEATURES``."""
+    for statement in parse_module(f"boomlib.splits.{scheme}"):
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "FEATURES":
+            return list(ast.literal_eval(statement.value))
+    raise registry.RegistryError(f"boomlib/splits/{scheme}.py: no FEATURES = (…), the feature tables that it reads")
+
+
+def locate_hub(start: Mapping) -> list[str]:
+    """The checkpoint of a repository of the hub, given by its name and a commit: its weights, its record."""
+    return [f"results/pretrained/hub/{registry.hub_folder(start)}/{file}" for file in CHECKPOINT]
+
+
+def list_checkpoint(folder: str) -> list[str]:
+    """The files of a checkpoint of the user's, its weights first."""
+    weights = Path(folder, CHECKPOINT[0])
+    others = sorted(path for path in Path(folder).glob("[!.]*") if path.is_file() and path != weights)
+    return [str(path) for path in (weights, *others)]
+
+
+def code_of(*modules: str, files: tuple[str, ...] = ()) -> Callable[[Mapping], str]:
+    """A rule's parameter that changes when the code of the modules does; names may hold wildcards."""
+    return lambda wildcards: code_hash(*(name.format(**wildcards) for name in modules), files=files)
+
+
+def find_inputs(wildcards: Mapping, **job: object) -> bool:
+    """A rule's parameter that is False where a file that the rule reads is gone and has to be made again.
+
+    Snakemake lets a missing file be while what was made from it exists. But a score without its predictions is no
+    result; and what a failed command could not make again Snakemake holds for made, so that the old results of what
+    reads it would pass for new ones. Where a job runs its inputs are there: what Snakemake keeps of it is True.
+
+    Args:
+        wildcards: the wildcards of the job.
+        job: what else Snakemake tells of the job, among it ``input``, the paths that it reads.
+    """
+    gone = [path for path in job["input"] if not Path(path).exists()]
+    return not gone or not (Path(PARTIAL).exists() or any(path.startswith("results/predictions/") for path in gone))
+
+
+class Plan:
+    """The runs of a configuration and what they need, by the wildcards of a rule where it asks for one job.
+
+    Attributes:
+        config: the checked configuration, with the schema's defaults.
+        datasets, sources: entries by name, of config/datasets.yaml and of the configuration.
+        models: descriptors by name, the configuration's variants among them.
+        features: all feature tables.
+        schemes: all schemes.
+        properties: the names of all properties of all datasets.
+        runs: all runs.
+        run_models: the descriptors of the run's models, in their order.
+        run_datasets: the entries of the run's datasets.
+        controls: those of the run's models that are never ranked.
+        labels: names for people of the run's models.
+        policy_runs: the runs that evaluate a policy.
+        tasks: (dataset, property, scheme) of the runs.
+        corpus: properties by dataset of what pretraining reads.
+    """
+
+    def __init__(self, config: Mapping) -> None:
+        """Check what is registered and the configuration.
+
+        Raises:
+            RegistryError: something in it is wrong; the message names it and the remedy.
+        """
+        self.datasets, self.sources = registry.with_own_datasets(*registry.load_datasets(), config)
+        self.models = registry.with_variants(registry.load_models(), config)
+        self.config = registry.check_config(config, self.datasets, self.models)
+        check_families(self.models)
+        self.features = registry.list_modules("features", "compute")
+        self.schemes = registry.list_modules("splits", "assign")
+        self.properties = sorted({name for dataset in self.datasets.values() for name in dataset["properties"]})
+        self.runs = list_runs(self.config)
+        self.run_models = {name: self.models[name] for name in self.config["models"]}
+        self.run_datasets = {name: self.datasets[name] for name in sorted({run.dataset for run in self.runs})}
+        self.controls = [name for name, model in self.run_models.items() if model["family"] == "control"]
+        self.labels = {name: model["label"] for name, model in self.run_models.items()}
+        self.policy_runs = [run for run in self.runs if registry.evaluates_policy(self.models[run.model])]
+        self.tasks = sorted({(run.dataset, run.property, run.scheme) for run in self.runs})
+        self.corpus = {
+            name: list(self.datasets[name]["properties"])
+            for name in sorted({*self.run_datasets, *self.config["corpus"]})
+        }
+
+    def constrain(self, chosen: Callable[[dict], bool]) -> str:
+        """A regular expression for the models whose descriptor is ``chosen``."""
+        return one_of(name for name, model in self.models.items() if chosen(model))
+
+    def constrain_family(self, family: str) -> str:
+        """A regular expression for the models of a family."""
+        return self.constrain(lambda model: model["family"] == family)
+
+    def constrain_pretrained(self) -> str:
+        """A regular expression for the models that may start from a checkpoint."""
+        return self.constrain(lambda model: "pretrained" in model["parameters"])
+
+    def list_run_tuples(self) -> list[list]:
+        """All runs as plain lists, for the parameters of a rule."""
+        return [[run.dataset, run.property, run.scheme, run.model, run.seed] for run in self.runs]
+
+    def list_prepared(self) -> list[str]:
+        """Molecules, all features and splits of the runs: what needs the network, and no training."""
+        features = [
+            f"results/features/{name}/{feature}.parquet" for name in self.run_datasets for feature in self.features
+        ]
+        splits = [f"results/splits/{'/'.join(task)}.parquet" for task in self.tasks]
+        starts = [model["parameters"].get("pretrained") for model in self.run_models.values()]
+        if "mlm" in starts:
+            splits += [f"results/corpora/{scheme}.parquet" for scheme in self.config["schemes"]]
+        hub = [locate_hub(each)[0] for each in starts if isinstance(each, dict) and "hub" in each]
+        return features + splits + hub
+
+    def list_figures(self, wildcards: Mapping) -> list[str]:
+        """All figures of the leaderboard."""
+        figures = [
+            f"results/plots/{kind}/{each}.png" for kind in ("heatmap", "ratio") for each in self.config["schemes"]
+        ]
+        figures += [f"results/plots/policy/{run.stem}.png" for run in self.policy_runs]
+        return figures + [
+            f"results/plots/{kind}/{'/'.join(task)}.png" for kind in ("parity", "distribution") for task in self.tasks
+        ]
+
+    def get_sources(self, wildcards: Mapping) -> list[str]:
+        """Source files of a dataset: downloads, or the user's own file."""
+        dataset = self.datasets[wildcards["dataset"]]
+        own = [dataset["file"]] if "file" in dataset else []
+        return own + [f"results/downloads/{name}" for name in dataset["sources"]]
+
+    def get_reading(self, wildcards: Mapping) -> dict:
+        """What decides a dataset's molecules: its registry entry without labels, licence and split."""
+        return registry.reading(self.datasets[wildcards["dataset"]])
+
+    def get_property_names(self, wildcards: Mapping) -> list[str]:
+        """All properties of a dataset, in the registry's order."""
+        return list(self.datasets[wildcards["dataset"]]["properties"])
+
+    def get_property(self, wildcards: Mapping) -> dict:
+        """Registry entry of a property: label, unit and kind."""
+        return self.datasets[wildcards["dataset"]]["properties"][wildcards["property"]]
+
+    def get_features(self, wildcards: Mapping) -> list[str]:
+        """Feature tables that a model reads."""
+        names = self.models[wildcards["model"]]["features"]
+        return [f"results/features/{wildcards['dataset']}/{name}.parquet" for name in names]
+
+    def get_scheme_feature_names(self, wildcards: Mapping) -> list[str]:
+        """Feature tables that a scheme reads, by name."""
+        return read_scheme_features(wildcards["scheme"])
+
+    def get_scheme_features(self, wildcards: Mapping) -> list[str]:
+        """Feature tables that a scheme reads."""
+        names = self.get_scheme_feature_names(wildcards)
+        return [f"results/features/{wildcards['dataset']}/{name}.parquet" for name in names]
+
+    def get_geometry(self, wildcards: Mapping) -> str | list[str]:
+        """Positions that the source brings, for a feature that reads them."""
+        path = f"results/data/{wildcards['dataset']}/geometry.parquet"
+        return path if reads_geometry(wildcards["feature"]) else []
+
+    def get_feature_parts(self, wildcards: Mapping) -> list[str]:
+        """Parts of a feature table, in order."""
+        parts = self.config["feature_jobs"]
+        return [
+            f"results/features/{wildcards['dataset']}/{wildcards['feature']}/part{part}of{parts}.parquet"
+            for part in range(1, parts + 1)
+        ]
+
+    def get_part(self, wildcards: Mapping) -> list[int]:
+        """Which part of how many a job computes, from 1; the cache of checkouts sees parameters, not wildcards."""
+        return [int(wildcards.get(name, 1)) for name in ("part", "parts")]
+
+    def get_corpus_molecules(self, wildcards: Mapping) -> list[str]:
+        """Molecules of the corpus' datasets, in order."""
+        return [f"results/data/{name}/molecules.parquet" for name in self.corpus]
+
+    def get_corpus_splits(self, wildcards: Mapping) -> list[str]:
+        """Splits of all properties of the corpus' datasets, in order."""
+        return [
+            f"results/splits/{name}/{each}/{wildcards['scheme']}.parquet"
+            for name, properties in self.corpus.items()
+            for each in properties
+        ]
+
+    def get_pretraining(self, wildcards: Mapping) -> dict:
+        """What decides a pretraining: the class and some parameters of a model's descriptor."""
+        return registry.pretraining(self.models[wildcards["model"]])
+
+    def get_pretrained(self, wildcards: Mapping) -> list[str]:
+        """The checkpoint that a model starts from, its weights first; none from scratch or without that choice."""
+        start = self.models[wildcards["model"]]["parameters"].get("pretrained")
+        if start is None:
+            return []
+        if start == "mlm":
+            name = registry.pretrained_as(wildcards["model"], self.models)
+            return [f"results/pretrained/mlm/{wildcards['scheme']}/{name}/{file}" for file in CHECKPOINT]
+        return locate_hub(start) if "hub" in start else list_checkpoint(start["directory"])
+
+    def get_truth(self, wildcards: Mapping) -> str | list[str]:
+        """All labels, for a model that is allowed to see them."""
+        seen = self.models[wildcards["model"]]["sees_truth"]
+        return f"results/data/{wildcards['dataset']}/molecules.parquet" if seen else []
+
+    def get_predictions(self, wildcards: Mapping) -> list[str]:
+        """Predictions of every model and seed of one task."""
+        task = (wildcards["dataset"], wildcards["property"], wildcards["scheme"])
+        return [
+            f"results/predictions/{run.stem}.parquet"
+            for run in self.runs
+            if task == (run.dataset, run.property, run.scheme)
+        ]
+
+    def code_of_dataset(self, wildcards: Mapping) -> str:
+        """A parameter that changes when the code of the wildcards' kind of dataset does."""
+        kind = self.datasets[wildcards["dataset"]]["kind"]
+        return code_hash("boomlib.datasets.prepare", f"boomlib.datasets.{kind}", files=(ENVIRONMENT,))
+
+    def code_of_model(self, wildcards: Mapping) -> str:
+        """A parameter that changes when the code of the wildcards' model does."""
+        return code_hash("boomlib.harness.job", self.locate_model(wildcards))
+
+    def code_of_pretraining(self, wildcards: Mapping) -> str:
+        """A parameter that changes when the code that pretrains the wildcards' model does."""
+        return code_hash("boomlib.harness.pretraining", self.locate_model(wildcards))
+
+    def locate_model(self, wildcards: Mapping) -> str:
+        """The module of the wildcards' model."""
+        return "boomlib.models." + self.models[wildcards["model"]]["class"].rpartition(".")[0]
+
+    def report_failures(self) -> None:
+        """After a failed command, write :data:`PARTIAL`: what there is, and the failures with their reasons."""
+        from boomlib.report.build import write_partial
+
+        write_partial("results", self.runs, config=self.config, datasets=self.datasets, models=self.models)
