@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import yaml
+
 from boomlib import registry
 from boomlib.provenance import code_hash, source_file
 from boomlib.runs import list_runs
@@ -22,6 +24,21 @@ PARTIAL = "results/leaderboard.partial.md"  # what a failed command leaves, unti
 def one_of(names: Iterable[str]) -> str:
     """A regular expression that matches exactly the given names; nothing if there are none."""
     return "|".join(map(re.escape, sorted(names))) or "(?!x)x"
+
+
+def read_scalars(value: object) -> object:
+    """The value of a key on the command line: Snakemake leaves what a list or a mapping there holds as text."""
+    if isinstance(value, Mapping):
+        return {key: read_scalars(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [read_scalars(each) for each in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        read = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+    return value if isinstance(read, Mapping | list) else read
 
 
 def list_families() -> list[str]:

@@ -6,6 +6,8 @@ Offers: plan, and of boomlib.workflow code_of, find_inputs and ENVIRONMENT.
 
 import sys
 
+from snakemake.utils import update_config
+
 sys.path.insert(0, str(workflow.basedir))
 
 from boomlib.files import ContractError
@@ -17,12 +19,14 @@ from boomlib.workflow import (
     find_inputs,
     list_families,
     one_of,
+    read_scalars,
 )
 
 lead_jobs()
 if workflow.is_main_process and not workflow.output_settings.dryrun:
     release_dead_locks(".snakemake")
 
+update_config(config, read_scalars(workflow.config_settings.config))
 try:
     plan = Plan(config)
 except ContractError as error:
