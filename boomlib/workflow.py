@@ -11,8 +11,11 @@ from pathlib import Path
 import yaml
 
 from boomlib import registry
-from boomlib.provenance import code_hash, source_file
+from boomlib.files import ContractError
+from boomlib.provenance import code_hash
 from boomlib.runs import list_runs
+from boomlib.signatures import find_file, read_source
+from boomlib.text.start import find_sharer, name_hub_folder, select_pretraining
 
 # its pins, RDKit's among them, decide molecules and features, which the cache hands from one checkout to another
 ENVIRONMENT = "envs/boomlib.yaml"
@@ -47,39 +50,28 @@ def list_families() -> list[str]:
 
 
 def check_families(models: Mapping[str, dict]) -> None:
-    """Raise :class:`RegistryError` unless there is a rule for the family of every model."""
-    known = list_families()
+    """Raise :class:`ContractError` unless there is a rule for the family of every model."""
     for name, model in models.items():
-        if model["family"] not in known:
-            raise registry.RegistryError(
-                f"config/models/{name}.yaml: family: there is no rules/train/{model['family']}.smk; "
-                + registry.suggestion(model["family"], known)
-            )
-
-
-def parse_module(module: str) -> list[ast.stmt]:
-    """The statements of a module of this checkout."""
-    return ast.parse(source_file(module).read_text(encoding="utf-8")).body
+        registry.check_known("family", model["family"], list_families(), f"config/models/{name}.yaml: family")
 
 
 def reads_geometry(feature: str) -> bool:
     """Whether a feature's ``compute`` takes the positions that the source brings."""
-    statements = parse_module(f"boomlib.features.{feature}")
-    compute = next(each for each in statements if isinstance(each, ast.FunctionDef) and each.name == "compute")
+    compute = read_source(find_file(f"boomlib.features.{feature}")).defined["compute"]
     return "geometry" in [argument.arg for argument in compute.args.args]
 
 
 def read_scheme_features(scheme: str) -> list[str]:
     """The feature tables that a scheme reads: its constant ``FEATURES``."""
-    for statement in parse_module(f"boomlib.splits.{scheme}"):
-        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "FEATURES":
-            return list(ast.literal_eval(statement.value))
-    raise registry.RegistryError(f"boomlib/splits/{scheme}.py: no FEATURES = (…), the feature tables that it reads")
+    source = read_source(find_file(f"boomlib.splits.{scheme}"))
+    if "FEATURES" not in source.defined:
+        raise ContractError(f"{source.file}: no FEATURES = (…), the feature tables that the scheme reads")
+    return list(ast.literal_eval(source.defined["FEATURES"]))
 
 
 def locate_hub(start: Mapping) -> list[str]:
     """The checkpoint of a repository of the hub, given by its name and a commit: its weights, its record."""
-    return [f"results/pretrained/hub/{registry.hub_folder(start)}/{file}" for file in CHECKPOINT]
+    return [f"results/pretrained/hub/{name_hub_folder(start)}/{file}" for file in CHECKPOINT]
 
 
 def list_checkpoint(folder: str) -> list[str]:
@@ -133,7 +125,7 @@ class Plan:
         """Check what is registered and the configuration.
 
         Raises:
-            RegistryError: something in it is wrong; the message names it and the remedy.
+            ContractError: something in it is wrong; the message names it and the remedy.
         """
         self.datasets, self.sources = registry.with_own_datasets(*registry.load_datasets(), config)
         self.models = registry.with_variants(registry.load_models(), config)
@@ -147,7 +139,7 @@ class Plan:
         self.run_datasets = {name: self.datasets[name] for name in sorted({run.dataset for run in self.runs})}
         self.controls = [name for name, model in self.run_models.items() if model["family"] == "control"]
         self.labels = {name: model["label"] for name, model in self.run_models.items()}
-        self.policy_runs = [run for run in self.runs if registry.evaluates_policy(self.models[run.model])]
+        self.policy_runs = [run for run in self.runs if self.models[run.model]["answers_policy"]]
         self.tasks = sorted({(run.dataset, run.property, run.scheme) for run in self.runs})
         self.corpus = {
             name: list(self.datasets[name]["properties"])
@@ -200,7 +192,7 @@ class Plan:
 
     def get_reading(self, wildcards: Mapping) -> dict:
         """What decides a dataset's molecules: its registry entry without labels, licence and split."""
-        return registry.reading(self.datasets[wildcards["dataset"]])
+        return registry.select_reader_settings(self.datasets[wildcards["dataset"]])
 
     def get_property_names(self, wildcards: Mapping) -> list[str]:
         """All properties of a dataset, in the registry's order."""
@@ -255,7 +247,7 @@ class Plan:
 
     def get_pretraining(self, wildcards: Mapping) -> dict:
         """What decides a pretraining: the class and some parameters of a model's descriptor."""
-        return registry.pretraining(self.models[wildcards["model"]])
+        return select_pretraining(self.models[wildcards["model"]])
 
     def get_pretrained(self, wildcards: Mapping) -> list[str]:
         """The checkpoint that a model starts from, its weights first; none from scratch or without that choice."""
@@ -263,7 +255,7 @@ class Plan:
         if start is None:
             return []
         if start == "mlm":
-            name = registry.pretrained_as(wildcards["model"], self.models)
+            name = find_sharer(wildcards["model"], self.models)
             return [f"results/pretrained/mlm/{wildcards['scheme']}/{name}/{file}" for file in CHECKPOINT]
         return locate_hub(start) if "hub" in start else list_checkpoint(start["directory"])
 

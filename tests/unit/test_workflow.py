@@ -79,7 +79,7 @@ def test_a_family_without_a_rule_is_refused(tmp_path, monkeypatch):
     models = registry.load_models()
     models["ridge"]["family"] = "tabluar"
     monkeypatch.setattr(registry, "load_models", lambda: models)
-    with pytest.raises(ContractError, match=r"ridge\.yaml: family: .*tabluar\.smk; did you mean 'tabular'"):
+    with pytest.raises(ContractError, match=r"ridge\.yaml: family: unknown family 'tabluar'; did you mean 'tabular'"):
         make_plan()
 
 
