@@ -1,15 +1,18 @@
 """Metrics -> summary, figures and the leaderboard.
 
-Needs: the metrics and predictions of every run, and the policy of those that evaluate one.
-Offers: results/leaderboard.md, results/leaderboard.csv, results/plots/….
+Needs: the metrics, record and predictions of every run, and the policy of those that answer one.
+Offers: results/leaderboard.csv (metrics) and results/runs.csv (a row a run); from these results/leaderboard.md and
+results/plots/….
 """
 
 
 rule summarise:
     input:
         metrics=[f"results/metrics/{run.stem}.json" for run in RUNS],
+        runs=[f"results/predictions/{run.stem}/run.json" for run in RUNS],
     output:
-        csv="results/leaderboard.csv",
+        metrics="results/leaderboard.csv",
+        runs="results/runs.csv",
     log:
         "logs/summarise.log",
     benchmark:
@@ -54,7 +57,7 @@ rule plot_distribution:
         runtime=10,
     params:
         entry=get_property,
-        code=code_of("boomlib.report.figures.overview"),
+        code=code_of("boomlib.report.figures.distribution", "boomlib.splits.{scheme}"),
     message:
         "Plot the distribution of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
@@ -87,7 +90,7 @@ rule plot_parity:
     params:
         entry=get_property,
         labels=LABELS,
-        code=code_of("boomlib.report.figures.overview"),
+        code=code_of("boomlib.report.figures.parity"),
     message:
         "Plot predictions of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
@@ -160,7 +163,7 @@ rule plot_heatmap:
         figure="heatmap",
         labels=LABELS,
         controls=CONTROLS,
-        code=code_of("boomlib.report.figures.overview"),
+        code=code_of("boomlib.report.figures.heatmap"),
     message:
         "Plot the overview {params.figure} of the {wildcards.scheme} split"
     script:
@@ -184,16 +187,15 @@ use rule plot_heatmap as plot_ratio with:
         figure="ratio",
         labels=LABELS,
         controls=CONTROLS,
-        code=code_of("boomlib.report.figures.overview"),
+        code=code_of("boomlib.report.figures.ratio"),
 
 
 rule leaderboard:
     input:
-        metrics=[f"results/metrics/{run.stem}.json" for run in RUNS],
-        runs=[f"results/predictions/{run.stem}/run.json" for run in RUNS],
+        metrics="results/leaderboard.csv",
+        runs="results/runs.csv",
         policy=[f"results/policy/{run.stem}.json" for run in POLICY_RUNS],
         rejects=[f"results/data/{name}/rejects.csv" for name in RUN_DATASETS],
-        csv="results/leaderboard.csv",
         figures=get_figures,
     output:
         markdown=report(
@@ -214,12 +216,13 @@ rule leaderboard:
         mem_mb=1000,
         runtime=10,
     params:
-        runs=RUN_TUPLES,
         config={key: value for key, value in config.items() if key != "mirror"},
         datasets=RUN_DATASETS,
         models=RUN_MODELS,
         code=code_of(
-            "boomlib.report.build", files=("boomlib/report/leaderboard.md.j2",)
+            "boomlib.report.build",
+            *(f"boomlib.splits.{scheme}" for scheme in config["schemes"]),
+            files=("boomlib/report/leaderboard.md.j2",),
         ),
     message:
         "Write the leaderboard"

@@ -7,6 +7,12 @@ import random
 
 import numpy as np
 
+TITLE = "Split by property density (`kde`)"
+TEXT = (
+    "OOD are the molecules with the rarest values of the property, by kernel density: both ends of its distribution, "
+    "and gaps inside it."
+)
+QUANTITY = "KDE density\n(per {unit})"
 # Cells are half a bandwidth wide and a point meets the cells within ten bandwidths: a neighbour farther away adds
 # less than 1e-16 of what a point adds to its own density, even if all of 10⁶ molecules stood there.
 CELL = 0.5

@@ -8,6 +8,10 @@ import numpy as np
 
 from boomlib.files import ContractError
 
+TITLE = "Split by scaffold (`scaffold`)"
+TEXT = "OOD are the molecules with the rarest Murcko scaffolds; a scaffold is never divided."
+QUANTITY = "Scaffold rank\n(1 = most common)"
+
 
 def rank_scaffolds(scaffolds: Sequence[str]) -> np.ndarray:
     """Rank of each molecule's scaffold by how many molecules share it, int64 [n]; 0 is the most common.

@@ -1,6 +1,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+from boomlib.report.figures.overview import plot_distribution, plot_heatmap, plot_parity, plot_ratio, short_number
 from matplotlib.figure import Figure
 
 from boomlib.contracts import fold_array, write_molecules, write_predictions, write_table
@@ -8,7 +9,6 @@ from boomlib.evaluation.score import score
 from boomlib.evaluation.summary import write_summary
 from boomlib.files import write_json, write_text
 from boomlib.report.figures import overview as figures
-from boomlib.report.figures.overview import plot_distribution, plot_heatmap, plot_parity, plot_ratio, short_number
 from boomlib.runs import Run
 
 
