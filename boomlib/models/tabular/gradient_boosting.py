@@ -6,15 +6,14 @@ import joblib
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from boomlib.harness.design import descriptor_values, element_counts
+from boomlib.harness.composition import element_counts, element_shares
+from boomlib.harness.design import descriptor_values
 from boomlib.harness.interface import Model, Molecules, Prediction
 
 
 def tree_columns(molecules: Molecules, kind: str) -> np.ndarray:
     """Descriptors and element counts (shares for an intensive property), [n, columns]; trees take gaps as they are."""
-    elements = element_counts(molecules)
-    if kind == "intensive":
-        elements = elements / elements.sum(axis=1, keepdims=True)
+    elements = element_shares(molecules) if kind == "intensive" else element_counts(molecules)
     return np.hstack([descriptor_values(molecules), elements])
 
 
