@@ -1,15 +1,18 @@
 """Metrics -> summary, figures and the leaderboard.
 
-Needs: the metrics and predictions of every run, and the policy of those that evaluate one.
-Offers: results/leaderboard.md, results/leaderboard.csv, results/plots/….
+Needs: the metrics, record and predictions of every run, and the policy of those that answer one.
+Offers: results/leaderboard.csv (metrics) and results/runs.csv (a row a run); from these results/leaderboard.md and
+results/plots/….
 """
 
 
 rule summarise:
     input:
         metrics=[f"results/metrics/{run.stem}.json" for run in plan.runs],
+        runs=[f"results/predictions/{run.stem}/run.json" for run in plan.runs],
     output:
-        csv="results/leaderboard.csv",
+        metrics="results/leaderboard.csv",
+        runs="results/runs.csv",
     log:
         "logs/summarise.log",
     benchmark:
@@ -55,7 +58,7 @@ rule plot_distribution:
         runtime=10,
     params:
         entry=plan.get_property,
-        code=code_of("boomlib.report.figures.overview"),
+        code=code_of("boomlib.report.figures.distribution", "boomlib.splits.{scheme}"),
     message:
         "Plot the distribution of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
@@ -88,7 +91,7 @@ rule plot_parity:
     params:
         entry=plan.get_property,
         labels=plan.labels,
-        code=code_of("boomlib.report.figures.overview"),
+        code=code_of("boomlib.report.figures.parity"),
     message:
         "Plot predictions of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
@@ -161,7 +164,7 @@ rule plot_heatmap:
         figure="heatmap",
         labels=plan.labels,
         controls=plan.controls,
-        code=code_of("boomlib.report.figures.overview"),
+        code=code_of("boomlib.report.figures.heatmap"),
     message:
         "Plot the overview {params.figure} of the {wildcards.scheme} split"
     script:
@@ -185,16 +188,15 @@ use rule plot_heatmap as plot_ratio with:
         figure="ratio",
         labels=plan.labels,
         controls=plan.controls,
-        code=code_of("boomlib.report.figures.overview"),
+        code=code_of("boomlib.report.figures.ratio"),
 
 
 rule leaderboard:
     input:
-        metrics=[f"results/metrics/{run.stem}.json" for run in plan.runs],
-        runs=[f"results/predictions/{run.stem}/run.json" for run in plan.runs],
+        metrics="results/leaderboard.csv",
+        runs="results/runs.csv",
         policy=[f"results/policy/{run.stem}.json" for run in plan.policy_runs],
         rejects=[f"results/data/{name}/rejects.csv" for name in plan.run_datasets],
-        csv="results/leaderboard.csv",
         figures=plan.list_figures,
     output:
         markdown=report(
@@ -215,13 +217,14 @@ rule leaderboard:
         mem_mb=1000,
         runtime=10,
     params:
-        runs=plan.list_run_tuples(),
         config={key: value for key, value in plan.config.items() if key != "mirror"},
         datasets=plan.run_datasets,
         models=plan.run_models,
         inputs=find_inputs,
         code=code_of(
-            "boomlib.report.build", files=("boomlib/report/leaderboard.md.j2",)
+            "boomlib.report.build",
+            *(f"boomlib.splits.{scheme}" for scheme in plan.config["schemes"]),
+            files=("boomlib/report/leaderboard.md.j2",),
         ),
     message:
         "Write the leaderboard"

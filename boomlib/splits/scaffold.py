@@ -11,7 +11,7 @@ from boomlib.splits import SplitInput
 
 TITLE = "Split by scaffold (`scaffold`)"
 TEXT = "OOD are the molecules with the rarest Murcko scaffolds; a scaffold is never divided."
-QUANTITY = "Scaffold rank\n(0 = most common)"
+QUANTITY = "Scaffold rank\n(1 = most common)"
 FEATURES = ("scaffolds",)
 
 

@@ -28,6 +28,8 @@ def test_defaults_come_from_the_schema():
         "models": ["ridge"],
         "schemes": ["kde"],
         "variants": {},
+        "datasets": {},
+        "sources": {},
         "corpus": [],
         "seeds": [0],
         "mirror": None,
