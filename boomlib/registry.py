@@ -18,6 +18,8 @@ from boomlib.files import ContractError
 from boomlib.signatures import ROOT, check_parameters, read_source, suggestion
 from boomlib.text.start import check_start
 
+NEUTRAL = "what it reads reaches a stage as a parameter, which counts itself"
+
 CONFIG = ROOT / "config"
 
 

@@ -82,8 +82,12 @@ def list_checkpoint(folder: str) -> list[str]:
 
 
 def code_of(*modules: str, files: tuple[str, ...] = ()) -> Callable[[Mapping], str]:
-    """A rule's parameter that changes when the code of the modules does; names may hold wildcards."""
-    return lambda wildcards: code_hash(*(name.format(**wildcards) for name in modules), files=files)
+    """A rule's parameter that changes when the code of the modules or a file does; names may hold wildcards."""
+
+    def fill_in(names: Iterable[str], wildcards: Mapping) -> tuple[str, ...]:
+        return tuple(name.format(**wildcards) for name in names)
+
+    return lambda wildcards: code_hash(*fill_in(modules, wildcards), files=fill_in(files, wildcards))
 
 
 def find_inputs(wildcards: Mapping, **job: object) -> bool:
@@ -276,15 +280,15 @@ class Plan:
     def code_of_dataset(self, wildcards: Mapping) -> str:
         """A parameter that changes when the code of the wildcards' kind of dataset does."""
         kind = self.datasets[wildcards["dataset"]]["kind"]
-        return code_hash("boomlib.datasets.prepare", f"boomlib.datasets.{kind}", files=(ENVIRONMENT,))
+        return code_hash("workflow_scripts.prepare_molecules", f"boomlib.datasets.{kind}", files=(ENVIRONMENT,))
 
     def code_of_model(self, wildcards: Mapping) -> str:
         """A parameter that changes when the code of the wildcards' model does."""
-        return code_hash("boomlib.harness.job", self.locate_model(wildcards))
+        return code_hash("workflow_scripts.train_predict", self.locate_model(wildcards))
 
     def code_of_pretraining(self, wildcards: Mapping) -> str:
         """A parameter that changes when the code that pretrains the wildcards' model does."""
-        return code_hash("boomlib.harness.pretraining", self.locate_model(wildcards))
+        return code_hash("workflow_scripts.pretrain", self.locate_model(wildcards))
 
     def locate_model(self, wildcards: Mapping) -> str:
         """The module of the wildcards' model."""

@@ -27,7 +27,7 @@ rule evaluate:
     params:
         unit=lookup("{dataset}/properties/{property}/unit", within=plan.datasets),
         inputs=find_inputs,
-        code=code_of("boomlib.evaluation.score"),
+        code=code_of("workflow_scripts.evaluate"),
     message:
         "Score {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
@@ -56,7 +56,7 @@ rule evaluate_policy:
     params:
         unit=lookup("{dataset}/properties/{property}/unit", within=plan.datasets),
         inputs=find_inputs,
-        code=code_of("boomlib.evaluation.policy"),
+        code=code_of("workflow_scripts.evaluate_policy"),
     message:
         "Score the policy of {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:

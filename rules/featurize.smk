@@ -29,7 +29,7 @@ rule featurize_part:
     params:
         part=plan.get_part,
         code=code_of(
-            "boomlib.featurize",
+            "workflow_scripts.featurize",
             "boomlib.features.{feature}",
             files=(ENVIRONMENT,),
         ),
@@ -69,7 +69,7 @@ else:
             runtime=20,
         params:
             inputs=find_inputs,
-            code=code_of("boomlib.featurize"),
+            code=code_of("workflow_scripts.merge_feature"),
         message:
             "Merge the parts of {wildcards.feature} of {wildcards.dataset}"
         script:
@@ -93,7 +93,7 @@ rule find_ch2_pairs:
         runtime=30,
     params:
         inputs=find_inputs,
-        code=code_of("boomlib.matched_pairs"),
+        code=code_of("workflow_scripts.find_ch2_pairs"),
     message:
         "Find molecules of {wildcards.dataset} that differ by one CH2"
     script:

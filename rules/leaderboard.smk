@@ -27,7 +27,7 @@ rule summarise:
     params:
         runs=plan.list_run_tuples(),
         inputs=find_inputs,
-        code=code_of("boomlib.evaluation.summary"),
+        code=code_of("workflow_scripts.summarise"),
     message:
         "Collect the metrics of all runs"
     script:
@@ -58,7 +58,11 @@ rule plot_distribution:
         runtime=10,
     params:
         entry=plan.get_property,
-        code=code_of("boomlib.report.figures.distribution", "boomlib.splits.{scheme}"),
+        code=code_of(
+            "workflow_scripts.plot_distribution",
+            "boomlib.report.figures.distribution",
+            files=("boomlib/splits/{scheme}.py",),
+        ),
     message:
         "Plot the distribution of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
@@ -91,7 +95,7 @@ rule plot_parity:
     params:
         entry=plan.get_property,
         labels=plan.labels,
-        code=code_of("boomlib.report.figures.parity"),
+        code=code_of("workflow_scripts.plot_parity", "boomlib.report.figures.parity"),
     message:
         "Plot predictions of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
@@ -132,7 +136,7 @@ rule plot_policy:
         runtime=10,
     params:
         unit=lookup("{dataset}/properties/{property}/unit", within=plan.datasets),
-        code=code_of("boomlib.report.figures.policy"),
+        code=code_of("workflow_scripts.plot_policy", "boomlib.report.figures.policy"),
     message:
         "Plot the policy of {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
@@ -164,7 +168,7 @@ rule plot_heatmap:
         figure="heatmap",
         labels=plan.labels,
         controls=plan.controls,
-        code=code_of("boomlib.report.figures.heatmap"),
+        code=code_of("workflow_scripts.plot_overview", "boomlib.report.figures.heatmap"),
     message:
         "Plot the overview {params.figure} of the {wildcards.scheme} split"
     script:
@@ -188,7 +192,7 @@ use rule plot_heatmap as plot_ratio with:
         figure="ratio",
         labels=plan.labels,
         controls=plan.controls,
-        code=code_of("boomlib.report.figures.ratio"),
+        code=code_of("workflow_scripts.plot_overview", "boomlib.report.figures.ratio"),
 
 
 rule leaderboard:
@@ -222,9 +226,12 @@ rule leaderboard:
         models=plan.run_models,
         inputs=find_inputs,
         code=code_of(
+            "workflow_scripts.leaderboard",
             "boomlib.report.build",
-            *(f"boomlib.splits.{scheme}" for scheme in plan.config["schemes"]),
-            files=("boomlib/report/leaderboard.md.j2",),
+            files=(
+                "boomlib/report/leaderboard.md.j2",
+                *(f"boomlib/splits/{scheme}.py" for scheme in plan.config["schemes"]),
+            ),
         ),
     message:
         "Write the leaderboard"

@@ -26,7 +26,7 @@ rule make_corpus:
     params:
         properties=plan.corpus,
         inputs=find_inputs,
-        code=code_of("boomlib.text.corpus"),
+        code=code_of("workflow_scripts.make_corpus"),
     message:
         "Collect what pretraining may read, {wildcards.scheme} split"
     script:

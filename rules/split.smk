@@ -27,7 +27,7 @@ rule make_split:
         settings=lookup("{dataset}/split", within=plan.datasets),
         feature_names=plan.get_scheme_feature_names,
         inputs=find_inputs,
-        code=code_of("boomlib.split", "boomlib.splits.{scheme}"),
+        code=code_of("workflow_scripts.make_split", "boomlib.splits.{scheme}"),
     message:
         "Split {wildcards.dataset}/{wildcards.property} by {wildcards.scheme}"
     script:
