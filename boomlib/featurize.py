@@ -39,7 +39,7 @@ def compute_feature(
             no molecules makes the same columns of the same types.
         molecules: the molecules table.
         out: the Parquet file to write, one row group a chunk; the same whatever ``workers`` is.
-        workers: processes.
+        workers: processes, of which there are no more than chunks.
         geometry: the geometry table, for a feature that reads it: its ``compute`` gets the molecules' rows as well,
             or None if the table is empty.
         part: (i, n): compute the i-th of n parts; :func:`merge_parts` joins them to the same bytes as one job's.
@@ -62,7 +62,7 @@ def compute_feature(
         pq.ParquetWriter(atomic_path(out), schema, compression="zstd") as writer,
         tqdm(total=total, desc=feature, unit="mol", mininterval=1) as bar,
         # closed at once where writing fails, or the workers would finish what they have
-        contextlib.closing(compute_in_order(work, chunks, workers)) as tables,
+        contextlib.closing(compute_in_order(work, chunks, max(1, min(workers, len(starts))))) as tables,
     ):
         for columns in tables:
             writer.write_table(columns)
