@@ -13,7 +13,6 @@ from boomlib.harness.interface import Molecules, model_class
 from boomlib.models.language.language_model import TokenReadOut
 from boomlib.models.language.masked_tokens import IGNORED, MaskedTokens
 from boomlib.models.language.regression_transformer import LARGEST, numerical_encodings, read_value, write_value
-from boomlib.text.spellings import canonical, enumerated
 
 NAMES = ("chemberta_small", "modernbert_small", "molformer_small", "regression_transformer_small")
 MODELS = registry.load_models()
@@ -57,23 +56,6 @@ def molecules() -> Molecules:
 @pytest.fixture(autouse=True)
 def one_thread():
     torch.set_num_threads(1)
-
-
-# -- spellings -------------------------------------------------------------------------------------------
-
-
-def test_random_spellings_are_of_the_same_molecule_and_depend_on_it_and_the_seed_alone():
-    smiles = ["CC(=O)Oc1ccccc1C(=O)O", "C[C@H](N)C(=O)O"]
-    spelled = enumerated(smiles, 5, seed=3)
-    assert [canonical(texts) for texts in spelled] == [[text] * 5 for text in canonical(smiles)]
-    assert len(set(spelled[0])) > 1
-    assert enumerated(smiles[1:], 5, seed=3) == spelled[1:]
-    assert enumerated(smiles, 5, seed=4) != spelled
-
-
-def test_spellings_without_stereochemistry():
-    assert canonical(["C[C@H](N)C(=O)O"], isomeric=False) == ["CC(N)C(=O)O"]
-    assert all("@" not in text for text in enumerated(["C[C@H](N)C(=O)O"], 5, 0, isomeric=False)[0])
 
 
 # -- read-out --------------------------------------------------------------------------------------------

@@ -16,8 +16,9 @@ from boomlib.harness.network import NetworkModel
 from boomlib.harness.optimisers import adamw
 from boomlib.harness.training import fit_module
 from boomlib.models.language.masked_tokens import MaskedTokens
+from boomlib.smiles import canonical_smiles
 from boomlib.text.checkpoints import load_checkpoint, write_checkpoint
-from boomlib.text.spellings import canonical, enumerated
+from boomlib.text.spellings import draw_spellings
 from boomlib.text.tokens import Tokenizer, to_selfies
 
 READ_OUTS = {  # of extensive and of intensive properties
@@ -145,8 +146,8 @@ class LanguageModel(NetworkModel):
     def spell(self, smiles: Sequence[str], seed: int | None) -> list[list[str]]:
         """Spellings of each molecule: the canonical one, or with a seed ``enumeration`` random ones."""
         if seed is None:
-            return [[text] for text in canonical(smiles, self.isomeric)]
-        return enumerated(smiles, self.enumeration, seed, self.isomeric)
+            return [[canonical_smiles(text, self.isomeric)] for text in smiles]
+        return draw_spellings(smiles, self.enumeration, seed, self.isomeric)
 
     def encode_smiles(self, smiles: Sequence[str], seed: int | None = None) -> list[list[np.ndarray]]:
         """Tokens of each spelling of each molecule, int64 [tokens] each.

@@ -17,7 +17,7 @@ from boomlib.harness.design import Environments, LinearDesign, descriptor_values
 from boomlib.harness.interface import Molecules
 from boomlib.harness.ridge import fit_ridge
 from boomlib.models.nlmtp.environments import environment_of
-from boomlib.text.tokens import Vocabulary
+from boomlib.text.tokens import Tokenizer
 
 MASSES = ("MolWt", "ExactMolWt", "HeavyAtomMolWt")
 PENALTIES = tuple(10.0 ** (k / 2) for k in range(-6, 11))
@@ -158,7 +158,7 @@ class Encoder:
             Train, with what the additive path says of each molecule when it is left out of its fit: the network shall
             learn what the path leaves on molecules that the path has not seen.
         """
-        self.vocabulary = Vocabulary.fit(train.smiles)
+        self.tokenizer = Tokenizer.fit(train.smiles, "smiles", bare=True)
         columns, mass, descriptors = self.covariates(train), self.mass(train), self.pair_descriptors(train)
         self.columns = np.flatnonzero(columns.std(axis=0) > 1e-9)
         self.center, self.scale = columns[:, self.columns].mean(0), columns[:, self.columns].std(0)
@@ -215,7 +215,7 @@ class Encoder:
             # far outside of train a token says "far", the linear path says how far
             context=torch.as_tensor(x.clip(-10, 10), dtype=torch.float32),
             treatment=torch.as_tensor(a, dtype=torch.float32),
-            tokens=padded(self.vocabulary.encode(molecules.smiles)),
+            tokens=padded(self.tokenizer.encode(molecules.smiles)),
             additive=torch.as_tensor(additive, dtype=torch.float32),
             line=torch.as_tensor(line, dtype=torch.float32),
             descriptors=torch.as_tensor(descriptors, dtype=torch.float32),

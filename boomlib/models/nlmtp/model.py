@@ -128,7 +128,7 @@ class NLMTP(Model):
         length = tensors.length.numpy()
         pairs = self.find_pairs(train)
         self.network_arguments = self.network_arguments | {
-            "tokens": len(encoder.vocabulary),
+            "tokens": encoder.tokenizer.size,
             "covariates": tensors.context.shape[1],
             "environments": encoder.environments,
             "length": float(length.mean()),
