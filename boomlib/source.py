@@ -1,7 +1,7 @@
 """Python source reduced to what it computes: what a code hash is made of.
 
-Comments, docstrings, annotations, messages and what is shown of a scheme go, and with them whatever they alone have read: local names, imports
-and conditions. What is left changes whenever a number may.
+Comments, docstrings, annotations, messages and a scheme's texts go, and with them whatever they alone have read: local
+names, imports and conditions. What is left changes whenever a number may.
 """
 
 import ast
