@@ -5,7 +5,7 @@ Nothing heavy is imported, since Snakemake reads this at the beginning of every 
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -90,19 +90,40 @@ def code_of(*modules: str, files: tuple[str, ...] = ()) -> Callable[[Mapping], s
     return lambda wildcards: code_hash(*fill_in(modules, wildcards), files=fill_in(files, wildcards))
 
 
-def find_inputs(wildcards: Mapping, **job: object) -> bool:
-    """A rule's parameter that is False where a file that the rule reads is gone and has to be made again.
+class InputFinder:
+    """A rule's parameter that differs from the last time if a file that the rule reads is gone and must be made again.
 
     Snakemake lets a missing file be while what was made from it exists. But a score without its predictions is no
     result; and what a failed command could not make again Snakemake holds for made, so that the old results of what
-    reads it would pass for new ones. Where a job runs its inputs are there: what Snakemake keeps of it is True.
-
-    Args:
-        wildcards: the wildcards of the job.
-        job: what else Snakemake tells of the job, among it ``input``, the paths that it reads.
+    reads it would pass for new ones.
     """
-    gone = [path for path in job["input"] if not Path(path).exists()]
-    return not gone or not (Path(PARTIAL).exists() or any(path.startswith("results/predictions/") for path in gone))
+
+    WORDS = ("inputs as made", "inputs as made again")
+
+    def __init__(self, read_recorded: Callable[[str], Sequence[str] | None]) -> None:
+        """``read_recorded`` gives the parameters, as ``repr``, with which an output was made; None if not known."""
+        self.read_recorded = read_recorded
+        self.told: dict[str, str] = {}
+
+    def __call__(self, wildcards: Mapping, **job: object) -> str:
+        """One word, the same for as long as this process runs: Snakemake asks before and after inputs are made.
+
+        Args:
+            wildcards: the wildcards of the job.
+            job: what else Snakemake tells of it, among it ``input`` and ``output``, the paths.
+        """
+        output = job["output"][0]
+        if output not in self.told:
+            recorded = self.read_recorded(output) or ()
+            again = repr(self.WORDS[1]) in recorded
+            self.told[output] = self.WORDS[again != must_make_again(job["input"])]
+        return self.told[output]
+
+
+def must_make_again(paths: Iterable[str]) -> bool:
+    """Whether some of the files are gone and matter: predictions always, others if a command has failed since."""
+    gone = [path for path in paths if not Path(path).exists()]
+    return bool(gone) and (Path(PARTIAL).exists() or any(path.startswith("results/predictions/") for path in gone))
 
 
 class Plan:

@@ -1,11 +1,12 @@
 """The plan that all rules ask: what is registered, what this run covers, where it lands (boomlib/workflow.py).
 
 Needs: the configuration, config/datasets.yaml and config/models/*.yaml.
-Offers: plan, and of boomlib.workflow code_of, find_inputs and ENVIRONMENT.
+Offers: plan, find_inputs, and of boomlib.workflow code_of, one_of, list_families and ENVIRONMENT.
 """
 
 import sys
 
+from snakemake.io import IOFile
 from snakemake.utils import update_config
 
 sys.path.insert(0, str(workflow.basedir))
@@ -14,9 +15,9 @@ from boomlib.files import ContractError
 from boomlib.processes import lead_jobs, release_dead_locks
 from boomlib.workflow import (
     ENVIRONMENT,
+    InputFinder,
     Plan,
     code_of,
-    find_inputs,
     list_families,
     one_of,
     read_scalars,
@@ -32,3 +33,4 @@ try:
 except ContractError as error:
     raise WorkflowError(error) from None
 config = plan.config
+find_inputs = InputFinder(lambda path: workflow.persistence.params(IOFile(path)))

@@ -193,7 +193,7 @@ def test_an_edit_of_a_neutral_module_reruns_nothing(checkout, path):
 
 def test_an_edit_of_the_report_reruns_the_report_alone(checkout):
     assert checkout.compute_more("boomlib/report/leaderboard.py") == {"report leaderboard"}
-    assert checkout.compute_more("boomlib/report/tables/markdown.py") == {"report leaderboard", "report plot_parity"}
+    assert checkout.compute_more("boomlib/report/figures/style.py") == {"report leaderboard", "report plot_parity"}
 
 
 def test_an_edit_of_the_evaluation_trains_nothing(checkout):

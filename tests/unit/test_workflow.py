@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,7 +11,7 @@ from conftest import ROOT
 
 from boomlib import registry
 from boomlib.files import ContractError
-from boomlib.workflow import Plan, find_inputs, list_families, one_of, read_scalars, reads_geometry
+from boomlib.workflow import InputFinder, Plan, list_families, must_make_again, one_of, read_scalars, reads_geometry
 
 OWN = {
     "kind": "table",
@@ -163,23 +164,46 @@ def test_mistakes_in_own_datasets_are_named(changes, message):
     assert message in str(error.value)
 
 
-def test_a_missing_input_matters_after_a_failure_and_predictions_always(tmp_path, monkeypatch):
+@pytest.fixture
+def inputs(tmp_path, monkeypatch):
+    """A feature and predictions, relative to the working folder."""
     monkeypatch.chdir(tmp_path)
-    feature, predictions = tmp_path / "results/features/f.parquet", tmp_path / "results/predictions/p.parquet"
-    paths = [str(each.relative_to(tmp_path)) for each in (feature, predictions)]
-    for each in (feature, predictions):
-        each.parent.mkdir(parents=True)
-        each.touch()
-    assert find_inputs({}, input=paths)
+    paths = [Path("results/features/f.parquet"), Path("results/predictions/p.parquet")]
+    for path in paths:
+        path.parent.mkdir(parents=True)
+        path.touch()
+    return paths
+
+
+def test_a_missing_input_matters_after_a_failure_and_predictions_always(inputs):
+    paths, partial = [str(path) for path in inputs], Path("results/leaderboard.partial.md")
+    feature, predictions = inputs
+    assert not must_make_again(paths)
     feature.unlink()
-    assert find_inputs({}, input=paths), "as Snakemake has it: what was made from it exists"
-    (tmp_path / "results/leaderboard.partial.md").touch()
-    assert not find_inputs({}, input=paths)
+    assert not must_make_again(paths), "as Snakemake has it: what was made from it exists"
+    partial.touch()
+    assert must_make_again(paths)
     feature.touch()
-    assert find_inputs({}, input=paths)
-    (tmp_path / "results/leaderboard.partial.md").unlink()
+    assert not must_make_again(paths)
+    partial.unlink()
     predictions.unlink()
-    assert not find_inputs({}, input=paths)
+    assert must_make_again(paths)
+
+
+def test_the_parameter_changes_once_for_inputs_that_are_gone(inputs):
+    recorded = []
+    words = []
+    for missing in (False, False, True, False, False, True, False):
+        (inputs[1].unlink if missing else inputs[1].touch)()
+        finder = InputFinder(lambda path: recorded or None)
+        job = {"input": [str(path) for path in inputs], "output": ["score.json"], "threads": 1}
+        word = finder({}, **job)
+        inputs[1].touch()
+        assert finder({}, **job) == word, "the same when the job starts, with its inputs made"
+        words.append(word)
+        recorded[:] = ["'other'", repr(word)]
+    first, second = InputFinder.WORDS
+    assert words == [first, first, second, second, second, first, first]
 
 
 def test_schema_lists_are_of_the_folders(tmp_path):
