@@ -21,6 +21,10 @@ from boomlib.text.start import find_sharer, name_hub_folder, select_pretraining
 ENVIRONMENT = "envs/boomlib.yaml"
 FAMILIES = Path(__file__).parent.parent / "rules/train"
 CHECKPOINT = ("model.safetensors", "checkpoint.json")  # weights, and the record of the files beside them
+# what a leaderboard stands on: never let be where it is gone
+EVIDENCE = tuple(
+    f"results/{each}" for each in ("predictions/", "metrics/", "policy/", "plots/", "leaderboard.", "runs.")
+)
 PARTIAL = "results/leaderboard.partial.md"  # what a failed command leaves, until the leaderboard is made
 
 
@@ -94,7 +98,7 @@ class InputFinder:
     """A rule's parameter that differs from the last time if a file that the rule reads is gone and must be made again.
 
     Snakemake lets a missing file be while what was made from it exists. But a score without its predictions is no
-    result; and what a failed command could not make again Snakemake holds for made, so that the old results of what
+    result, nor is a leaderboard without its scores; and what a failed command could not make again Snakemake holds for made, so that the old results of what
     reads it would pass for new ones.
     """
 
@@ -121,9 +125,9 @@ class InputFinder:
 
 
 def must_make_again(paths: Iterable[str]) -> bool:
-    """Whether some of the files are gone and matter: predictions always, others if a command has failed since."""
+    """Whether some of the files are gone and matter: evidence always, tables for training if a command has failed."""
     gone = [path for path in paths if not Path(path).exists()]
-    return bool(gone) and (Path(PARTIAL).exists() or any(path.startswith("results/predictions/") for path in gone))
+    return bool(gone) and (Path(PARTIAL).exists() or any(path.startswith(EVIDENCE) for path in gone))
 
 
 class Plan:

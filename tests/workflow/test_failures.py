@@ -38,6 +38,22 @@ def test_a_score_without_its_predictions_is_made_again_once(finished, tmp_path):
     assert snapshot(project) == before
 
 
+@pytest.mark.parametrize(
+    ("path", "made"),
+    [
+        ("metrics/tiny/size/kde/ridge/seed0.json", {"Score ridge (seed 0) on tiny/size, kde split"}),
+        ("predictions/tiny/size/kde/ridge/seed0/run.json", jobs_of("ridge")),
+        ("plots/parity/tiny/size/kde.png", {"Plot predictions of tiny/size, kde split", "Write the leaderboard"}),
+        ("leaderboard.csv", REPORT - {"Plot predictions of tiny/size, kde split"}),
+    ],
+)
+def test_what_a_leaderboard_stands_on_is_made_again(finished, tmp_path, path, made):
+    project = finished.copy(tmp_path / "p")
+    (project.folder / "results" / path).unlink()
+    planned = project.planned()
+    assert made <= planned <= made | REPORT
+
+
 def test_tables_that_are_no_evidence_may_be_deleted(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     for path in (project.folder / "results/features").rglob("*.parquet"):
