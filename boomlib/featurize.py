@@ -1,18 +1,19 @@
 """Compute one feature of all molecules, in parallel chunks, written in order with bounded memory."""
 
+import contextlib
 import functools
 import importlib
+import itertools
 import os
 import signal
 import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
 from boomlib.contracts import GEOMETRY, check_ids, read_molecules, readable
@@ -20,6 +21,7 @@ from boomlib.files import ContractError, atomic_path, commit
 from boomlib.processes import end_with
 
 CHUNK = 512
+AHEAD = 16  # chunks that are held at once for each worker
 
 
 def compute_feature(
@@ -33,10 +35,11 @@ def compute_feature(
     """Write ``out`` with ``molecule_id`` and the columns of ``boomlib.features.{feature}``.
 
     Args:
-        feature: name of a module of this package with ``compute(smiles) -> {column: Arrow array}``.
+        feature: name of a module of ``boomlib.features`` with ``compute(smiles) -> {column: Arrow array}``, which of
+            no molecules makes the same columns of the same types.
         molecules: the molecules table.
         out: the Parquet file to write, one row group a chunk; the same whatever ``workers`` is.
-        workers: processes.
+        workers: processes, of which there are no more than chunks.
         geometry: the geometry table, for a feature that reads it: its ``compute`` gets the molecules' rows as well,
             or None if the table is empty.
         part: (i, n): compute the i-th of n parts; :func:`merge_parts` joins them to the same bytes as one job's.
@@ -47,24 +50,24 @@ def compute_feature(
     module = importlib.import_module(f"boomlib.features.{feature}")
     smiles = read_molecules(molecules)["smiles"].to_pylist()
     size = getattr(module, "CHUNK", CHUNK)
-    starts = share(range(0, len(smiles), size), part) or [len(smiles)]
-    total = min(starts[-1] + size, len(smiles)) - starts[0]
+    starts = share(range(0, len(smiles), size), part)
     chunks = ((start, smiles[start : start + size]) for start in starts)
     if geometry is not None:
         chunks = add_geometry(chunks, geometry, len(smiles))
+    silence_rdkit()
     work = functools.partial(compute_chunk, module.compute)
-    writer = None
+    schema = work((0, [])).schema
+    total = sum(min(size, len(smiles) - start) for start in starts)
     with (
-        ProcessPoolExecutor(workers, initializer=start_worker, initargs=(os.getpid(),)) as pool,
+        pq.ParquetWriter(atomic_path(out), schema, compression="zstd") as writer,
         tqdm(total=total, desc=feature, unit="mol", mininterval=1) as bar,
+        # closed at once where writing fails, or the workers would finish what they have
+        contextlib.closing(compute_in_order(work, chunks, max(1, min(workers, len(starts))))) as tables,
     ):
-        for columns in in_order(pool, work, chunks, 2 * workers):
-            if writer is None:
-                writer = pq.ParquetWriter(atomic_path(out), columns.schema, compression="zstd")
+        for columns in tables:
             writer.write_table(columns)
             bar.update(columns.num_rows)
             report_notes(columns, smiles)
-    writer.close()
     commit(out)
 
 
@@ -97,30 +100,28 @@ def add_geometry(chunks: Iterable[tuple], path: str | os.PathLike, n: int) -> It
             yield start, smiles, read(range(first, last + 1)).take(pa.array(rows))
 
 
-def in_order(
-    pool: ProcessPoolExecutor, work: Callable[[tuple], pa.Table], chunks: Iterable[tuple], ahead: int
-) -> Iterator[pa.Table]:
-    """``pool.map(work, chunks)`` that reads chunks as they are needed and holds ``ahead`` of them at most.
+def compute_in_order(
+    work: Callable[[tuple], pa.Table], chunks: Iterator[tuple], workers: int
+) -> Generator[pa.Table, None, None]:
+    """Apply ``work`` to chunks in ``workers`` processes, or in this one if that is 1; yields results in order.
+
+    Workers start afresh: one forked from a process with threads, as every job is, waits for ever for a lock that a
+    thread held. Chunks are read as they are needed, and ``AHEAD`` a worker are held at most.
 
     Raises:
         ContractError: a worker was killed.
     """
-    futures = deque()
+    with parallel_config("loky", inner_max_num_threads=1, initializer=start_worker, initargs=(os.getpid(),)):
+        parallel = Parallel(workers, return_as="generator", batch_size=1)
     try:
-        for chunk in chunks:
-            futures.append(pool.submit(work, chunk))
-            if len(futures) == ahead:
-                yield futures.popleft().result()
-        while futures:
-            yield futures.popleft().result()
+        # block by block, as joblib goes on computing however far the results are ahead of who writes them
+        while block := list(itertools.islice(chunks, AHEAD * workers)):
+            yield from parallel(delayed(work)(chunk) for chunk in block)
     except BrokenProcessPool:
         raise ContractError(
             "a worker process of this job was killed, perhaps for want of memory (the kernel's log says so); give the "
             "job more memory or fewer threads, and run again"
         ) from None
-    finally:
-        for future in futures:
-            future.cancel()
 
 
 def report_notes(columns: pa.Table, smiles: Sequence[str]) -> None:
@@ -137,8 +138,8 @@ def compute_chunk(compute: Callable[..., dict[str, pa.Array]], chunk: tuple) -> 
     try:
         columns = compute(smiles, *extra)
     except Exception as error:
-        last = start + len(smiles) - 1
-        raise ContractError(f"{compute.__module__}: molecules {start} to {last}: {error!r}") from error
+        which = f"molecules {start} to {start + len(smiles) - 1}" if smiles else "no molecules"
+        raise ContractError(f"{compute.__module__}: {which}: {error!r}") from error
     return pa.table({"molecule_id": pa.array(range(start, start + len(smiles)), pa.int64()), **columns})
 
 
@@ -150,15 +151,11 @@ def share(chunks: Sequence, part: tuple[int, int]) -> Sequence:
 
 def merge_parts(parts: Sequence[str | os.PathLike], out: str | os.PathLike) -> None:
     """Join the parts of a feature table, in their order, row group by row group."""
-    writer = None
-    for path in tqdm(parts, desc="merge", unit="part"):
-        with pq.ParquetFile(path) as part:
-            if writer is None:
-                writer = pq.ParquetWriter(atomic_path(out), part.schema_arrow, compression="zstd")
-            for group in range(part.num_row_groups):
-                if part.metadata.row_group(group).num_rows:
+    with pq.ParquetWriter(atomic_path(out), pq.read_schema(parts[0]), compression="zstd") as writer:
+        for path in tqdm(parts, desc="merge", unit="part"):
+            with pq.ParquetFile(path) as part:
+                for group in range(part.num_row_groups):
                     writer.write_table(part.read_row_group(group))
-    writer.close()
     commit(out)
 
 

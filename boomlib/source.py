@@ -1,7 +1,7 @@
 """Python source reduced to what it computes: what a code hash is made of.
 
-Comments, docstrings, annotations and messages go, and with them whatever they alone have read: local names, imports
-and conditions. What is left changes whenever a number may.
+Comments, docstrings, annotations, messages and a scheme's texts go, and with them whatever they alone have read: local
+names, imports and conditions. What is left changes whenever a number may.
 """
 
 import ast
@@ -16,6 +16,7 @@ LEVELS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
 BINDINGS = (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
 # what an expression may do besides having a value: a comprehension and a star use up a generator
 EFFECTS = (*BINDINGS, ast.Call, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Starred)
+SHOWN = {"TITLE", "TEXT", "QUANTITY"}  # constants of a module that people alone read
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 READERS_OF_LOCALS = {"locals", "vars", "dir", "eval", "exec"}
 
@@ -56,6 +57,11 @@ def is_message(call: ast.Call) -> bool:
     name = ast.unparse(call.func) if isinstance(call.func, ast.Name | ast.Attribute) else ""
     logger, _, level = name.rpartition(".")
     return (name in MESSAGES or (logger in LOGGERS and level in LEVELS)) and not holds(call, BINDINGS)
+
+
+def is_shown(node: ast.stmt) -> bool:
+    """Whether a statement gives one of the constants that people alone read."""
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in SHOWN
 
 
 def drop_unread_locals(tree: ast.Module) -> bool:
@@ -127,6 +133,11 @@ class Reducer(ast.NodeTransformer):
         """Drop docstrings, other bare constants and messages."""
         said = isinstance(node.value, ast.Constant) or (isinstance(node.value, ast.Call) and is_message(node.value))
         return None if said else self.generic_visit(node)
+
+    def visit_Module(self, node: ast.Module) -> ast.AST:
+        """Drop the constants that are shown to people."""
+        node.body = [each for each in node.body if not is_shown(each)]
+        return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """Drop what a message says where its call is part of an expression, and the looks of a progress bar."""

@@ -1,11 +1,12 @@
 """Adapter of the rules plot_heatmap and plot_ratio."""
 
-from boomlib.report.figures import overview as figures
+from boomlib.report.figures.heatmap import plot_heatmap
+from boomlib.report.figures.ratio import plot_ratio
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
-        plot = {"heatmap": figures.plot_heatmap, "ratio": figures.plot_ratio}[snakemake.params.figure]
+        plot = {"heatmap": plot_heatmap, "ratio": plot_ratio}[snakemake.params.figure]
         plot(
             snakemake.input.csv,
             snakemake.output.figure,

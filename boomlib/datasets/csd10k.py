@@ -14,8 +14,15 @@ from boomlib.files import ContractError
 
 def read(sources: Sequence[str | os.PathLike], dataset: dict) -> Rows:
     """Zip the CSVs of the properties row by row; they must list the same SMILES in the same order."""
+    properties = dataset["properties"]
+    if len(sources) != len(properties):
+        raise ContractError(
+            f"config/datasets.yaml: kind 'csd10k' reads one source a property, in their order, but the dataset has "
+            f"{len(sources)} ({', '.join(map(str, sources)) or 'none'}) for {len(properties)} properties "
+            f"({', '.join(properties)}); correct its `sources` or `properties`"
+        )
     rows = None
-    for path, (name, entry) in zip(sources, dataset["properties"].items(), strict=True):
+    for path, (name, entry) in zip(sources, properties.items(), strict=True):
         column = entry.get("column", name)
         table = read_columns(path, ["smiles", column], "this is not the published file")
         if rows is None:

@@ -3,24 +3,19 @@
 Whatever brought it, a file is used only if its sha256 is the registered one.
 """
 
-import glob
-import http.client
 import os
+import shutil
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
-from tqdm import tqdm
+from pooch import HTTPDownloader
 
 from boomlib.files import ContractError, atomic_path, commit, scratch_folder, sha256
+from boomlib.mirror import find_in_mirror
 
 BLOCK = 1 << 20
 TIMEOUT_S = 60
-
-
-class FetchError(ContractError):
-    """A source file cannot be had, or is not the registered one."""
 
 
 def fetch(name: str, source: dict, out: str | os.PathLike, mirror: str | None = None) -> None:
@@ -33,14 +28,12 @@ def fetch(name: str, source: dict, out: str | os.PathLike, mirror: str | None = 
         mirror: folder searched first, with its subfolders; None = the environment's ``BOOM_MIRROR``, if set.
 
     Raises:
-        FetchError: the file cannot be had, or its sha256 differs; then it is kept as ``{out}.rejected``.
+        ContractError: the file cannot be had, or its sha256 differs; then it is kept as ``{out}.rejected``.
     """
     part = atomic_path(out)
-    mirrored = find_in_mirror(name, mirror or os.environ.get("BOOM_MIRROR"))
-    if mirrored:
+    if mirrored := find_in_mirror(name, mirror):
         origin = str(mirrored)
-        with mirrored.open("rb") as stream:
-            copy(stream, part, name, mirrored.stat().st_size)
+        shutil.copyfile(mirrored, part)
     elif "url" in source:
         origin = source["url"]
         download_url(name, source, part)
@@ -51,7 +44,7 @@ def fetch(name: str, source: dict, out: str | os.PathLike, mirror: str | None = 
     if found != source["sha256"]:
         aside = Path(f"{out}.rejected")
         part.replace(aside)
-        raise FetchError(
+        raise ContractError(
             f"{name} from {origin} has sha256 {found}, but config/datasets.yaml registers {source['sha256']}. "
             f"It was moved aside to {aside} and is not used: remove the bad copy and rerun; change the "
             "registered sha256 only if the source has published a new file."
@@ -59,53 +52,31 @@ def fetch(name: str, source: dict, out: str | os.PathLike, mirror: str | None = 
     commit(out)
 
 
-def find_in_mirror(name: str, mirror: str | None) -> Path | None:
-    """The first file called ``name`` in the mirror folder or below it; None without a mirror or such a file."""
-    if not mirror:
-        return None
-    if not Path(mirror).is_dir():
-        raise FetchError(f"the mirror {mirror} is not a folder; correct `mirror:` in the config or BOOM_MIRROR")
-    return next(iter(sorted(Path(mirror).rglob(glob.escape(name)))), None)
-
-
-def copy(stream, part: Path, name: str, size: int | None) -> None:
-    """Copy an open binary stream to ``part`` with a progress bar."""
-    bar = tqdm(total=size, desc=name, unit="B", unit_scale=True, mininterval=1)
-    with part.open("wb") as target, bar:
-        while block := stream.read(BLOCK):
-            target.write(block)
-            bar.update(len(block))
-
-
 def download_url(name: str, source: dict, part: Path) -> None:
-    """Download ``source["url"]`` to ``part``."""
+    """Download ``source["url"]`` to ``part``.
+
+    By pooch's downloader alone: ``pooch.retrieve`` would delete a file of another sha256, which is kept aside here.
+    """
     try:
-        with urllib.request.urlopen(source["url"], timeout=TIMEOUT_S) as stream:
-            size = stream.headers.get("Content-Length")
-            copy(stream, part, name, int(size) if size else None)
-    except (http.client.HTTPException, OSError) as error:
-        raise FetchError(f"cannot download {source['url']} ({error}); {remedy(name, source)}") from error
+        HTTPDownloader(progressbar=True, chunk_size=BLOCK, timeout=TIMEOUT_S)(source["url"], str(part), None)
+    except OSError as error:  # of the disk; those of requests are OSErrors as well
+        raise ContractError(f"cannot download {source['url']} ({error}); {remedy(name, source)}") from error
 
 
 def download_wheel(name: str, source: dict, part: Path) -> None:
-    """Download a wheel with pip, which follows the user's own index settings and checks the hash as well."""
+    """Download a wheel with pip, which follows the user's own index settings and checks the hash as well.
+
+    pooch knows URLs alone, and a wheel's URL depends on the index.
+    """
     with scratch_folder(part.with_name(name)) as folder:
         pinned = folder / "requirements.txt"
         pinned.write_text(f"{source['pypi']} --hash=sha256:{source['sha256']}\n")
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--no-deps",
-            "--only-binary=:all:",
-            "--require-hashes",
-        ]
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes"]
         command += ["--disable-pip-version-check", "--dest", str(folder), "--requirement", str(pinned)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         wheel = folder / name
         if done.returncode or not wheel.is_file():
-            raise FetchError(
+            raise ContractError(
                 f"pip cannot download {source['pypi']} as {name}:\n{done.stderr.strip()}\n{remedy(name, source)}"
             )
         wheel.replace(part)

@@ -4,7 +4,9 @@ import importlib
 import os
 from collections.abc import Sequence
 
+from boomlib.contracts import MOLECULES
 from boomlib.datasets.rows import draw_sample, write_dataset
+from boomlib.files import ContractError
 
 
 def prepare(
@@ -22,7 +24,16 @@ def prepare(
         molecules: the molecules table to write.
         rejects: the CSV of rejected rows to write.
         geometry: the table of the source's own positions to write, empty if it has none.
+
+    Raises:
+        ContractError: the entry asks for what the source does not have, or no row of it is usable.
     """
+    for name in dataset["properties"]:
+        if name in MOLECULES.columns:
+            raise ContractError(
+                f"config/datasets.yaml: properties.{name}: the molecules table has a column of this name already; "
+                "choose another, and name the source's as its `column`"
+            )
     reader = importlib.import_module(f"boomlib.datasets.{dataset['kind']}")
     rows = reader.read(sources, dataset)
     if "sample" in dataset:

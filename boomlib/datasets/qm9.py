@@ -19,7 +19,7 @@ import pyarrow.csv
 from tqdm import tqdm
 
 from boomlib.contracts import list_of
-from boomlib.datasets.rows import Rows
+from boomlib.datasets.rows import Rows, only_source
 from boomlib.files import ContractError
 
 # What stands in the second line of an archive member after "gdb INDEX", and what the wheel calls it.
@@ -40,6 +40,7 @@ FIELDS = {
     "free_energy": "GibbsFreeEnergy_298K_au",
     "cv": "Heatcapacity_Cv_cal_mol_K",
 }
+PROPERTIES = (*FIELDS, "hof")
 PARTS = tuple(f"qm9pack/data/qm9_part{part}.csv" for part in (1, 2, 3))
 SYMBOLS = pa.array(["H", "C", "N", "O", "F"])
 NUMBERS = np.array([1, 6, 7, 8, 9], dtype=np.uint8)
@@ -105,14 +106,22 @@ def heat_of_formation(enthalpy: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 
 def read(sources: Sequence[str | os.PathLike], dataset: dict) -> Rows:
-    """Read the properties that the registry lists, in the order of the source; ``hof`` is computed here, kcal/mol."""
-    source = read_wheel(sources[0]) if str(sources[0]).endswith(".whl") else read_archive(sources[0])
-    values = {}
-    for name in dataset["properties"]:
-        if name == "hof":
-            values[name] = heat_of_formation(source.fields["enthalpy"], source.counts())
-        else:
-            values[name] = source.fields[name]
+    """Read the properties that the registry lists, in the order of the source; ``hof`` is computed here, kcal/mol.
+
+    Raises:
+        ContractError: a property is none of QM9's, or the source is broken.
+    """
+    columns = {name: entry.get("column", name) for name, entry in dataset["properties"].items()}
+    for name, column in columns.items():
+        if column not in PROPERTIES:
+            raise ContractError(
+                f"config/datasets.yaml: properties.{name}: QM9 has no property '{column}'; it has "
+                f"{', '.join(PROPERTIES)}; correct the key, or name one of these as its `column`"
+            )
+    path = only_source(sources, "qm9")
+    source = read_wheel(path) if str(path).endswith(".whl") else read_archive(path)
+    fields = source.fields | {"hof": heat_of_formation(source.fields["enthalpy"], source.counts())}
+    values = {name: fields[column] for name, column in columns.items()}
     return Rows(np.arange(1, len(source.smiles) + 1), source.smiles, values, geometry=source.geometry)
 
 

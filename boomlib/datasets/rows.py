@@ -52,6 +52,16 @@ class Rows:
         )
 
 
+def only_source(sources: Sequence[str | os.PathLike], kind: str) -> str | os.PathLike:
+    """The source of a dataset whose reader takes one; raises :class:`ContractError` if there are more or none."""
+    if len(sources) != 1:
+        raise ContractError(
+            f"config/datasets.yaml: kind '{kind}' reads one source, but the dataset has {len(sources)} "
+            f"({', '.join(map(str, sources)) or 'none'}); correct its `sources` or `file`"
+        )
+    return sources[0]
+
+
 def read_columns(path: str | os.PathLike, columns: Sequence[str], hint: str) -> pa.Table:
     """Read ``columns`` of a CSV (as text) or Parquet file; raises :class:`ContractError` if one is missing."""
     columns = list(dict.fromkeys(columns))
@@ -79,7 +89,10 @@ def read_columns(path: str | os.PathLike, columns: Sequence[str], hint: str) -> 
 def draw_sample(rows: Rows, size: int, seed: int) -> Rows:
     """A seeded random sample without replacement, in the order of the source."""
     if size > len(rows.row):
-        raise ContractError(f"config/datasets.yaml: sample.size {size} exceeds the {len(rows.row)} rows of the source")
+        raise ContractError(
+            f"config/datasets.yaml: sample.size {size} exceeds the {len(rows.row)} rows of the source; lower it, or "
+            "leave out `sample` to take them all"
+        )
     picked = np.random.default_rng(seed).choice(len(rows.row), size=size, replace=False)
     return rows.take(np.sort(picked))
 

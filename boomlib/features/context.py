@@ -76,7 +76,7 @@ def compute(smiles: Sequence[str]) -> dict[str, pa.Array]:
     ``intensive_``: elements as fractions of all atoms, everything else per heavy atom. ``homologous_``: counts.
     Rings are those of RDKit's symmetrised SSSR. Of a few cages there are several, and the order of the atoms decides.
     """
-    counts = np.array([count(Chem.MolFromSmiles(text)) for text in smiles], dtype=np.float64)
+    counts = np.array([count(Chem.MolFromSmiles(text)) for text in smiles], dtype=np.float64).reshape(-1, len(COUNTS))
     atoms = counts[:, : len(ELEMENTS)].sum(axis=1, keepdims=True)
     heavy = np.maximum(atoms - counts[:, :1], 1)
     shares = counts / heavy

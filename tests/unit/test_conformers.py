@@ -349,7 +349,7 @@ def test_a_failed_embedding_is_noted_and_refused_by_models_that_need_it(run, mon
         return embed(smiles)
 
     monkeypatch.setattr(conformers, "embed", some)
-    rows = run(workers=2).to_pylist()
+    rows = run().to_pylist()
     check_atoms(row for row in rows if row["positions"])
     assert [(r["molecule_id"], r["source"], r["note"]) for r in rows if not r["positions"]] == [(4, None, "no luck")]
     task = {"molecule_id": range(len(DATASET)), "smiles": DATASET, "y": [0.0] * len(DATASET)}
@@ -381,7 +381,9 @@ def test_a_geometry_table_that_is_not_that_of_the_molecules_is_refused(run):
             run(some, ids=list(ids)[: len(some)])
 
 
-def test_a_geometry_table_with_a_broken_row_group_is_refused(run, tmp_path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_geometry_table_with_a_broken_row_group_is_refused(run, monkeypatch, tmp_path, workers):
+    monkeypatch.setattr(conformers, "CHUNK", 2)
     path = tmp_path / "geometry.parquet"
     run([geometry_of(smiles) for smiles in DATASET], group_rows=3)
     data = bytearray(path.read_bytes())
@@ -389,5 +391,6 @@ def test_a_geometry_table_with_a_broken_row_group_is_refused(run, tmp_path):
     data[page : page + 20] = bytes(20)
     path.write_bytes(data)
     with pytest.raises(ContractError, match=r"geometry\.parquet: not readable as Parquet"):
-        compute_feature("conformers", tmp_path / "molecules.parquet", tmp_path / "again.parquet", geometry=path)
+        arguments = ("conformers", tmp_path / "molecules.parquet", tmp_path / "again.parquet", workers)
+        compute_feature(*arguments, geometry=path)
     assert not (tmp_path / "again.parquet").exists()

@@ -1,10 +1,17 @@
 import collections
+import functools
 import importlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import ROOT
 from rdkit import Chem
 from rdkit.Chem import Descriptors, MACCSkeys, rdFingerprintGenerator, rdMolDescriptors
 from rdkit.Chem.Scaffolds import MurckoScaffold
@@ -33,7 +40,9 @@ SMILES = [
     "CC#N",
     "OP(=O)(O)OCS",
 ]
-FEATURES = ["descriptors", "morgan_counts", "elements", "maccs", "scaffolds", "fragmentations", "context", "graph"]
+FEATURES = sorted(
+    path.stem for path in Path(ROOT, "boomlib/features").glob("*.py") if "\ndef compute(" in path.read_text()
+)
 
 
 @pytest.mark.parametrize("smiles", SMILES)
@@ -190,11 +199,17 @@ def molecules(tmp_path):
     return path
 
 
+def chunks_of(size, feature, monkeypatch):
+    """Have a feature computed in chunks of ``size`` molecules, also where it has a size of its own."""
+    monkeypatch.setattr(compute, "CHUNK", size)
+    monkeypatch.setattr(importlib.import_module(f"boomlib.features.{feature}"), "CHUNK", size, raising=False)
+
+
 @pytest.mark.parametrize("feature", FEATURES)
 def test_a_feature_table_is_the_same_to_the_byte_whatever_the_number_of_workers(
     tmp_path, molecules, monkeypatch, feature
 ):
-    monkeypatch.setattr(compute, "CHUNK", 4)
+    chunks_of(4, feature, monkeypatch)
     for workers in (1, 2):
         compute.compute_feature(feature, molecules, tmp_path / f"{workers}.parquet", workers)
     assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
@@ -210,7 +225,7 @@ def test_the_size_of_a_chunk_does_not_change_the_table(tmp_path, molecules, monk
         }
     )
     for chunk in (1, 5, len(SMILES), 512):
-        monkeypatch.setattr(compute, "CHUNK", chunk)
+        chunks_of(chunk, feature, monkeypatch)
         compute.compute_feature(feature, molecules, tmp_path / "out.parquet")
         found = pq.read_table(tmp_path / "out.parquet")
         assert found.schema == expected.schema
@@ -219,6 +234,18 @@ def test_the_size_of_a_chunk_does_not_change_the_table(tmp_path, molecules, monk
             np.array_equal(a.to_numpy(), b.to_numpy(), equal_nan=True) if pa.types.is_floating(a.type) else a.equals(b)
             for a, b in zip(found.columns, expected.columns, strict=True)
         )
+
+
+def test_the_features_are_found():
+    assert {"descriptors", "conformers", "context", "scaffolds"} <= set(FEATURES)
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_a_feature_of_no_molecules_has_the_columns_and_types_of_one(feature):
+    module = importlib.import_module(f"boomlib.features.{feature}")
+    none, one = (pa.table(module.compute(smiles)) for smiles in ([], SMILES[:1]))
+    assert none.schema == one.schema
+    assert (none.num_rows, one.num_rows) == (0, 1)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -230,14 +257,114 @@ def test_a_molecule_that_fails_names_feature_and_molecules_and_writes_nothing(tm
     assert not (tmp_path / "out.parquet").exists()
 
 
-@pytest.mark.parametrize("parts", [2, 3, 40])
-@pytest.mark.parametrize("feature", ["elements", "morgan_counts"])
-def test_parts_computed_apart_merge_to_the_same_bytes(tmp_path, monkeypatch, feature, parts):
-    monkeypatch.setattr(compute, "CHUNK", 4)
-    contracts.write_molecules(tmp_path / "m.parquet", SMILES, {"p": np.zeros(len(SMILES))}, {"p": "1"})
-    compute.compute_feature(feature, tmp_path / "m.parquet", tmp_path / "whole.parquet")
-    paths = [tmp_path / f"{part}.parquet" for part in range(parts)]
-    for part, path in enumerate(paths):
-        compute.compute_feature(feature, tmp_path / "m.parquet", path, part=(part, parts))
-    compute.merge_parts(paths, tmp_path / "merged.parquet")
-    assert (tmp_path / "merged.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+@pytest.mark.parametrize("feature", FEATURES)
+def test_parts_computed_apart_merge_to_the_same_bytes_also_where_some_have_no_molecules(
+    tmp_path, molecules, monkeypatch, feature
+):
+    chunks_of(4, feature, monkeypatch)
+    compute.compute_feature(feature, molecules, tmp_path / "whole.parquet")
+    for parts in (2, 7):
+        paths = [tmp_path / f"{part}.parquet" for part in range(parts)]
+        for part, path in enumerate(paths):
+            compute.compute_feature(feature, molecules, path, part=(part, parts))
+        compute.merge_parts(paths, tmp_path / "merged.parquet")
+        assert (tmp_path / "merged.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+    assert [pq.read_metadata(path).num_rows for path in paths] == [0, 4, 4, 0, 4, 4, 1]
+    assert {pq.read_schema(path) for path in paths} == {pq.read_schema(tmp_path / "whole.parquet")}
+
+
+def test_a_feature_that_cannot_compute_no_molecules_is_named(tmp_path, molecules, monkeypatch):
+    monkeypatch.setattr(maccs, "compute", lambda smiles: {"first": pa.array([len(smiles[0])])})
+    with pytest.raises(ContractError, match="no molecules: IndexError"):
+        compute.compute_feature("maccs", molecules, tmp_path / "out.parquet")
+
+
+# a feature that needs a lock, as any library may, and a job of which a thread holds that lock
+LOCKING = """
+import threading
+import pyarrow as pa
+
+LOCK = threading.Lock()
+
+def compute(smiles):
+    if smiles and not LOCK.acquire(timeout=5):
+        raise RuntimeError("the lock is never free")
+    return {"length": pa.array([len(text) for text in smiles], pa.int64())}
+"""
+HOLDS = """
+import sys, threading
+import locking
+from boomlib.featurize import compute_feature
+sys.modules["boomlib.features.locking"] = locking
+locking.CHUNK = 10
+held, done = threading.Event(), threading.Event()
+def hold():
+    with locking.LOCK:
+        held.set()
+        done.wait()
+threading.Thread(target=hold).start()
+held.wait()
+try:
+    compute_feature("locking", sys.argv[1], sys.argv[2], workers=2)
+finally:
+    done.set()
+"""
+
+
+def start(code: str, *arguments: object, path: Path = ROOT) -> subprocess.Popen:
+    """Run ``code`` in a process of its own, which finds modules of the project and of ``path``."""
+    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(path)}, **pipe)
+
+
+def test_workers_do_not_wait_for_a_lock_that_a_thread_of_the_job_holds(tmp_path, molecules):
+    (tmp_path / "locking.py").write_text(LOCKING)
+    job = start(HOLDS, molecules, tmp_path / "out.parquet", path=tmp_path)
+    output, _ = job.communicate(timeout=60)
+    assert job.returncode == 0, output
+    assert pq.read_table(tmp_path / "out.parquet")["length"].to_pylist() == [len(smiles) for smiles in SMILES]
+
+
+FAILS = """
+import sys
+from boomlib import featurize
+from boomlib.files import ContractError
+featurize.CHUNK = 1
+for _ in range(int(sys.argv[2])):
+    try:
+        featurize.compute_feature("elements", sys.argv[1], sys.argv[1] + ".out", workers=2)
+    except ContractError as error:
+        assert str(error).startswith("boomlib.features.elements: molecules "), error
+    else:
+        raise AssertionError("no error")
+print("failed as it should")
+"""
+
+
+@pytest.mark.slow
+def test_200_chunks_that_fail_in_a_row_two_jobs_at_a_time_end_in_bounded_time(tmp_path):
+    molecules = [tmp_path / f"{job}.parquet" for job in range(2)]
+    for path in molecules:
+        contracts.write_molecules(path, ["C1"] * 8, {}, {})
+    jobs = [start(FAILS, path, 13) for path in molecules]
+    try:
+        for job in jobs:
+            output, _ = job.communicate(timeout=300)
+            assert output.endswith("failed as it should\n"), output
+    finally:
+        for job in jobs:
+            job.kill()
+
+
+def test_chunks_are_read_as_they_are_needed_and_results_wait_for_a_slow_writer(monkeypatch):
+    monkeypatch.setattr(compute, "AHEAD", 3)
+    read = []
+    chunks = ((read.append(start), (start, ["C"]))[1] for start in range(40))
+    tables = compute.compute_in_order(functools.partial(compute.compute_chunk, elements.compute), chunks, 2)
+    for start, table in enumerate(tables):
+        assert table["molecule_id"].to_pylist() == [start]
+        if start == 4:
+            time.sleep(1)
+        assert len(read) <= start + 6
+    assert read == list(range(40))

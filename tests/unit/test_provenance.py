@@ -29,9 +29,11 @@ def list_stages():
         stages[f"compute {path.stem}"] = ("workflow_scripts.featurize", f"boomlib.features.{path.stem}")
     for kind in ("qm9", "csd10k", "table"):
         stages[f"read {kind}"] = ("workflow_scripts.prepare_molecules", f"boomlib.datasets.{kind}")
-    for script in ("make_split", "evaluate", "evaluate_policy", "summarise", "pretrain", "find_ch2_pairs"):
+    for scheme in ("kde", "scaffold"):
+        stages[f"split by {scheme}"] = ("workflow_scripts.make_split", f"boomlib.splits.{scheme}")
+    for script in ("evaluate", "evaluate_policy", "summarise", "pretrain", "find_ch2_pairs"):
         stages[script] = (f"workflow_scripts.{script}",)
-    for script, module in (("leaderboard", "build"), ("plot_parity", "figures.overview")):
+    for script, module in (("leaderboard", "build"), ("plot_parity", "figures.parity")):
         stages[f"report {script}"] = (f"workflow_scripts.{script}", f"boomlib.report.{module}")
     return stages
 
@@ -194,13 +196,13 @@ def test_an_edit_of_a_neutral_module_reruns_nothing(checkout, path):
 
 def test_an_edit_of_the_report_reruns_the_report_alone(checkout):
     assert checkout.compute_more("boomlib/report/leaderboard.py") == {"report leaderboard"}
-    assert checkout.compute_more("boomlib/report/tables/markdown.py") == {"report leaderboard", "report plot_parity"}
+    assert checkout.compute_more("boomlib/report/figures/style.py") == {"report leaderboard", "report plot_parity"}
 
 
 def test_an_edit_of_the_evaluation_trains_nothing(checkout):
     changed = checkout.compute_more("boomlib/evaluation/metrics.py")
     assert {"evaluate", "evaluate_policy"} <= changed
-    assert not any(stage.split()[0] in ("train", "pretrain", "compute", "read", "make_split") for stage in changed)
+    assert not any(stage.split()[0] in ("train", "pretrain", "compute", "read", "split") for stage in changed)
 
 
 @pytest.mark.parametrize("network", [name for name in model_modules() if name.startswith("boomlib.models.graph.")])
@@ -209,7 +211,13 @@ def test_an_edit_of_a_graph_network_reruns_that_network_alone(checkout, network)
 
 
 def test_an_edit_of_an_adapter_reruns_its_stage(checkout):
-    assert checkout.compute_more("workflow_scripts/make_split.py") == {"make_split"}
+    assert checkout.compute_more("workflow_scripts/make_split.py") == {"split by kde", "split by scaffold"}
+
+
+def test_an_edit_of_a_scheme_splits_by_it_alone_and_one_of_its_texts_nothing(checkout):
+    assert checkout.edit("boomlib/splits/kde.py", "rarest values", "least common values") == set()
+    assert checkout.edit("boomlib/splits/kde.py", "KDE density", "Kernel density") == set()
+    assert checkout.compute_more("boomlib/splits/scaffold.py") == {"split by scaffold"}
 
 
 def test_names_are_imported_from_where_they_are_defined():
