@@ -13,7 +13,6 @@ from boomlib.evaluation.summary import read_metrics, summarise
 from boomlib.files import write_text
 from boomlib.provenance import content_hash
 from boomlib.report.leaderboard import write_leaderboard
-from boomlib.report.roles import assign_roles
 from boomlib.runs import Run
 
 PARTIAL = "leaderboard.partial.md"
@@ -52,7 +51,6 @@ def write_page(
         page.parent,
         metrics,
         records,
-        roles=assign_roles(used),
         models=used,
         datasets=shown,
         rejected={name: count_rejects(page.parent / "data" / name / "rejects.csv") for name in shown},

@@ -11,7 +11,7 @@ import pandas as pd
 from boomlib.evaluation.records import list_recorded
 from boomlib.files import write_text
 from boomlib.report.figures.catalogue import CataloguedFigure, find_figures
-from boomlib.report.roles import Roles
+from boomlib.report.roles import assign_roles
 from boomlib.report.tables.details import tabulate_details
 from boomlib.report.tables.errors import tabulate_errors, tabulate_tail_interior
 from boomlib.report.tables.failures import tabulate_failures
@@ -45,13 +45,24 @@ def list_notes(entries: Mapping[str, Mapping], key: str, names: Mapping[str, str
     ]
 
 
+def render(**parts: object) -> str:
+    """The template ``leaderboard.md.j2`` with its parts."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("leaderboard.md.j2").render(**parts)
+
+
 def write_leaderboard(
     page: str | os.PathLike,
     results_dir: str | os.PathLike,
     metrics: pd.DataFrame,
     records: pd.DataFrame,
     *,
-    roles: Roles,
     models: Mapping[str, Mapping],
     datasets: Mapping[str, Mapping],
     rejected: Mapping[str, int],
@@ -67,27 +78,19 @@ def write_leaderboard(
         metrics: the tidy table, see :func:`boomlib.evaluation.summary.tabulate_metrics`.
         records: the table of runs, see :func:`boomlib.evaluation.records.tabulate_runs`; done or not, in the order
             of the tables.
-        roles: labels, controls and the models that answer a policy.
-        models: descriptors by model; ``source`` is the note on it.
+        models: descriptors of the models of the runs; ``source`` is the note on one.
         datasets: registry entries of the datasets of the runs.
         rejected: number of rejected rows by dataset.
         config_hash: hash of the configuration, for the footer.
     """
-    results_dir, runs = Path(results_dir), list_recorded(records)
+    results_dir, runs, roles = Path(results_dir), list_recorded(records), assign_roles(models)
     done = records["status"] == "done"
     figures = find_figures(results_dir, runs, roles, finished=bool(done.all()))
     units = {(run.dataset, run.property): datasets[run.dataset]["properties"][run.property]["unit"] for run in runs}
     schemes = pd.unique(records["scheme"])
     policies = [run for run in list_recorded(records[done]) if run.model in roles.evaluators]
     effects, pairs = tabulate_policies(results_dir, policies, roles)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    text = environment.get_template("leaderboard.md.j2").render(
+    text = render(
         runs=len(runs),
         lost=int((~done).sum()),
         schemes=[describe_scheme(RankedModels(metrics, scheme, roles, units), figures) for scheme in schemes],

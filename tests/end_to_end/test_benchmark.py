@@ -102,9 +102,12 @@ def test_a_failed_model_is_shown_with_its_reason_and_the_others_finish(finished,
     works, fails = "network.partial_fit(x, y)", 'raise RuntimeError("no | luck")'
     project.edit("boomlib/models/tabular/mlp.py", works, fails)
     project.edit("config/models/ridge.yaml", "margin: 1.0", "margin: 2.0")
+    good = (project.folder / "results/leaderboard.md").read_text()
     done = project.snakemake("results/leaderboard.md", check=False)
     assert done.returncode != 0
+    assert (project.folder / "results/leaderboard.md").read_text() == good
     text = (project.folder / "results/leaderboard.partial.md").read_text()
+    assert "**Not finished: 1 of 4 runs have no result" in text
     assert re.search(r"tiny/size/kde/mlp/seed0.*failed.*RuntimeError: no \\\| luck", text)
     assert "logs/train/tiny/size/kde/mlp/seed0.log" in text
     assert "0 of 1" in text
@@ -113,6 +116,7 @@ def test_a_failed_model_is_shown_with_its_reason_and_the_others_finish(finished,
     assert not [job for job in project.planned() if "ridge" in job]
     project.snakemake("results/leaderboard.md")
     assert "Every run finished." in (project.folder / "results/leaderboard.md").read_text()
+    assert not (project.folder / "results/leaderboard.partial.md").exists()
 
 
 def test_what_fails_in_a_first_run_is_taken_up_by_the_same_command(project):
