@@ -1,12 +1,35 @@
-"""Batches of sequences: of similar length, so that little of a batch is padding."""
+"""Which molecules make a batch, and batches that are made when they are asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 POOL = 8  # batches within which sequences are sorted by length
+
+
+class Batches:
+    """Batches of an epoch, each made when its turn comes.
+
+    Args:
+        rows: positions of the molecules of each batch.
+        make: makes a batch of these.
+    """
+
+    def __init__(self, rows: Sequence[np.ndarray], make: Callable[[np.ndarray], object]) -> None:
+        self.rows, self.make = rows, make
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator:
+        return map(self.make, self.rows)
+
+
+def cut(order: np.ndarray, batch: int) -> list[np.ndarray]:
+    """Positions in batches, in their order."""
+    return [order[start : start + batch] for start in range(0, len(order), batch)]
 
 
 def epoch_batches(length: np.ndarray, batch: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -21,16 +44,14 @@ def epoch_batches(length: np.ndarray, batch: int, rng: np.random.Generator) -> l
         Positions in ``length``, each once.
     """
     order = rng.permutation(len(length))
-    pools = [order[start : start + POOL * batch] for start in range(0, len(order), POOL * batch)]
-    ordered = np.concatenate([pool[np.argsort(length[pool], kind="stable")] for pool in pools])
-    batches = [ordered[start : start + batch] for start in range(0, len(ordered), batch)]
+    ordered = [pool[np.argsort(length[pool], kind="stable")] for pool in cut(order, POOL * batch)]
+    batches = cut(np.concatenate(ordered), batch)
     return [batches[index] for index in rng.permutation(len(batches))]
 
 
 def sorted_batches(length: np.ndarray, batch: int) -> list[np.ndarray]:
     """Batches for prediction: sequences by length, positions in ``length``, each once."""
-    order = np.argsort(length, kind="stable")
-    return [order[start : start + batch] for start in range(0, len(order), batch)]
+    return cut(np.argsort(length, kind="stable"), batch)
 
 
 def padded(sequences: Sequence[np.ndarray], padding: int = 0) -> Tensor:

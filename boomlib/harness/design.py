@@ -1,20 +1,11 @@
 """Feature tables -> design matrices of the tabular models. Everything fitted here is fitted on train."""
 
 import numpy as np
-import pyarrow as pa
 import scipy.sparse as sp
 
+from boomlib.harness.columns import table_matrix
+from boomlib.harness.composition import element_counts
 from boomlib.harness.interface import Molecules
-
-
-def table_matrix(table: pa.Table) -> np.ndarray:
-    """All columns of a dense feature table, float64 [n, columns]."""
-    return np.column_stack([column.to_numpy() for column in table.columns]).astype(np.float64)
-
-
-def element_counts(molecules: Molecules) -> np.ndarray:
-    """Atoms of each element, hydrogens included, float64 [n, 118]."""
-    return table_matrix(molecules.features["elements"])
 
 
 def descriptor_values(molecules: Molecules) -> np.ndarray:

@@ -72,6 +72,9 @@ class Model(ABC):
     """What ``run.json`` says of the fitted model beside its settings. The leaderboard shows ``pretrained``, the source
     of the weights that training started from (None: from scratch); a model without such a choice has no such key."""
 
+    device: str = "cpu"
+    """Where the fitted model is and predicts, as PyTorch names it."""
+
     def __init__(self, *, kind: str, seed: int, threads: int = 1, observable: str | None = None) -> None:
         self.kind, self.seed, self.threads, self.observable = kind, seed, threads, observable
 

@@ -1,7 +1,6 @@
-"""One way to train a Lightning module: seeded by epoch, resumed after a kill, the best epoch by RMSE on valid."""
+"""One way to train a network: seeded by epoch, resumed after a kill, the best epoch by RMSE on valid."""
 
 import logging
-import math
 import pickle
 import warnings
 from collections.abc import Callable, Iterable
@@ -10,12 +9,44 @@ from pathlib import Path
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, TQDMProgressBar
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
-from boomlib.files import ContractError
+from boomlib.files import ContractError, atomic_path, commit
 from boomlib.harness.interface import CHECKPOINTS, write_history
+
+
+class Trainee(lightning.LightningModule):
+    """A network with its optimiser. A subclass adds ``training_step`` and the figures of valid.
+
+    Args:
+        network: what is trained.
+        optimise: network -> what Lightning's ``configure_optimizers`` returns.
+        average: the average of the network's weights over the steps that is judged in place of the weights themselves.
+    """
+
+    def __init__(
+        self, network: nn.Module, optimise: Callable[[nn.Module], dict], average: AveragedModel | None = None
+    ) -> None:
+        super().__init__()
+        self.network, self.optimise, self.average = network, optimise, average
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network whose figures on valid count, and whose weights are kept."""
+        return self.network if self.average is None else self.average.module
+
+    def configure_optimizers(self) -> dict:
+        """The optimiser and its schedule."""
+        return self.optimise(self.network)
+
+    def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
+        """Let the average follow."""
+        if self.average is not None:
+            self.average.update_parameters(self.network)
 
 
 class Epochs(lightning.LightningDataModule):
@@ -60,11 +91,11 @@ class History(lightning.Callback):
             pl_module.train()
 
     def state_dict(self) -> dict:
-        """What a checkpoint keeps."""
+        """What the state to go on from keeps."""
         return {"rows": self.rows, "predictions": self.predictions}
 
     def load_state_dict(self, state_dict: dict) -> None:
-        """Go on from a checkpoint."""
+        """Go on from there."""
         self.rows, self.predictions = state_dict["rows"], state_dict["predictions"]
 
 
@@ -76,21 +107,41 @@ class Stop(EarlyStopping):
         trainer.should_stop = self.wait_count >= self.patience
 
 
-class PlainState(TorchCheckpointIO):
-    """Keeps the state that a training goes on from as tensors and plain values, so that reading it runs no code.
+class Keep(Checkpoint):
+    """Keeps the weights of the best epoch and, after each, the state that training goes on from.
+
+    Lightning's ModelCheckpoint knows its best epoch by its path, and forgets it when the folder has been moved.
 
     Args:
-        last: that state's file. Others are written as they come.
+        folder: where both lie.
+        monitor: the figure by which an epoch is judged; less is better.
     """
 
-    def __init__(self, last: Path) -> None:
-        self.last = last.resolve()
+    def __init__(self, folder: Path, monitor: str) -> None:
+        self.best, self.last, self.monitor = folder / "best.pt", folder / "last.ckpt", monitor
+        self.least = float("inf")
 
-    def save_checkpoint(self, checkpoint: dict, path: str | Path, storage_options: object = None) -> None:
-        """Write, without the arguments that made the module: they may be objects of any class."""
-        if Path(path).resolve() == self.last:
-            checkpoint = {name: value for name, value in checkpoint.items() if name != "hyper_parameters"}
-        super().save_checkpoint(checkpoint, path, storage_options)
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: Trainee) -> None:
+        """Write the weights first: killed in between, the epoch is run again and they are written again."""
+        figure = float(trainer.callback_metrics[self.monitor])
+        if figure < self.least:
+            self.least = figure
+            torch.save(pl_module.judged.state_dict(), atomic_path(self.best))
+            commit(self.best)
+        trainer.save_checkpoint(atomic_path(self.last))
+        commit(self.last)
+
+    def state_dict(self) -> dict:
+        """What the state to go on from keeps."""
+        return {"least": self.least}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Go on from there."""
+        self.least = state_dict["least"]
+
+
+class PlainState(TorchCheckpointIO):
+    """Reads the state that a training goes on from as tensors and plain values, so that reading it runs no code."""
 
     def load_checkpoint(self, path: str | Path, *args: object, **options: object) -> dict:
         """Read; raises what :func:`read_state` raises."""
@@ -112,121 +163,46 @@ def read_state(path: str | Path) -> dict:
         ) from error
 
 
-def choose_accelerator() -> str:
-    """``gpu`` if one is visible, else ``cpu``. The job's log says which, but not what Lightning merely advises."""
-    on_gpu = torch.cuda.is_available()
+def choose_device() -> torch.device:
+    """The GPU if one is visible, else the CPU: where networks are trained and where they predict."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def freeze(network: nn.Module) -> nn.Module:
+    """Ready a network for prediction, where it was trained and in double precision.
+
+    What else is in a batch then changes nothing that a reader would see.
+    """
+    return network.to(choose_device()).double().eval().requires_grad_(False)
+
+
+def announce_device(device: torch.device) -> None:
+    """Say in the job's log where training runs, but not what Lightning merely advises."""
+    on_gpu = device.type == "cuda"
     print(f"training on {torch.cuda.get_device_name() if on_gpu else 'the CPU: no GPU is visible'}", flush=True)
     # batches come from memory, so that workers would only copy them; a folder that is not empty is what resuming needs
     warnings.filterwarnings("ignore", r".*(does not have many workers|exists and is not empty)")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    return "gpu" if on_gpu else "cpu"
-
-
-def adamw(
-    parameters: Iterable[torch.nn.Parameter],
-    *,
-    learning_rate: float,
-    weight_decay: float,
-    steps: int,
-    warm_up: int = 0,
-) -> dict:
-    """AdamW with a linear warm-up and then a cosine to 0, by step, as ``configure_optimizers`` returns it.
-
-    Args:
-        parameters: what is trained.
-        learning_rate: the peak.
-        weight_decay: AdamW's.
-        steps: steps in all.
-        warm_up: steps until the peak.
-    """
-    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay)
-
-    def factor(step: int) -> float:
-        if step < warm_up:
-            return (step + 1) / warm_up
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm_up) / max(1, steps - warm_up))))
-
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-class Regression(lightning.LightningModule):
-    """Trains a network on standardised labels, with AdamW: a linear warm-up, then a cosine to 0.
-
-    Args:
-        network: what is trained.
-        losses: what is minimised, its mean over the molecules of a batch: batch -> [molecules].
-        squared_errors: in squared standard deviations, for the RMSE on valid: batch -> [molecules]; None: losses.
-        spread: one standard deviation of the labels, native units.
-        learning_rate: AdamW's peak.
-        weight_decay: AdamW's.
-        steps: steps in all.
-        warm_up: steps until the peak.
-    """
-
-    def __init__(
-        self,
-        network: torch.nn.Module,
-        losses: Callable[..., torch.Tensor],
-        squared_errors: Callable[..., torch.Tensor] | None = None,
-        *,
-        spread: float,
-        learning_rate: float,
-        weight_decay: float,
-        steps: int,
-        warm_up: int = 0,
-    ) -> None:
-        super().__init__()
-        self.network, self.losses, self.squared_errors = network, losses, squared_errors or losses
-        self.spread, self.learning_rate, self.weight_decay = spread, learning_rate, weight_decay
-        self.steps, self.warm_up = steps, warm_up
-        self.squares: list[torch.Tensor] = []
-
-    def training_step(self, batch: object) -> torch.Tensor:
-        """Mean loss of one batch."""
-        losses = self.losses(batch)
-        loss = losses.mean()
-        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(losses))
-        return loss
-
-    def validation_step(self, batch: object) -> None:
-        """Squared errors of one batch of valid."""
-        self.squares.append(self.squared_errors(batch))
-
-    def on_validation_epoch_end(self) -> None:
-        """RMSE on valid, native units."""
-        self.log("valid_rmse", self.spread * torch.cat(self.squares).mean().sqrt())
-        self.squares.clear()
-
-    def configure_optimizers(self) -> dict:
-        """AdamW with its schedule."""
-        return adamw(
-            self.network.parameters(),
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            steps=self.steps,
-            warm_up=self.warm_up,
-        )
 
 
 def fit_module(
-    module: lightning.LightningModule,
+    module: Trainee,
     train: Callable[[int], Iterable],
     valid: Callable[[], Iterable],
     folder: Path,
     *,
     epochs: int,
     seed: int,
-    clip: float,
+    clip: float | None,
     follow: Callable[[], np.ndarray] | None = None,
     patience: int | None = None,
     monitor: str = "valid_rmse",
+    bfloat16: bool = False,
 ) -> list[np.ndarray]:
-    """Train ``module``, which logs ``monitor``, and leave it with the weights of the epoch where that was least.
+    """Train ``module``, which logs ``monitor``, and leave its network as it was in the epoch where that is least.
 
-    Checkpoints lie in ``folder/checkpoints`` until :func:`boomlib.harness.job.train_and_predict` is done; a job that
-    starts again with the same folder continues from the last one and ends with the same weights. On a GPU matrix
-    products run in bfloat16.
+    The state lies in ``folder/checkpoints`` until :func:`boomlib.harness.job.train_and_predict` is done; a job that
+    starts again with the same folder, wherever that has been moved, goes on from there and ends with the same weights.
 
     Args:
         module: module to train.
@@ -235,41 +211,44 @@ def fit_module(
         folder: the run's folder; ``history.csv`` goes there.
         epochs: passes over train.
         seed: seed of whatever the module draws.
-        clip: largest norm of the gradient.
+        clip: largest norm of the gradient; None: any.
         follow: predictions of molecules without labels by the module as it is, for the learning curves.
         patience: epochs in a row without a better ``monitor`` after which training ends; None: never.
         monitor: figure by which the best epoch is chosen.
+        bfloat16: whether matrix products run in bfloat16 on a GPU.
 
     Returns:
         What ``follow`` returned after each epoch.
+
+    Raises:
+        FloatingPointError: training has diverged: ``monitor`` was never a number.
     """
-    kept = folder / CHECKPOINTS
-    best = ModelCheckpoint(kept, "best", monitor=monitor, enable_version_counter=False)
-    # not save_last of the other, which saves the epochs that improve alone
-    latest = ModelCheckpoint(kept, "last", enable_version_counter=False)
-    history = History(seed, follow)
-    callbacks = [history, best, latest, TQDMProgressBar(refresh_rate=20)]
-    if patience is not None:
-        callbacks.append(Stop(monitor, patience=patience))
-    accelerator, last = choose_accelerator(), kept / "last.ckpt"
+    device, keep, history = choose_device(), Keep(folder / CHECKPOINTS, monitor), History(seed, follow)
+    announce_device(device)
     trainer = lightning.Trainer(
-        accelerator=accelerator,
+        accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
-        precision="bf16-mixed" if accelerator == "gpu" else "32-true",
+        precision="bf16-mixed" if bfloat16 and device.type == "cuda" else "32-true",
         max_epochs=epochs,
         gradient_clip_val=clip,
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
-        callbacks=callbacks,
+        callbacks=[
+            history,
+            keep,
+            TQDMProgressBar(refresh_rate=20),
+            *([] if patience is None else [Stop(monitor, patience=patience)]),
+        ],
         # one process, also where SLURM's variables say what Lightning would take for a cluster and requeue by itself
-        plugins=[LightningEnvironment(), PlainState(last)],
+        plugins=[LightningEnvironment(), PlainState()],
         logger=False,
         enable_model_summary=False,
     )
-    trainer.fit(module, datamodule=Epochs(train, valid), ckpt_path=last if last.exists() else None, weights_only=True)
-    state = torch.load(best.best_model_path, map_location="cpu", weights_only=True)["state_dict"]
-    module.load_state_dict(state)
-    module.cpu()
+    resumed = keep.last if keep.last.exists() else None
+    trainer.fit(module, datamodule=Epochs(train, valid), ckpt_path=resumed, weights_only=True)
+    if not keep.best.exists():
+        raise FloatingPointError(f"training has diverged: {monitor} was never a number; lower the learning rate")
+    module.network.load_state_dict(torch.load(keep.best, map_location="cpu", weights_only=True))
     columns = list(history.rows[0])
     write_history(folder, columns, [[row[name] for name in columns] for row in history.rows])
     return [each.numpy() for each in history.predictions]

@@ -104,9 +104,9 @@ class EquivariantTransformer(GraphModel):
         heads: attention heads.
         basis: radial basis functions.
         cutoff: Å.
-        reference: see :class:`boomlib.harness.references.References`; ``none`` for an observable, as a constant may
+        reference: see :class:`boomlib.harness.composition.References`; ``none`` for an observable, as a constant may
             shift neither a norm nor a moment.
-        training: see :class:`boomlib.models.graph.graph_model.GraphModel`.
+        training: see :class:`boomlib.harness.network.Training`.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class EquivariantTransformer(GraphModel):
         **common,
     ) -> None:
         reference = "none" if observable in OBSERVABLES else reference
-        super().__init__(geometry=True, reference=reference, observable=observable, **common)
+        super().__init__(with_positions=True, reference=reference, observable=observable, **common)
         self.sizes = {"width": width, "depth": depth, "heads": heads, "basis": basis, "cutoff": cutoff}
 
     def make_network(self, atom_features: int) -> Network:

@@ -7,34 +7,13 @@ arXiv 2102.09844); the others are what remains of it without moving coordinates,
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
-from torch_geometric.nn import global_add_pool, global_mean_pool
 from torch_geometric.utils import scatter
 
 from boomlib.models.graph.graph_model import GraphModel
 from boomlib.models.graph.graphs import BOND_KINDS
+from boomlib.models.graph.layers import POOLS, GaussianBasis
 
 GEOMETRIES = ("none", "distances", "coordinates")
-POOLS = {"extensive": global_add_pool, "intensive": global_mean_pool}
-
-
-class GaussianBasis(nn.Module):
-    """exp(-(d - μ)² / 2σ²) at evenly spaced μ, σ their spacing (Schütt et al., SchNet, arXiv 1706.08566, eq. for e_k).
-
-    Args:
-        size: how many.
-        reach: the last centre, Å; further out all fade to 0.
-    """
-
-    def __init__(self, size: int, reach: float) -> None:
-        super().__init__()
-        self.size, self.spacing = size, reach / (size - 1)
-        self.register_buffer("centres", torch.linspace(0, reach, size), persistent=False)
-
-    def forward(self, distance: Tensor) -> Tensor:
-        """Distances, Å [edges] -> [edges, size]."""
-        gaussian = torch.exp(-0.5 * ((distance[:, None] - self.centres) / self.spacing).square())
-        # beyond any precision; left alone they become denormal numbers, with which a CPU is several times slower
-        return nn.functional.threshold(gaussian, 1e-17, 0.0)
 
 
 class Convolution(nn.Module):
@@ -153,14 +132,14 @@ class GNN(GraphModel):
         depth: convolutions.
         basis: radial basis functions of a distance, for a model that sees any.
         reach: centre of the last one, Å.
-        reference: see :class:`boomlib.harness.references.References`.
-        training: see :class:`boomlib.models.graph.graph_model.GraphModel`.
+        reference: see :class:`boomlib.harness.composition.References`.
+        training: see :class:`boomlib.harness.network.Training`.
     """
 
     def __init__(self, *, geometry: str, width: int, depth: int, basis: int = 0, reach: float = 0.0, **common) -> None:
         if geometry not in GEOMETRIES:
             raise ValueError(f"geometry is '{geometry}'; known: {', '.join(GEOMETRIES)}")
-        super().__init__(geometry=geometry != "none", **common)
+        super().__init__(with_positions=geometry != "none", **common)
         self.sizes = {"geometry": geometry, "width": width, "depth": depth, "basis": basis, "reach": reach}
 
     def make_network(self, atom_features: int) -> Network:

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.utils import scatter, to_dense_adj, to_dense_batch
 
-from boomlib.models.graph.gnn import POOLS, GaussianBasis
 from boomlib.models.graph.graph_model import GraphModel
 from boomlib.models.graph.graphs import BOND_KINDS
+from boomlib.models.graph.layers import POOLS, GaussianBasis
 
 
 class Block(nn.Module):
@@ -106,12 +106,12 @@ class Graphormer(GraphModel):
         heads: attention heads.
         basis: Gaussians of a distance.
         reach: centre of the last one, Å.
-        reference: see :class:`boomlib.harness.references.References`.
-        training: see :class:`boomlib.models.graph.graph_model.GraphModel`.
+        reference: see :class:`boomlib.harness.composition.References`.
+        training: see :class:`boomlib.harness.network.Training`.
     """
 
     def __init__(self, *, width: int, depth: int, heads: int, basis: int, reach: float, **common) -> None:
-        super().__init__(geometry=True, **common)
+        super().__init__(with_positions=True, **common)
         self.sizes = {"width": width, "depth": depth, "heads": heads, "basis": basis, "reach": reach}
 
     def make_network(self, atom_features: int) -> Network:

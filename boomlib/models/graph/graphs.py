@@ -1,28 +1,19 @@
 """Molecules as PyG graphs."""
 
-from collections.abc import Sequence
-
 import numpy as np
-import pyarrow as pa
 import torch
 from torch_geometric.data import Data
 
 from boomlib.files import ContractError
+from boomlib.harness.columns import split_lists
 from boomlib.harness.interface import Molecules
 
 BOND_KINDS = 6  # of a pair of atoms: none, single, double, triple, aromatic, other
 
 
-def ragged(table: pa.Table, name: str) -> list[np.ndarray]:
-    """The lists of a column, one array a row."""
-    lists = table[name].combine_chunks()
-    ends = np.cumsum(lists.value_lengths().to_numpy(zero_copy_only=False))
-    return np.split(lists.flatten().to_numpy(), ends[:-1])
-
-
 def find_elements(molecules: Molecules) -> np.ndarray:
     """Atomic numbers that occur, ascending."""
-    return np.unique(np.concatenate(ragged(molecules.features["graph"], "atomic_numbers")))
+    return np.unique(np.concatenate(split_lists(molecules.features["graph"], "atomic_numbers")))
 
 
 def make_graphs(molecules: Molecules, elements: np.ndarray, geometry: bool) -> list[Data]:
@@ -43,7 +34,7 @@ def make_graphs(molecules: Molecules, elements: np.ndarray, geometry: bool) -> l
         ContractError: the atoms of a conformer are not those of the graph.
     """
     table = molecules.features["graph"]
-    columns = [ragged(table, name) for name in ("atomic_numbers", "formal_charges", "bonds", "bond_orders")]
+    columns = [split_lists(table, name) for name in ("atomic_numbers", "formal_charges", "bonds", "bond_orders")]
     graphs = []
     for numbers, charges, bonds, orders in zip(*columns, strict=True):
         order = np.zeros((len(numbers), len(numbers)), dtype=np.int64)
@@ -58,7 +49,7 @@ def make_graphs(molecules: Molecules, elements: np.ndarray, geometry: bool) -> l
         graphs.append(Data(x=torch.from_numpy(x), z=z, edge_index=edge_index, edge_attr=edge_attr))
     if geometry:
         conformers = molecules.features["conformers"]
-        positions, named = ragged(conformers, "positions"), ragged(conformers, "atomic_numbers")
+        positions, named = split_lists(conformers, "positions"), split_lists(conformers, "atomic_numbers")
         for row, graph in enumerate(graphs):
             if not np.array_equal(named[row], columns[0][row]):
                 raise ContractError(
@@ -67,9 +58,3 @@ def make_graphs(molecules: Molecules, elements: np.ndarray, geometry: bool) -> l
                 )
             graph.pos = torch.tensor(positions[row].reshape(-1, 3))
     return graphs
-
-
-def find_composition(graphs: Sequence[Data], kind: str) -> np.ndarray:
-    """Atoms of each element of ``x``, or for an ``intensive`` property their fraction, float64 [graphs, elements]."""
-    atoms = [graph.x[:, :-1].double().numpy() for graph in graphs]
-    return np.array([each.sum(axis=0) if kind == "extensive" else each.mean(axis=0) for each in atoms])

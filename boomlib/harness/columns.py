@@ -1,0 +1,16 @@
+"""Columns of feature tables as arrays."""
+
+import numpy as np
+import pyarrow as pa
+
+
+def table_matrix(table: pa.Table) -> np.ndarray:
+    """All columns of a dense feature table, float64 [n, columns]."""
+    return np.column_stack([column.to_numpy() for column in table.columns]).astype(np.float64)
+
+
+def split_lists(table: pa.Table, name: str) -> list[np.ndarray]:
+    """The lists of a column, one array a row."""
+    lists = table[name].combine_chunks()
+    ends = np.cumsum(lists.value_lengths().to_numpy(zero_copy_only=False))
+    return np.split(lists.flatten().to_numpy(), ends[:-1])

@@ -1,0 +1,230 @@
+"""What all networks share: labels, batches, training, prediction, saving. A family adds what its network reads."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, NotRequired, TypedDict
+
+import numpy as np
+import torch
+from lightning.fabric.utilities import move_data_to_device
+from safetensors.torch import load_model, save_model
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from boomlib.files import read_json, write_json
+from boomlib.harness.batches import Batches, cut
+from boomlib.harness.composition import Reference, References
+from boomlib.harness.interface import Model, Molecules, Prediction, write_epochs
+from boomlib.harness.optimisers import adamw
+from boomlib.harness.training import Trainee, fit_module, freeze
+
+
+class Training(TypedDict):
+    """How a network is trained: AdamW with a linear warm-up, then a cosine to 0.
+
+    ``batch``: molecules a step. ``clip``: largest norm of the gradient; None: any. ``learning_rate``: the peak.
+    ``warm_up``: steps until the peak. ``patience``: epochs without a better RMSE on valid after which training ends;
+    None: never.
+    """
+
+    batch: int
+    epochs: int
+    clip: float | None
+    learning_rate: float
+    weight_decay: float
+    warm_up: NotRequired[int]
+    patience: NotRequired[int | None]
+
+
+def squared_errors(network: nn.Module, x: object, z: Tensor) -> Tensor:
+    """Squared errors of a batch, in squared standard deviations, [molecules]."""
+    return (network(x) - z).square()
+
+
+class Regression(Trainee):
+    """Trains a network on standardised labels; a batch is what the network reads and its labels [molecules].
+
+    Args:
+        network: what is trained.
+        optimise: see :class:`boomlib.harness.training.Trainee`.
+        average: likewise.
+        losses: what is minimised, its mean over the molecules of a batch: network, x, z -> [molecules].
+        spread: one standard deviation of the labels, native units.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimise: Callable[[nn.Module], dict],
+        average: AveragedModel | None = None,
+        *,
+        losses: Callable[[nn.Module, object, Tensor], Tensor] = squared_errors,
+        spread: float,
+    ) -> None:
+        super().__init__(network, optimise, average)
+        self.losses, self.spread = losses, spread
+        self.squares: list[Tensor] = []
+
+    def training_step(self, batch: tuple[object, Tensor]) -> Tensor:
+        """Mean loss of one batch."""
+        losses = self.losses(self.network, *batch)
+        loss = losses.mean()
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(losses))
+        return loss
+
+    def validation_step(self, batch: tuple[object, Tensor]) -> None:
+        """Squared errors of one batch of valid."""
+        self.squares.append(squared_errors(self.judged, *batch))
+
+    def on_validation_epoch_end(self) -> None:
+        """RMSE on valid, native units."""
+        self.log("valid_rmse", self.spread * torch.cat(self.squares).mean().sqrt())
+        self.squares.clear()
+
+
+class NetworkModel(Model):
+    """A network on labels without what the composition explains; molecules need the feature ``elements``.
+
+    Args:
+        reference: see :class:`boomlib.harness.composition.References`.
+        training: see :class:`Training`, or a family's own.
+    """
+
+    bfloat16: ClassVar[bool] = False
+    """Whether matrix products may run in bfloat16 while training on a GPU; distances and sums over atoms do not."""
+
+    network: nn.Module
+
+    def __init__(self, *, reference: Reference, training: Training, **common) -> None:
+        super().__init__(**common)
+        self.references, self.training = References(reference, self.kind), training
+
+    # -- what a family adds ------------------------------------------------------------------------------
+
+    @abstractmethod
+    def start(self, train: Molecules) -> nn.Module:
+        """Learn of train what the network must know (elements, tokens), and make it, with the run's first weights.
+
+        The network maps what :meth:`collate` makes to standardised residuals, [molecules].
+        """
+
+    @abstractmethod
+    def encode(self, molecules: Molecules) -> Sequence:
+        """What the network sees of each molecule."""
+
+    @abstractmethod
+    def collate(self, items: Sequence) -> object:
+        """A batch of what :meth:`encode` made; Lightning can move it to a device: a tensor, a tuple, or has ``to``."""
+
+    @abstractmethod
+    def save_start(self, folder: Path) -> None:
+        """Write what :meth:`start` learnt."""
+
+    @abstractmethod
+    def load_start(self, folder: Path) -> nn.Module:
+        """Read it, and make the network, whose weights come later."""
+
+    def plan_epochs(self, train: Molecules) -> Callable[[int], tuple[Sequence, list[np.ndarray]]]:
+        """What an epoch trains on, by its number from 0: what the network sees of train, and the rows of each batch.
+
+        By seed and epoch alone, so that a resumed training sees the same.
+        """
+        items = self.encode(train)
+
+        def plan(epoch: int) -> tuple[Sequence, list[np.ndarray]]:
+            order = np.random.default_rng([self.seed, epoch]).permutation(len(train))
+            return items, cut(order, self.training["batch"])
+
+        return plan
+
+    def group(self, items: Sequence) -> list[np.ndarray]:
+        """Rows of each batch for prediction."""
+        return cut(np.arange(len(items)), self.training["batch"])
+
+    def optimise(self, network: nn.Module, steps: int) -> dict:
+        """The optimiser for ``steps`` steps an epoch, as Lightning's ``configure_optimizers`` returns it."""
+        named = ("learning_rate", "weight_decay", "warm_up")
+        settings = {name: self.training[name] for name in named if name in self.training}
+        return adamw(network.parameters(), steps=self.training["epochs"] * steps, **settings)
+
+    def average(self, network: nn.Module) -> AveragedModel | None:
+        """The average of the weights that is judged and kept; None: the weights themselves."""
+        return None
+
+    def losses(self, network: nn.Module, x: object, z: Tensor) -> Tensor:
+        """What is minimised, its mean over the molecules of a batch, [molecules]."""
+        return squared_errors(network, x, z)
+
+    # -- the interface -----------------------------------------------------------------------------------
+
+    @property
+    def device(self) -> str:
+        """Where the network is."""
+        return str(next(self.network.parameters()).device)
+
+    def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
+        """Train; ``epochs.parquet`` gets each epoch's predictions of the molecules in :attr:`unlabelled`."""
+        torch.set_num_threads(self.threads)
+        self.network = self.start(train)
+        self.references.fit(train)
+        z, z_valid = (torch.as_tensor(self.references.transform(part), dtype=torch.float32) for part in (train, valid))
+        plan, valid_items, unlabelled = self.plan_epochs(train), self.encode(valid), self.unlabelled or valid
+        valid_batches = Batches(self.group(valid_items), partial(self.make_batch, valid_items, z_valid))
+        followed = self.encode(unlabelled)
+        module = Regression(
+            self.network,
+            partial(self.optimise, steps=len(cut(np.arange(len(train)), self.training["batch"]))),
+            self.average(self.network),
+            losses=self.losses,
+            spread=self.references.spread,
+        )
+
+        def batches(epoch: int) -> Batches:
+            items, rows = plan(epoch)
+            return Batches(rows, partial(self.make_batch, items, z))
+
+        history = fit_module(
+            module,
+            batches,
+            lambda: valid_batches,
+            folder,
+            epochs=self.training["epochs"],
+            seed=self.seed,
+            clip=self.training["clip"],
+            follow=lambda: self.read(module.judged, followed),
+            patience=self.training.get("patience"),
+            bfloat16=self.bfloat16,
+        )
+        write_epochs(folder, unlabelled.molecule_id, [self.references.inverse(unlabelled, each) for each in history])
+        freeze(self.network)
+
+    def make_batch(self, items: Sequence, z: Tensor, rows: np.ndarray) -> tuple[object, Tensor]:
+        """What the network reads of the molecules at these rows, and their labels."""
+        return self.collate([items[row] for row in rows]), z[rows]
+
+    @torch.no_grad()
+    def read(self, network: nn.Module, items: Sequence) -> np.ndarray:
+        """Standardised residuals by a network as it is, float64 [molecules]."""
+        device, z = next(network.parameters()).device, np.empty(len(items))
+        for rows in self.group(items):
+            batch = self.collate([items[row] for row in rows])
+            z[rows] = network(move_data_to_device(batch, device)).double().cpu().numpy()
+        return z
+
+    def predict(self, molecules: Molecules) -> Prediction:
+        """Composition's part plus the network's."""
+        return Prediction(self.references.inverse(molecules, self.read(self.network, self.encode(molecules))))
+
+    def save(self, folder: Path) -> None:
+        """Write weights (safetensors), references (JSON) and what :meth:`start` learnt."""
+        save_model(self.network, folder / "weights.safetensors")
+        write_json(folder / "references.json", self.references.as_dict())
+        self.save_start(folder)
+
+    def load(self, folder: Path) -> None:
+        """Read them."""
+        self.references.restore(read_json(folder / "references.json"))
+        self.network = freeze(self.load_start(folder))
+        load_model(self.network, folder / "weights.safetensors")

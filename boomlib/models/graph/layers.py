@@ -1,0 +1,27 @@
+"""What several graph networks are made of."""
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.nn import global_add_pool, global_mean_pool
+
+POOLS = {"extensive": global_add_pool, "intensive": global_mean_pool}
+
+
+class GaussianBasis(nn.Module):
+    """exp(-(d - μ)² / 2σ²) at evenly spaced μ, σ their spacing (Schütt et al., SchNet, arXiv 1706.08566, eq. for e_k).
+
+    Args:
+        size: how many.
+        reach: the last centre, Å; further out all fade to 0.
+    """
+
+    def __init__(self, size: int, reach: float) -> None:
+        super().__init__()
+        self.size, self.spacing = size, reach / (size - 1)
+        self.register_buffer("centres", torch.linspace(0, reach, size), persistent=False)
+
+    def forward(self, distance: Tensor) -> Tensor:
+        """Distances, Å [edges] -> [edges, size]."""
+        gaussian = torch.exp(-0.5 * ((distance[:, None] - self.centres) / self.spacing).square())
+        # beyond any precision; left alone they become denormal numbers, with which a CPU is several times slower
+        return nn.functional.threshold(gaussian, 1e-17, 0.0)
