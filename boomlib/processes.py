@@ -1,7 +1,8 @@
 """Processes that die: what they leave running ends, what they leave locked is free again.
 
 Processes find each other by process ids and by ``flock``, which the operating system drops with its holder, however
-that ends.
+that ends. Not by filelock: it cannot turn a lock that excludes others into one that several hold, as each Snakemake
+does while it lives, and where a file system knows no ``flock`` it makes do with a file that outlives its holder.
 """
 
 import fcntl

@@ -57,8 +57,7 @@ def logged(log: str, threads: int = 1, resumes: bool = False) -> Iterator[None]:
 
     The job ends with the Snakemake that started it. No two jobs write to one log, and so to the same outputs, at once.
     A contract error ends the job with its message instead of a traceback. In a job that ``resumes`` where it was, so
-    does SIGTERM, which SLURM sends before it kills a job; others just die of it, and so do the workers that they fork
-    (a handler of ours would keep those from dying when their pool wants them to).
+    does SIGTERM, which SLURM sends before it kills a job; others just die of it, and their workers with them.
     """
     if resumes:
         signal.signal(signal.SIGTERM, stop)

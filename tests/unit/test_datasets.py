@@ -287,6 +287,29 @@ def test_csd10k_files_that_disagree_are_refused_with_the_place(tmp_path, hof, me
         prepared(tmp_path, sources, CSD)
 
 
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_csd10k_takes_one_source_a_property(tmp_path, count):
+    source = write(tmp_path / "density.csv", "smiles,density\nC,0.4\n")
+    message = rf"datasets\.yaml: .* one source a property.* has {count} .* for 2 properties \(density, hof\); correct"
+    with pytest.raises(ContractError, match=message):
+        prepared(tmp_path, [source] * count, CSD)
+
+
+def test_a_table_takes_one_file(tmp_path):
+    source = write(tmp_path / "x.csv", f"{HEADER}C,1,2\n")
+    with pytest.raises(
+        ContractError, match=r"datasets\.yaml: kind 'table' reads one source, but the dataset has 2 \("
+    ):
+        prepared(tmp_path, [source, source])
+
+
+@pytest.mark.parametrize("name", ["smiles", "molecule_id"])
+def test_a_property_cannot_take_the_name_of_a_column_that_every_dataset_has(tmp_path, name):
+    source = write(tmp_path / "x.csv", f"{HEADER}C,1,2\n")
+    with pytest.raises(ContractError, match=rf"datasets\.yaml: properties\.{name}: .* already; choose another"):
+        prepared(tmp_path, source, TABLE | {"properties": {name: {"unit": "1", "column": "size"}}})
+
+
 def test_a_number_in_a_reason_is_written_plainly():
     rows = Rows(np.arange(1, 3), ["C", "CC"], {"mu": np.array([np.nan, 1.0])})
     assert find_rejects(rows) == {0: "mu is not a finite number: nan"}

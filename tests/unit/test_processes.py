@@ -2,6 +2,7 @@ import errno
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import pytest
 from conftest import ROOT
 
 from boomlib import processes
+from boomlib.contracts import write_molecules
 from boomlib.files import ContractError
 from boomlib.processes import claim, release_dead_locks
 
@@ -21,7 +23,8 @@ linux = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 def start(code: str, *arguments: object) -> subprocess.Popen:
     """A process that runs ``code`` and has said that it is ready, with a line."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    process = subprocess.Popen(command, cwd=ROOT, text=True, **pipes)
     assert process.stdout.readline() == "ready\n"
     return process
 
@@ -132,6 +135,23 @@ def test_locks_are_released_when_the_run_that_wrote_them_is_dead(tmp_path):
     assert locks() == ["fourth"]
 
 
+def test_releasing_locks_leaves_what_is_beside_snakemakes_own_folder_alone(tmp_path, monkeypatch):
+    (tmp_path / "results/data").mkdir(parents=True)
+    (tmp_path / "results/leaderboard.csv").write_text("a table")
+    (tmp_path / ".snakemake/locks").mkdir(parents=True)
+    (tmp_path / ".snakemake/locks/0.output.lock").touch()
+    (tmp_path / ".snakemake/running").write_text(socket.gethostname())
+
+    def seen():
+        return {path: path.stat().st_mtime_ns for path in [tmp_path, *(tmp_path / "results").rglob("*")]}
+
+    before = seen()
+    monkeypatch.chdir(tmp_path)
+    release_dead_locks(".snakemake")
+    assert not list((tmp_path / ".snakemake/locks").iterdir())
+    assert seen() == before
+
+
 COMPUTES = """
 import sys, time, types
 import boomlib.features
@@ -148,30 +168,39 @@ compute_feature("slow", sys.argv[1], sys.argv[2], workers=2)
 """
 
 
+@pytest.fixture
+def computing(tmp_path):
+    """A job that computes a slow feature with two workers, and these."""
+    write_molecules(tmp_path / "molecules.parquet", ["C", "CC"], {}, {})
+    job = start(COMPUTES, tmp_path / "molecules.parquet", tmp_path / "slow.parquet")
+    end = time.monotonic() + 30
+    while len(workers := workers_of(job)) < 2 and time.monotonic() < end:
+        time.sleep(0.1)
+    time.sleep(2)
+    yield job, workers
+    job.kill()
+    job.communicate()
+
+
 def workers_of(job: subprocess.Popen) -> list[psutil.Process]:
     """The worker processes of a job, without the one that looks after what they share."""
     return [child for child in psutil.Process(job.pid).children() if "LokyProcess" in " ".join(child.cmdline())]
 
 
 @linux
-def test_workers_end_with_their_job_and_the_job_with_a_worker(tmp_path):
-    from boomlib import contracts
-
-    contracts.write_molecules(tmp_path / "molecules.parquet", ["C", "CC"], {"y": [0.0, 1.0]}, {"y": "1"})
-
-    def start_computing():
-        job = start(COMPUTES, tmp_path / "molecules.parquet", tmp_path / "slow.parquet")
-        end = time.monotonic() + 30
-        while len(workers := workers_of(job)) < 2 and time.monotonic() < end:
-            time.sleep(0.1)
-        time.sleep(2)
-        return job, workers
-
-    job, workers = start_computing()
-    job.kill()
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_their_job(computing, number):
+    job, workers = computing
+    job.send_signal(number)
+    assert job.wait(timeout=20) == -number
     assert psutil.wait_procs(workers, timeout=20)[1] == []
-    job, workers = start_computing()
+
+
+@linux
+def test_a_job_ends_with_the_first_worker_that_is_killed(computing, tmp_path):
+    job, workers = computing
     workers[0].kill()
     assert job.wait(timeout=20) == 1
+    assert "ContractError: a worker process of this job was killed, perhaps for want of memory" in job.stderr.read()
     assert psutil.wait_procs(workers, timeout=20)[1] == []
     assert not (tmp_path / "slow.parquet").exists()

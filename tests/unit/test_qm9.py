@@ -10,7 +10,7 @@ import pytest
 
 from boomlib import contracts
 from boomlib.datasets.prepare import prepare
-from boomlib.datasets.qm9 import FIELDS, PARTS, heat_of_formation, read_archive, read_wheel
+from boomlib.datasets.qm9 import FIELDS, PARTS, heat_of_formation, read, read_archive, read_wheel
 from boomlib.files import ContractError
 
 QM9 = {"kind": "qm9", "properties": {name: {"unit": "?"} for name in ("mu", "hof", "cv")}}
@@ -174,6 +174,32 @@ def test_no_path_of_a_member_is_trusted(tmp_path):
     path = write_archive(tmp_path / "deep/er/q.tar.bz2", names="../../escaped_{}.xyz")
     assert read_archive(path).smiles == ["C", "N", "FC#N"]
     assert not list(tmp_path.rglob("escaped*"))
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (
+            {"properties": {"gap": {}, "dipole": {}}},
+            r"properties\.dipole: QM9 has no property 'dipole'; it has .*mu.*hof",
+        ),
+        ({"properties": {"u": {"column": "U298"}}}, r"properties\.u: QM9 has no property 'U298'; it has .*energy"),
+        ({"sources": ["a.whl", "b.whl"]}, r"kind 'qm9' reads one source, but the dataset has 2 \(a.whl, b.whl\)"),
+        ({"sources": []}, r"kind 'qm9' reads one source, but the dataset has 0 \(none\); correct its `sources`"),
+    ],
+    ids=["an unknown property", "an unknown column", "two sources", "no source"],
+)
+def test_an_entry_that_qm9_does_not_answer_is_named(tmp_path, entry, message):
+    dataset = QM9 | entry
+    outputs = [tmp_path / name for name in ("molecules.parquet", "rejects.csv", "geometry.parquet")]
+    with pytest.raises(ContractError, match=rf"config/datasets\.yaml: {message}"):
+        prepare(dataset, dataset.get("sources", ["q.whl"]), *outputs)
+
+
+def test_a_property_may_have_another_name_than_its_column(tmp_path):
+    rows = read([write_wheel(tmp_path / "q.whl")], {"properties": {"dipole": {"column": "mu"}, "mu": {}}})
+    assert list(rows.values) == ["dipole", "mu"]
+    assert list(rows.values["dipole"]) == list(rows.values["mu"]) == [0.0, 1.6256, 2.0]
 
 
 def test_a_dataset_without_positions_has_an_empty_geometry(tmp_path):
