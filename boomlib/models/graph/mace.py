@@ -202,6 +202,8 @@ class MACE(NetworkModel):
                 atomic_inter_scale=1.0,
                 atomic_inter_shift=0.0,
             )
+        for buffer in mace.buffers():
+            buffer.data = buffer.clone()  # some are views of larger ones, which safetensors does not write
         return Energy(mace, mean=self.kind == "intensive")
 
     def save_start(self, folder: Path) -> None:
