@@ -1,31 +1,24 @@
 """What may be run: the configuration, the datasets and the models, read from YAML and checked.
 
 Every YAML file has a JSON schema in ``config/schemas``; the schemas hold the defaults and are the reference
-of all keys. A mistake is reported with the file, the key and a suggestion.
+of all keys. A mistake is reported with the file, the key and a suggestion. Nothing heavy is imported: what modules of
+boomlib there are, and which hyper-parameters a model takes, is read from their source as text.
 """
 
-import difflib
+import ast
+import copy
+import functools
 import os
-import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
 
 from boomlib.files import ContractError
+from boomlib.signatures import ROOT, check_parameters, read_source, suggestion
+from boomlib.text.start import check_start
 
-CONFIG = Path(__file__).parent.parent / "config"
-# parameters that masked-language-model training sees
-PRETRAINING = ("network", "notation", "isomeric", "enumeration", "pretraining")
-
-
-class RegistryError(ContractError):
-    """A YAML file of ``config/`` is wrong; the message names the file, the key and the remedy."""
-
-
-def suggestion(word: str, known: list[str]) -> str:
-    """A hint for a mistyped ``word``: the closest known one, or all of them."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(sorted(known))}"
+CONFIG = ROOT / "config"
 
 
 def read_yaml(path: str | os.PathLike) -> dict:
@@ -33,25 +26,51 @@ def read_yaml(path: str | os.PathLike) -> dict:
     try:
         value = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise RegistryError(f"{path}: not valid YAML: {error}") from error
+        raise ContractError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(value, dict):
-        raise RegistryError(f"{path}: expected a mapping of keys to values")
+        raise ContractError(f"{path}: expected a mapping of keys to values")
     return value
 
 
-def check_schema(value: dict, schema_name: str, where: str) -> dict:
-    """Check ``value`` against ``config/schemas/{schema_name}.schema.yaml`` and fill in its defaults."""
+def list_modules(package: str, function: str) -> list[str]:
+    """The modules of ``boomlib/{package}`` whose source defines a function of that name at its top level."""
+    files = sorted((ROOT / "boomlib" / package).glob("*.py"))
+    return [file.stem for file in files if isinstance(read_source(file).defined.get(function), ast.FunctionDef)]
+
+
+@functools.cache
+def read_schema(name: str) -> dict:
+    """Read ``config/schemas/{name}.schema.yaml``; ``modules: package.function`` stands for :func:`list_modules`."""
+
+    def list_names(node: object) -> object:
+        if isinstance(node, list):
+            return [list_names(each) for each in node]
+        if not isinstance(node, dict):
+            return node
+        made = {key: list_names(value) for key, value in node.items() if key != "modules"}
+        return made | {"enum": list_modules(*node["modules"].split("."))} if "modules" in node else made
+
+    return list_names(read_yaml(CONFIG / "schemas" / f"{name}.schema.yaml"))
+
+
+def check_schema(value: dict, name: str, where: str) -> dict:
+    """Check ``value`` against ``config/schemas/{name}.schema.yaml`` and return it with its defaults filled in.
+
+    Raises:
+        ContractError: it breaks the schema; the message begins with ``where``.
+    """
     from jsonschema import Draft202012Validator
 
-    schema = read_yaml(CONFIG / "schemas" / f"{schema_name}.schema.yaml")
-    error = next(iter(sorted(Draft202012Validator(schema).iter_errors(value), key=lambda e: list(e.path))), None)
+    schema = read_schema(name)
+    errors = Draft202012Validator(schema).iter_errors(value)
+    error = min(errors, key=lambda each: list(map(str, each.path)), default=None)
     if error is not None:
         at = ".".join(map(str, error.path)) or "top level"
         if error.validator == "additionalProperties":
             known = list(error.schema.get("properties", {}))
-            unknown = sorted(set(error.instance) - set(known))
-            raise RegistryError(f"{where}: unknown key '{unknown[0]}' at {at}; {suggestion(unknown[0], known)}")
-        raise RegistryError(f"{where}: {at}: {error.message} (see config/schemas/{schema_name}.schema.yaml)")
+            unknown = min(map(str, set(error.instance) - set(known)))
+            raise ContractError(f"{where}: unknown key '{unknown}' at {at}; {suggestion(unknown, known)}")
+        raise ContractError(f"{where}: {at}: {error.message} (see config/schemas/{name}.schema.yaml)")
     return fill_defaults(value, schema)
 
 
@@ -60,7 +79,7 @@ def fill_defaults(value: dict, schema: dict) -> dict:
     filled = dict(value)
     for key, child in schema.get("properties", {}).items():
         if key not in filled and "default" in child:
-            filled[key] = child["default"]
+            filled[key] = copy.deepcopy(child["default"])
         if isinstance(filled.get(key), dict):
             filled[key] = fill_defaults(filled[key], child)
     extra = schema.get("additionalProperties")
@@ -71,29 +90,45 @@ def fill_defaults(value: dict, schema: dict) -> dict:
     return filled
 
 
+def check_known(what: str, name: str, known: Iterable[str], at: str) -> None:
+    """Raise :class:`ContractError`, with a suggestion, unless ``name`` is one of the ``known`` ones."""
+    if name not in known:
+        raise ContractError(f"{at}: unknown {what} '{name}'; {suggestion(name, known)}")
+
+
 def load_datasets(path: str | os.PathLike = CONFIG / "datasets.yaml") -> tuple[dict, dict]:
     """Read ``datasets.yaml``; returns its ``datasets`` and its ``sources`` by name."""
     content = check_schema(read_yaml(path), "datasets", str(path))
     for name, dataset in content["datasets"].items():
         needed = "file" if dataset["kind"] == "table" else "sources"
         if not dataset.get(needed):
-            raise RegistryError(f"{path}: datasets.{name}: kind '{dataset['kind']}' needs the key '{needed}'")
+            raise ContractError(f"{path}: datasets.{name}: kind '{dataset['kind']}' needs the key '{needed}'")
         for source in dataset["sources"]:
-            if source not in content["sources"]:
-                raise RegistryError(
-                    f"{path}: datasets.{name}.sources: unknown source '{source}'; "
-                    + suggestion(source, list(content["sources"]))
-                )
+            check_known("source", source, content["sources"], f"{path}: datasets.{name}.sources")
     return content["datasets"], content["sources"]
 
 
 def load_models(folder: str | os.PathLike = CONFIG / "models") -> dict:
-    """Read every descriptor ``config/models/{model}.yaml``; returns them by model name."""
+    """Read every descriptor ``config/models/{model}.yaml``; returns them by model name, sorted.
+
+    Raises:
+        ContractError: a descriptor breaks the schema, is ``of`` an unknown model or of itself, or gives its class
+            unknown, missing or wrong hyper-parameters.
+    """
+    paths = {path.stem: path for path in sorted(Path(folder).glob("*.yaml"))}
+    left = {name: read_yaml(path) for name, path in paths.items()}
+    for name, descriptor in left.items():
+        check_schema(descriptor, "model", str(paths[name]))
+        check_known("model", descriptor.get("of", name), paths, f"{paths[name]}: of")
     models = {}
-    for path in sorted(Path(folder).glob("*.yaml")):
-        models[path.stem] = check_schema(read_yaml(path), "model", str(path))
-        check_pretrained(models[path.stem]["parameters"], f"{path}: parameters")
-    return models
+    while left:
+        ready = [name for name, descriptor in left.items() if descriptor.get("of") not in left]
+        if not ready:
+            name = next(iter(left))
+            raise ContractError(f"{paths[name]}: of: {left[name]['of']} leads back to itself; let one stand alone")
+        for name in ready:
+            models[name] = make_model(left.pop(name), models, str(paths[name]))
+    return dict(sorted(models.items()))
 
 
 def with_variants(models: dict, config: dict, where: str = "config") -> dict:
@@ -102,82 +137,44 @@ def with_variants(models: dict, config: dict, where: str = "config") -> dict:
     A variant may be of a variant that stands before it.
 
     Raises:
-        RegistryError: a variant of an unknown model, with the name of a registered one, of an unknown parameter, or
-            with a ``pretrained`` of no known form.
+        ContractError: the configuration breaks its schema; or a variant is of an unknown model, has the name of a
+            registered one, or gives its class unknown, missing or wrong hyper-parameters.
     """
+    check_schema(config, "config", where)
     made = dict(models)
     for name, variant in config.get("variants", {}).items():
         at = f"{where}: variants.{name}"
-        base = variant.get("of", "")
-        if base not in made:
-            raise RegistryError(f"{at}: unknown model '{base}'; {suggestion(base, list(made))}")
         if name in models:
-            raise RegistryError(f"{at}: a registered model has this name; choose another")
-        parameters = override(made[base]["parameters"], variant.get("parameters", {}), at)
-        check_pretrained(parameters, f"{at}.parameters")
-        made[name] = made[base] | {key: variant[key] for key in ("label", "features") if key in variant}
-        made[name]["parameters"] = parameters
+            raise ContractError(f"{at}: a registered model has this name; choose another")
+        made[name] = make_model(variant, made, at)
     return made
 
 
-def override(base: dict, changes: dict, at: str) -> dict:
-    """``base`` with the leaves of ``changes``, whose keys must be there; ``pretrained`` is one leaf in any form."""
-    made = dict(base)
-    for key, value in changes.items():
-        if key not in base:
-            raise RegistryError(f"{at}: unknown parameter '{key}'; {suggestion(key, list(base))}")
-        inner = isinstance(base[key], dict) and key != "pretrained"
-        made[key] = override(base[key], value, at) if inner else value
-    return made
-
-
-def check_pretrained(parameters: dict, at: str) -> None:
-    """Check the form of ``pretrained``, if it is among the parameters of a model: what training starts from.
-
-    ``null`` is from scratch, ``mlm`` the pipeline's own pretraining, ``{directory: path}`` a folder in the layout of
-    the Hugging Face hub, ``{hub: org/name, revision: commit}`` a repository there.
+def make_model(written: dict, models: dict, at: str) -> dict:
+    """A whole descriptor from one as written, which may be ``of`` one of ``models`` with the keys that differ.
 
     Raises:
-        RegistryError: it is none of these, or the commit is not given by its 40 hexadecimal digits.
+        ContractError: see :func:`load_models`; ``at`` is named as the place.
     """
-    start = parameters.get("pretrained")
-    if start is None or start == "mlm":
-        return
-    values = start if isinstance(start, dict) else {}
-    if not (set(values) in ({"directory"}, {"hub", "revision"}) and all(values.values())):
-        raise RegistryError(
-            f"{at}.pretrained: {start!r} is none of null (from scratch), mlm (pretraining on the train folds), "
-            "{directory: path} and {hub: org/name, revision: commit}"
-        )
-    if "hub" in values:
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(values["hub"])):
-            raise RegistryError(f"{at}.pretrained.hub: {values['hub']!r} is no repository of the hub, org/name")
-        if not re.fullmatch(r"[0-9a-f]{40}", str(values["revision"])):
-            raise RegistryError(
-                f"{at}.pretrained.revision: {values['revision']!r} is not a commit's 40 hexadecimal digits, in quotes "
-                "(a branch or a tag may move, and with it the weights)"
-            )
+    model = {key: value for key, value in written.items() if key != "of"}
+    if "of" in written:
+        check_known("model", written["of"], models, f"{at}: of")
+        base = models[written["of"]]
+        parameters = merge_parameters(base["parameters"], written.get("parameters", {}))
+        model = base | model | {"parameters": parameters}
+    model = check_schema(model, "model", at)
+    check_start(model["parameters"].get("pretrained"), f"{at}: parameters.pretrained")
+    check_parameters(model["class"], model["parameters"], at)
+    return model
 
 
-def hub_folder(start: dict) -> str:
-    """The name of a checkpoint's folder, ``{org}--{name}@{revision}``; ``start`` is a ``pretrained`` of the hub."""
-    return f"{start['hub'].replace('/', '--')}@{start['revision']}"
-
-
-def pretraining(model: dict) -> dict:
-    """The part of a descriptor that decides what pretraining makes; label, read-out and training do not."""
-    parameters = {key: value for key, value in model["parameters"].items() if key in PRETRAINING}
-    return {"class": model["class"], "parameters": parameters}
-
-
-def pretrained_as(name: str, models: dict) -> str:
-    """The first of ``models`` with the same pretraining as the model ``name``: they share its checkpoint."""
-    return next(each for each, model in models.items() if pretraining(model) == pretraining(models[name]))
-
-
-def evaluates_policy(model: dict) -> bool:
-    """Whether a model evaluates a policy, by its descriptor: it leaves ``policy.parquet`` beside its predictions."""
-    return model["family"] == "nlmtp"
+def merge_parameters(base: Mapping, changes: Mapping) -> dict:
+    """``base`` with the leaves of ``changes``; ``pretrained`` is one leaf in any form."""
+    made = dict(base)
+    for key, value in changes.items():
+        nested = isinstance(value, dict) and isinstance(base.get(key), dict) and key != "pretrained"
+        made[key] = merge_parameters(base[key], value) if nested else value
+    return made
 
 
 def check_config(config: dict, datasets: dict, models: dict, where: str = "config") -> dict:
@@ -187,39 +184,47 @@ def check_config(config: dict, datasets: dict, models: dict, where: str = "confi
         The configuration with the schema's defaults filled in.
 
     Raises:
-        RegistryError: an unknown key, task, dataset, scheme or model (the message suggests the closest known name), or
-            a model's directory of pretrained weights without any.
+        ContractError: an unknown key, task, dataset, scheme or model (the message suggests the closest known name),
+            two models with one label, or a model's directory of weights without any.
     """
     config = check_schema(config, "config", where)
     for task in config["tasks"]:
         dataset, _, name = task.partition("/")
-        if dataset not in datasets:
-            raise RegistryError(f"{where}: tasks: unknown dataset '{dataset}'; {suggestion(dataset, list(datasets))}")
+        check_known("dataset", dataset, datasets, f"{where}: tasks")
         properties = datasets[dataset]["properties"]
         if name not in properties:
-            raise RegistryError(
-                f"{where}: tasks: dataset '{dataset}' has no property '{name}'; {suggestion(name, list(properties))}"
+            raise ContractError(
+                f"{where}: tasks: dataset '{dataset}' has no property '{name}'; {suggestion(name, properties)}"
             )
     for dataset in config["corpus"]:
-        if dataset not in datasets:
-            raise RegistryError(f"{where}: corpus: unknown dataset '{dataset}'; {suggestion(dataset, list(datasets))}")
-    for model in config["models"]:
-        if model not in models:
-            raise RegistryError(f"{where}: models: unknown model '{model}'; {suggestion(model, list(models))}")
-        start = models[model]["parameters"].get("pretrained")
-        # Snakemake would keep results of another directory where this one cannot be read
-        if isinstance(start, dict) and "directory" in start:
-            weights = Path(start["directory"], "model.safetensors")
-            if not weights.is_file():
-                raise RegistryError(
-                    f"{where}: models: {model} starts from {weights}, which does not exist; correct its "
-                    "`pretrained: {directory: …}` or put a checkpoint there"
-                )
+        check_known("dataset", dataset, datasets, f"{where}: corpus")
+    labelled = {}
+    for name in config["models"]:
+        check_known("model", name, models, f"{where}: models")
+        other = labelled.setdefault(models[name]["label"], name)
+        if other != name:
+            raise ContractError(
+                f"{where}: models: {other} and {name} share the label '{models[name]['label']}', by which tables and "
+                "figures tell them apart; give one of them another"
+            )
+        check_directory(models[name]["parameters"].get("pretrained"), f"{where}: models: {name}")
     return config
 
 
-def reading(dataset: dict) -> dict:
-    """The part of a dataset's entry that decides its molecules table; labels, licence and split do not."""
+def check_directory(start: object, at: str) -> None:
+    """Raise :class:`ContractError` if training starts from a directory without weights; ``at`` names the model."""
+    # Snakemake would keep results of another directory where this one cannot be read
+    if isinstance(start, dict) and "directory" in start:
+        weights = Path(start["directory"], "model.safetensors")
+        if not weights.is_file():
+            raise ContractError(
+                f"{at} starts from {weights}, which does not exist; correct its `pretrained: {{directory: …}}` or put "
+                "a checkpoint there"
+            )
+
+
+def select_reader_settings(dataset: dict) -> dict:
+    """What of a dataset's entry its reader sees, which decides its molecules; labels, licence and split do not."""
     keys = ("kind", "sources", "file", "smiles_column", "sample")
     properties = {
         name: {key: entry[key] for key in ("unit", "column") if key in entry}

@@ -14,6 +14,7 @@ from boomlib.files import ContractError
 from boomlib.processes import lead_jobs, release_dead_locks
 from boomlib.provenance import code_hash
 from boomlib.runs import list_runs, mark_orphans
+from boomlib.text.start import find_sharer, name_hub_folder, select_pretraining
 
 lead_jobs()
 if workflow.is_main_process:
@@ -51,7 +52,7 @@ RUN_MODELS = {name: MODELS[name] for name in config["models"]}
 RUN_DATASETS = {name: DATASETS[name] for name in sorted({run.dataset for run in RUNS})}
 CONTROLS = [name for name, model in RUN_MODELS.items() if model["family"] == "control"]
 LABELS = {name: model["label"] for name, model in RUN_MODELS.items()}
-POLICY_RUNS = [run for run in RUNS if registry.evaluates_policy(MODELS[run.model])]
+POLICY_RUNS = [run for run in RUNS if MODELS[run.model]["answers_policy"]]
 TASKS = sorted({(run.dataset, run.property, run.scheme) for run in RUNS})
 CORPUS = {
     name: list(DATASETS[name]["properties"])
@@ -81,7 +82,7 @@ def get_sources(wildcards):
 
 def get_reading(wildcards):
     """What decides a dataset's molecules: its registry entry without labels, licence and split."""
-    return registry.reading(DATASETS[wildcards.dataset])
+    return registry.select_reader_settings(DATASETS[wildcards.dataset])
 
 
 def get_property_names(wildcards):
@@ -148,12 +149,12 @@ def get_corpus_splits(wildcards):
 
 def get_pretraining(wildcards):
     """What decides a pretraining: the class and some parameters of a model's descriptor."""
-    return registry.pretraining(MODELS[wildcards.model])
+    return select_pretraining(MODELS[wildcards.model])
 
 
 def hub_weights(start):
     """The weights of a checkpoint of the hub, given by repository and commit."""
-    return f"results/pretrained/hub/{registry.hub_folder(start)}/model.safetensors"
+    return f"results/pretrained/hub/{name_hub_folder(start)}/model.safetensors"
 
 
 def get_pretrained(wildcards):
@@ -162,7 +163,7 @@ def get_pretrained(wildcards):
     if start is None:
         return []
     if start == "mlm":
-        name = registry.pretrained_as(wildcards.model, MODELS)
+        name = find_sharer(wildcards.model, MODELS)
         return f"results/pretrained/mlm/{wildcards.scheme}/{name}/model.safetensors"
     if "directory" in start:
         return f"{start['directory']}/model.safetensors"

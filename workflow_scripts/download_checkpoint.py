@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from boomlib.text.checkpoints import download_checkpoint
+from boomlib.text.hub import download_checkpoint
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":

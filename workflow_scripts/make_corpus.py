@@ -8,11 +8,8 @@ from workflow_scripts.job import logged
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
         properties, splits = snakemake.params.properties, iter(snakemake.input.splits)
-        counts = make_corpus(
+        make_corpus(
             dict(zip(properties, snakemake.input.molecules, strict=True)),
             {dataset: list(islice(splits, len(names))) for dataset, names in properties.items()},
             snakemake.output.corpus,
         )
-        for dataset, (molecules, trained, kept) in counts.items():
-            print(f"{dataset}: {kept:,} of {molecules:,} molecules; {trained:,} are in train of all its properties")
-        print(f"{sum(kept for *_, kept in counts.values()):,} molecules in all")

@@ -1,24 +1,26 @@
 """Adapter of the rules train_…: fit one model, predict the test folds."""
 
-from boomlib.harness.job import train_and_predict
+from boomlib.harness.job import Job, train_and_predict
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":
     with logged(snakemake.log[0], snakemake.threads, resumes=True):
         train_and_predict(
-            snakemake.input.task,
-            dict(zip(snakemake.params.feature_names, snakemake.input.features, strict=True)),
-            snakemake.output.predictions,
-            snakemake.output.run,
-            model={"class": snakemake.params.model_class, "parameters": snakemake.params.parameters},
-            kind=snakemake.params.kind,
-            name=snakemake.wildcards.property,
-            seed=int(snakemake.wildcards.seed),
-            threads=snakemake.threads,
-            observable=snakemake.params.observable,
-            keep_model=snakemake.params.keep_model,
-            policy=snakemake.output.get("policy"),
-            pretrained=snakemake.input.get("pretrained") or None,
-            truth=snakemake.input.truth or None,
-            log=snakemake.log[0],
+            Job(
+                task=snakemake.input.task,
+                features=dict(zip(snakemake.params.feature_names, snakemake.input.features, strict=True)),
+                predictions=snakemake.output.predictions,
+                run=snakemake.output.run,
+                model={"class": snakemake.params.model_class, "parameters": snakemake.params.parameters},
+                kind=snakemake.params.kind,
+                property=snakemake.wildcards.property,
+                seed=int(snakemake.wildcards.seed),
+                threads=snakemake.threads,
+                observable=snakemake.params.observable,
+                keep_model=snakemake.params.keep_model,
+                policy=snakemake.output.get("policy"),
+                pretrained=snakemake.input.get("pretrained", ()),
+                truth=snakemake.input.truth or None,
+                log=snakemake.log[0],
+            )
         )

@@ -3,7 +3,8 @@
 import os
 import shutil
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -73,89 +74,113 @@ def read_task(
     return Molecules(ids, smiles, np.asarray(y, dtype=np.float64), tables), table["fold"].to_numpy().astype(str)
 
 
-def train_and_predict(
-    task: str | os.PathLike,
-    features: Mapping[str, str | os.PathLike],
-    predictions: str | os.PathLike,
-    run: str | os.PathLike,
-    *,
-    model: dict,
-    kind: str,
-    name: str,
-    seed: int,
-    threads: int = 1,
-    observable: str | None = None,
-    keep_model: bool = False,
-    policy: str | os.PathLike | None = None,
-    pretrained: str | os.PathLike | None = None,
-    truth: str | os.PathLike | None = None,
-    log: str | None = None,
-) -> None:
-    """Fit a model to train and valid, predict valid, id and ood, and write predictions and ``run.json``.
+@dataclass(frozen=True)
+class Job:
+    """One training, as a rule describes it.
 
-    A model that fails leaves ``failure.json`` beside ``run.json`` with the reason, for the leaderboard, and the
-    error goes on to the caller.
-
-    Args:
+    Attributes:
         task: the blinded task table.
         features: feature files by name.
         predictions: the predictions file to write.
         run: ``run.json`` to write; its folder also holds checkpoints, history and the model if it is kept.
         model: the descriptor's ``class`` and ``parameters``.
         kind: ``extensive`` or ``intensive``.
-        name: the property.
+        property: its name.
         seed: seed of the run.
         threads: processors for the job.
         observable: which quantity the property is, see :class:`boomlib.harness.interface.Model`.
         keep_model: whether to save the fitted model.
         policy: the policy table to write, for a model that evaluates one.
-        pretrained: weights (``model.safetensors``) in the folder of the checkpoint that the model starts from.
+        pretrained: the files of the checkpoint that the model starts from, all in one folder; none: from scratch.
         truth: the molecules table, for a model whose descriptor says ``sees_truth``.
         log: the job's log, named in ``failure.json``.
+    """
+
+    task: str | os.PathLike
+    features: Mapping[str, str | os.PathLike]
+    predictions: str | os.PathLike
+    run: str | os.PathLike
+    model: dict
+    kind: str
+    property: str
+    seed: int
+    threads: int = 1
+    observable: str | None = None
+    keep_model: bool = False
+    policy: str | os.PathLike | None = None
+    pretrained: Sequence[str | os.PathLike] = ()
+    truth: str | os.PathLike | None = None
+    log: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return Path(self.run).parent
+
+    @property
+    def common(self) -> dict:
+        """Arguments that every model has, but for its threads."""
+        return {"kind": self.kind, "seed": self.seed, "observable": self.observable}
+
+    @property
+    def inputs(self) -> list[str | os.PathLike]:
+        """All files that decide the outcome."""
+        return [self.task, *self.features.values(), *self.pretrained]
+
+
+def train_and_predict(job: Job) -> None:
+    """Fit a model to train and valid, predict valid, id and ood, and write predictions and ``run.json``.
+
+    A model that fails leaves ``failure.json`` beside ``run.json`` with the reason, for the leaderboard, and the
+    error goes on to the caller.
 
     Raises:
         ContractError: the descriptor wants a checkpoint and there is none, or the reverse; or a file is broken.
     """
-    folder = Path(run).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FAILURE).unlink(missing_ok=True)
-    common = {"kind": kind, "seed": seed, "observable": observable}
-    weights = [pretrained] if pretrained else []
-    resumed = forget_other_runs(folder, {"model": model} | common, task, *features.values(), *weights)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    (job.folder / FAILURE).unlink(missing_ok=True)
+    resumed = forget_other_runs(job.folder, {"model": job.model} | job.common, *job.inputs)
     record = RunRecord()
     try:
-        check_start(model["parameters"].get("pretrained"), pretrained)
-        labels = property_values(read_molecules(truth), name, truth) if truth else None
-        molecules, fold = read_task(task, features, labels)
-        fitted = model_class(model["class"])(threads=threads, **common, **model["parameters"])
-        asked = np.isin(fold, PREDICTED_FOLDS)
-        fitted.unlabelled = molecules.take(asked)
-        fitted.pretrained = Path(pretrained).parent if pretrained else None
-        fitted.fit(molecules.take(fold == "train"), molecules.take(fold == "valid"), folder)
-        predicted = fitted.predict(fitted.unlabelled)
-        write_predictions(predictions, molecules.molecule_id[asked], fold[asked], predicted.mean, predicted.std)
-        read_predictions(predictions, fold)
-        if policy:
-            write_table(fitted.policy(molecules), policy, POLICY)
-        if keep_model:
-            fitted.save(folder)
+        facts = run_model(job)
     except Exception as error:
-        reason = {"error": type(error).__name__, "message": str(error), "log": log}
-        write_json(folder / FAILURE, reason | {"traceback": traceback.format_exc()})
+        reason = {"error": type(error).__name__, "message": str(error), "log": job.log}
+        write_json(job.folder / FAILURE, reason | {"traceback": traceback.format_exc()})
         raise
-    sizes = {each: int((fold == each).sum()) for each in ("train", *PREDICTED_FOLDS)}
     # the time and memory of the record are those of the last process alone
-    settings = {"model": model, "property": name, "seed": seed, "threads": threads, "resumed": resumed}
-    write_json(run, record.finish(**settings, molecules=sizes, **fitted.facts))
-    shutil.rmtree(folder / CHECKPOINTS)
+    settings = {"model": job.model, "property": job.property, "seed": job.seed, "threads": job.threads}
+    write_json(job.run, record.finish(**settings, resumed=resumed, **facts))
+    shutil.rmtree(job.folder / CHECKPOINTS)
 
 
-def check_start(wanted: object, pretrained: str | os.PathLike | None) -> None:
+def run_model(job: Job) -> dict:
+    """Make, fit and ask the model; returns what ``run.json`` says of that."""
+    check_start(job.model["parameters"].get("pretrained"), job.pretrained)
+    labels = property_values(read_molecules(job.truth), job.property, job.truth) if job.truth else None
+    molecules, fold = read_task(job.task, job.features, labels)
+    model = model_class(job.model["class"])(threads=job.threads, **job.common, **job.model["parameters"])
+    asked = np.isin(fold, PREDICTED_FOLDS)
+    model.unlabelled = molecules.take(asked)
+    model.pretrained = Path(job.pretrained[0]).parent if job.pretrained else None
+    model.fit(molecules.take(fold == "train"), molecules.take(fold == "valid"), job.folder)
+    trained_on = model.device
+    predicted = model.predict(model.unlabelled)
+    write_predictions(job.predictions, molecules.molecule_id[asked], fold[asked], predicted.mean, predicted.std)
+    read_predictions(job.predictions, fold)
+    if job.policy:
+        write_table(model.policy(molecules), job.policy, POLICY)
+    if job.keep_model:
+        model.save(job.folder)
+    sizes = {each: int((fold == each).sum()) for each in ("train", *PREDICTED_FOLDS)}
+    return {"device": trained_on, "prediction_device": model.device, "molecules": sizes, **model.facts}
+
+
+def check_start(wanted: object, pretrained: Sequence[str | os.PathLike]) -> None:
     """Raise :class:`ContractError` unless there is a checkpoint just where a descriptor's ``pretrained`` wants one."""
-    if (wanted is None) != (pretrained is None):
+    if (wanted is None) == bool(pretrained):
         raise ContractError(
             f"the model's descriptor says `pretrained: {wanted}`, but the job was given "
-            f"{pretrained or 'no checkpoint'}; it needs `family: language`, whose rule hands over what it says"
+            f"{', '.join(map(str, pretrained)) or 'no checkpoint'}; its family's rule must hand over what it says"
         )
 
 

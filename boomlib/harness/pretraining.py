@@ -20,7 +20,7 @@ def pretrain(
         corpus: the corpus to read.
         folder: the checkpoint's folder; what it holds is replaced.
         model: the model's ``class`` and ``parameters``.
-        settings: the part of ``model`` that decides the outcome, see :func:`boomlib.registry.pretraining`.
+        settings: the part of ``model`` that decides the outcome, see :func:`boomlib.text.start.select_pretraining`.
         threads: processors for the job.
 
     Raises:

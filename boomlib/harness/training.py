@@ -199,7 +199,7 @@ def fit_module(
     monitor: str = "valid_rmse",
     bfloat16: bool = False,
 ) -> list[np.ndarray]:
-    """Train ``module``, which logs ``monitor``, and leave its network with the weights of the epoch of its least value.
+    """Train ``module``, which logs ``monitor``, and leave its network as it was in the epoch where that is least.
 
     The state lies in ``folder/checkpoints`` until :func:`boomlib.harness.job.train_and_predict` is done; a job that
     starts again with the same folder, wherever that has been moved, goes on from there and ends with the same weights.

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import yaml
 
-from boomlib import registry
 from boomlib.evaluation.summary import write_summary
 from boomlib.files import write_text
 from boomlib.provenance import content_hash, versions
@@ -50,7 +49,7 @@ def write_markdown(
         runs,
         labels={name: models[name]["label"] for name in used},
         controls={name for name in used if models[name]["family"] == "control"},
-        evaluators={name for name in used if registry.evaluates_policy(models[name])},
+        evaluators={name for name in used if models[name]["answers_policy"]},
         datasets=described,
         config_hash=content_hash({key: value for key, value in config.items() if key != "mirror"}),
         versions=versions(),

@@ -26,7 +26,7 @@ def publish(results: Path, folder: Path) -> None:
     runs, models = list_runs(config), registry.with_variants(registry.load_models(), config)
     shutil.rmtree(folder, ignore_errors=True)
     files = ["leaderboard.md", "leaderboard.csv", "config.yaml", *re.findall(r"!\[.*?\]\((.+?)\)", text)]
-    files += [f"policy/{run.stem}.json" for run in runs if registry.evaluates_policy(models[run.model])]
+    files += [f"policy/{run.stem}.json" for run in runs if models[run.model]["answers_policy"]]
     for file in files:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(results / file, folder / file)

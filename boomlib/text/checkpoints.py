@@ -1,98 +1,38 @@
-"""Checkpoints of language models in the layout of the Hugging Face hub: one folder with config.json, model.safetensors
-and the tokenizer's files. Where this pipeline made or downloaded a folder, ``checkpoint.json`` says from what, and has
-the sha256 of every file.
+"""Checkpoints of language models: a configuration, weights and the tokenizer, in the files of the Hugging Face hub.
 
-All is read as safetensors or JSON, so that nothing in a checkpoint can run. transformers' ``from_pretrained`` would
-fill gaps with random weights, untie what disagrees and rename keys, with a warning at most, and leaves buffers that no
-file holds to ``_init_weights``; here weights go into a model made from its configuration, each into its own place.
+All is read as safetensors or JSON, so that nothing in a checkpoint can run. transformers makes the model from the
+configuration and fills it; it is handed the weights, not the folder, so that no other file there matters, such as an
+adapter's. What it lets pass with a warning is refused: weights that are missing, and would be random; that have no
+place, or another shape; that differ although the configuration ties them, and would be untied. What it lets pass
+without one is told here, from the names: weights that it takes for another name's, whose own they may displace.
 """
 
 import os
 import re
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boomlib.contracts import listed
-from boomlib.files import ContractError, atomic_path, commit, read_json, scratch_folder, sha256, write_json
+from boomlib.files import ContractError, read_json, scratch_folder
+from boomlib.text.checkpoint_files import (
+    CONFIG,
+    RECORD,
+    WEIGHTS,
+    check_files,
+    check_record,
+    list_files,
+    write_record,
+)
 from boomlib.text.tokens import Tokenizer
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedConfig, PreTrainedModel
 
-WEIGHTS = "model.safetensors"
-RECORD = "checkpoint.json"
-FILES = (
-    "config.json",
-    WEIGHTS,
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.json",
-    "merges.txt",
-)
 # What real checkpoints hold beyond a masked language model
 SPARE = (
     r"(^|\.)pooler\.",  # BERT's sentence head: RoBERTa's checkpoints carry it, untrained
     r"(^|\.)position_ids$",  # 0, 1, 2, …: a stored buffer until transformers 4.31
 )
-
-
-def download_checkpoint(
-    hub: str, revision: str, folder: str | os.PathLike, mirror: str | os.PathLike | None = None
-) -> None:
-    """Bring the files of a checkpoint at one commit here, all or nothing.
-
-    Args:
-        hub: ``organisation/name`` on the hub.
-        revision: the commit, 40 hexadecimal digits.
-        folder: where to put it; what is there goes.
-        mirror: a folder whose ``{organisation}--{name}@{revision}`` is taken instead if there is one; None = the
-            environment's ``BOOM_MIRROR``, if set.
-
-    Raises:
-        ContractError: the revision is no commit, the hub cannot be reached or has no such commit, or the checkpoint
-            lacks weights as safetensors, a configuration or a tokenizer.
-    """
-    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", hub):
-        raise ContractError(f"pretrained: {hub!r} is no hub id; write organisation/name")
-    if not re.fullmatch(r"[0-9a-f]{40}", revision):
-        raise ContractError(
-            f"pretrained: revision {revision!r} of {hub} is no commit; a branch or tag can move, so give the 40 "
-            "hexadecimal digits that the hub shows under Files, History"
-        )
-    source = f"{hub}@{revision}"
-    name = source.replace("/", "--")
-    mirror = mirror or os.environ.get("BOOM_MIRROR")
-    part = atomic_path(folder)
-    shutil.rmtree(part, ignore_errors=True)
-    if mirror and (Path(mirror) / name).is_dir():
-        verify(Path(mirror) / name)
-        part.mkdir()
-        for file in stored(Path(mirror) / name):
-            shutil.copyfile(Path(mirror) / name / file, part / file)
-    else:
-        fetch_snapshot(hub, revision, part, f"{mirror or '(the folder that `mirror:` or BOOM_MIRROR names)'}/{name}")
-    check_files(part, source)
-    record(part, source)
-    shutil.rmtree(folder, ignore_errors=True)
-    commit(folder)
-
-
-def fetch_snapshot(hub: str, revision: str, folder: Path, mirrored: str) -> None:
-    """Download :data:`FILES`, as far as the hub has them."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        snapshot_download(hub, revision=revision, local_dir=folder, allow_patterns=list(FILES))
-    except Exception as error:  # of the network, the hub or its client, which share no narrower class
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-        raise ContractError(
-            f"cannot download {hub} at revision {revision} from the hub ({reason}); without network, put its files "
-            f"into {mirrored}, or anywhere and name the folder in the descriptor: `pretrained: {{directory: …}}`"
-        ) from error
-    shutil.rmtree(folder / ".cache", ignore_errors=True)  # the client's own notes
 
 
 def write_checkpoint(folder: str | os.PathLike, model: "PreTrainedModel", tokenizer: Tokenizer, source: str) -> None:
@@ -109,10 +49,10 @@ def write_checkpoint(folder: str | os.PathLike, model: "PreTrainedModel", tokeni
     with scratch_folder(folder / "checkpoint") as part:
         model.save_pretrained(part)
         tokenizer.save(part)
-        record(part, source)
-        for file in set(stored(folder)) - set(stored(part)):
+        write_record(part, source)
+        for file in set(list_files(folder)) - set(list_files(part)):
             (folder / file).unlink()
-        for file in (*stored(part), RECORD):
+        for file in (*list_files(part), RECORD):
             (part / file).replace(folder / file)
 
 
@@ -131,69 +71,16 @@ def load_checkpoint(
 
     Raises:
         ContractError: a file is missing, unreadable or not the one that checkpoint.json lists; the checkpoint is of
-            another kind of model; keys or shapes of the weights differ from the model's; the tokenizer does not fit.
+            another kind of model, or quantised; keys or shapes of the weights differ from the model's; the tokenizer
+            does not fit.
     """
     folder = Path(folder)
     check_files(folder, str(folder))
-    source = verify(folder)
-    config = read_config(folder / "config.json", language_model)
+    source = check_record(folder)
+    config = read_config(folder / CONFIG, language_model)
     tokenizer = Tokenizer.load(folder)
     check_tokenizer(folder, tokenizer, config, exact=source is None)
-    model = language_model(config)
-    fill(model, folder / WEIGHTS)
-    return model.eval(), tokenizer, source or str(folder)
-
-
-# -- files -----------------------------------------------------------------------------------------------
-
-
-def stored(folder: Path) -> list[str]:
-    """Those of :data:`FILES` that a folder has."""
-    return [name for name in FILES if (folder / name).is_file()]
-
-
-def check_files(folder: Path, where: str) -> None:
-    """Raise :class:`ContractError` unless the folder has weights, configuration and tokenizer."""
-    found = stored(folder)
-    if not {"config.json", WEIGHTS} <= set(found):
-        missing = " and no ".join(name for name in ("config.json", WEIGHTS) if name not in found)
-        raise ContractError(
-            f"{where}: no {missing}. Weights are read as one file of safetensors alone, since a pickle "
-            "(pytorch_model.bin) can run code: take a revision that has them, often the pull request of the hub's "
-            "conversion bot (SFconvertbot), or convert them where that can do no harm"
-        )
-    if not ("tokenizer.json" in found or {"vocab.json", "merges.txt"} <= set(found)):
-        raise ContractError(
-            f"{where}: no tokenizer, which is tokenizer.json, or vocab.json with merges.txt; a checkpoint is read "
-            "with its own alone: add the files that belong to it, or take another checkpoint"
-        )
-
-
-def record(folder: Path, source: str) -> None:
-    """Write checkpoint.json."""
-    write_json(folder / RECORD, {"source": source, "files": {name: sha256(folder / name) for name in stored(folder)}})
-
-
-def verify(folder: Path) -> str | None:
-    """The source in checkpoint.json, whose files these must be; None where there is no checkpoint.json."""
-    path = folder / RECORD
-    if not path.is_file():
-        return None
-    content = read_json(path)
-    if not (isinstance(content, dict) and {"source", "files"} <= set(content)):
-        raise ContractError(f"{path}: no record of a checkpoint; delete the folder and rerun")
-    expected = content["files"]
-    for name in sorted({*expected, *stored(folder)}):
-        if not (folder / name).is_file() or expected.get(name) != sha256(folder / name):
-            raise ContractError(
-                f"{folder / name}: not the file that {RECORD} lists, so weights and tokenizer may not belong "
-                "together; delete the folder and rerun, or, if the change is meant, copy the folder without "
-                f"{RECORD} and name the copy in the descriptor: `pretrained: {{directory: …}}`"
-            )
-    return content["source"]
-
-
-# -- contents --------------------------------------------------------------------------------------------
+    return read_model(folder / WEIGHTS, language_model, config), tokenizer, source or str(folder)
 
 
 def read_config(path: Path, language_model: type["PreTrainedModel"]) -> "PreTrainedConfig":
@@ -205,6 +92,8 @@ def read_config(path: Path, language_model: type["PreTrainedModel"]) -> "PreTrai
             f"{path}: model_type is {found!r}, but {language_model.__name__} reads {kind!r}; take a checkpoint of "
             "that kind, or the descriptor whose model this is"
         )
+    if content.get("quantization_config"):
+        raise ContractError(f"{path}: the weights are quantised; take the checkpoint that they were made from")
     return language_model.config_class.from_dict(content)
 
 
@@ -238,10 +127,10 @@ def check_tokenizer(folder: Path, tokenizer: Tokenizer, config: "PreTrainedConfi
                 )
 
 
-def fill(model: "PreTrainedModel", path: Path) -> None:
-    """Load weights; each must have a place, and each of the model's parameters and buffers one that is its own.
+def read_model(path: Path, language_model: type["PreTrainedModel"], config: "PreTrainedConfig") -> "PreTrainedModel":
+    """The model of a configuration with the weights of a file, in single precision and evaluation mode.
 
-    Tied weights are one tensor under several names, of which a file may hold any; where it holds more than one, they
+    Tied weights are one tensor under several names, of which the file may hold any; where it holds more than one, they
     must be equal.
 
     Raises:
@@ -249,41 +138,37 @@ def fill(model: "PreTrainedModel", path: Path) -> None:
     """
     import torch
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
     try:
-        weights = load_file(path)
+        weights = load(path.read_bytes())  # load_file maps the file: what is written there later would get in
     except SafetensorError as error:
         raise ContractError(
             f"{path}: not readable as safetensors, probably truncated ({error}); delete it and bring it here anew"
         ) from error
     weights = {name: tensor for name, tensor in weights.items() if not any(re.search(key, name) for key in SPARE)}
-    own = model.state_dict()
-    for group in tied_names(own):
-        given = [name for name in group if name in weights]
-        for name in given[1:]:
-            if not torch.equal(weights[given[0]], weights[name]):
-                raise ContractError(
-                    f"{path}: {given[0]} and {name} differ, but config.json ties them; set tie_word_embeddings to "
-                    "false there if they were trained apart"
-                )
-        if given:
-            weights |= dict.fromkeys(group, weights[given[0]])
-    remedy = f"the checkpoint is of another model than {type(model).__name__} with its config.json; take another"
-    for problem, names in (("missing", own.keys() - weights.keys()), ("extra", weights.keys() - own.keys())):
+    model, found = language_model.from_pretrained(
+        None,
+        config=config,
+        state_dict=weights,
+        dtype=torch.float32,
+        local_files_only=True,
+        ignore_mismatched_sizes=True,  # they are listed then
+        output_loading_info=True,
+    )
+    for name, other in model.get_expanded_tied_weights_keys(all_submodels=True).items():
+        if {name, other} <= weights.keys() and not torch.equal(weights[name], weights[other]):
+            raise ContractError(
+                f"{path}: {other} and {name} differ, but config.json ties them; set tie_word_embeddings to false "
+                "there if they were trained apart"
+            )
+    remedy = f"the checkpoint is of another model than {language_model.__name__} with its config.json; take another"
+    for problem, names in (
+        ("missing", found["missing_keys"]),
+        ("extra", weights.keys() - model.state_dict().keys()),
+    ):
         if names:
             raise ContractError(f"{path}: {len(names)} {problem} keys ({listed(sorted(names))}); {remedy}")
-    for name, tensor in own.items():
-        if weights[name].shape != tensor.shape:
-            raise ContractError(
-                f"{path}: {name} has shape {list(weights[name].shape)}, the model {list(tensor.shape)}; {remedy}"
-            )
-    model.load_state_dict(weights)
-
-
-def tied_names(state: dict[str, "torch.Tensor"]) -> list[list[str]]:
-    """Names that share one tensor, a list for each tensor that has several."""
-    groups = {}
-    for name, tensor in state.items():
-        groups.setdefault((tensor.data_ptr(), tensor.shape), []).append(name)
-    return [names for names in groups.values() if len(names) > 1]
+    for name, shape, expected in sorted(found["mismatched_keys"]):
+        raise ContractError(f"{path}: {name} has shape {list(shape)}, the model {list(expected)}; {remedy}")
+    return model

@@ -8,14 +8,15 @@ import pyarrow as pa
 
 from boomlib.contracts import CORPUS, read_molecules, read_split, write_table
 from boomlib.files import ContractError
+from boomlib.smiles import canonical_smiles
 
 
 def make_corpus(
     molecules: Mapping[str, str | os.PathLike],
     splits: Mapping[str, Sequence[str | os.PathLike]],
     out: str | os.PathLike,
-) -> dict[str, tuple[int, int, int]]:
-    """Write the corpus of one scheme: ``smiles`` (canonical, with stereochemistry) and ``dataset``.
+) -> None:
+    """Write the corpus of one scheme, ``smiles`` (canonical, with stereochemistry) and ``dataset``, and print counts.
 
     One checkpoint serves all tasks, so that a molecule must be in train of every property of its dataset, and none
     that is in valid, id or ood of any property of any dataset may come in by way of another dataset. Of a molecule
@@ -27,22 +28,23 @@ def make_corpus(
         splits: the splits of all properties, by dataset.
         out: the corpus to write.
 
-    Returns:
-        By dataset: molecules in all, those in train of every property, those of them in the corpus.
-
     Raises:
         ContractError: a split is of another number of molecules than its dataset, or no molecule is left.
     """
-    smiles = {dataset: canonical(read_molecules(path)["smiles"].to_pylist()) for dataset, path in molecules.items()}
-    trained = {dataset: in_train(splits[dataset], len(each)) for dataset, each in smiles.items()}
+    smiles = {dataset: read_canonical(path) for dataset, path in molecules.items()}
+    trained = {dataset: find_trained(splits[dataset], len(each)) for dataset, each in smiles.items()}
     seen = {text for dataset, each in smiles.items() for text in each[~trained[dataset]]}
-    kept, counts = {}, {}
+    kept = {}
     for dataset, each in smiles.items():
         before = len(kept)
         for text in each[trained[dataset]]:
             if text not in seen:
                 kept.setdefault(text, dataset)
-        counts[dataset] = (len(each), int(trained[dataset].sum()), len(kept) - before)
+        print(
+            f"{dataset}: {len(kept) - before:,} of {len(each):,} molecules; "
+            f"{trained[dataset].sum():,} are in train of all its properties"
+        )
+    print(f"{len(kept):,} molecules in all")
     if not kept:
         raise ContractError(
             f"{out}: no molecule of {', '.join(molecules)} is in train of every property of its dataset and held "
@@ -51,10 +53,14 @@ def make_corpus(
         )
     table = {"smiles": pa.array(list(kept), pa.string()), "dataset": pa.array(list(kept.values()), pa.string())}
     write_table(pa.table(table), out, CORPUS)
-    return counts
 
 
-def in_train(splits: Sequence[str | os.PathLike], n: int) -> np.ndarray:
+def read_canonical(path: str | os.PathLike) -> np.ndarray:
+    """The canonical SMILES of a molecules table, with stereochemistry, str [n]."""
+    return np.array([canonical_smiles(text) for text in read_molecules(path)["smiles"].to_pylist()], dtype=object)
+
+
+def find_trained(splits: Sequence[str | os.PathLike], n: int) -> np.ndarray:
     """Which of ``n`` molecules are in train of all splits, bool [n]."""
     everywhere = np.ones(n, dtype=bool)
     for path in splits:
@@ -63,10 +69,3 @@ def in_train(splits: Sequence[str | os.PathLike], n: int) -> np.ndarray:
             raise ContractError(f"{path}: {len(fold)} molecules, but the dataset has {n}; delete the file and rerun")
         everywhere &= fold == "train"
     return everywhere
-
-
-def canonical(smiles: Sequence[str]) -> np.ndarray:
-    """RDKit's canonical SMILES of molecules, with their stereochemistry, str [n]."""
-    from rdkit.Chem import CanonSmiles
-
-    return np.array([CanonSmiles(text) for text in smiles], dtype=object)

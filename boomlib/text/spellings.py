@@ -1,4 +1,4 @@
-"""Spellings of a molecule: its canonical SMILES, or any number of random ones (Bjerrum, arXiv 1703.07076).
+"""Random spellings of a molecule (Bjerrum, arXiv 1703.07076).
 
 Not a feature table: a training may want new ones in each epoch.
 """
@@ -8,12 +8,7 @@ from collections.abc import Iterable
 from rdkit import Chem
 
 
-def canonical(smiles: Iterable[str], isomeric: bool = True) -> list[str]:
-    """RDKit's canonical SMILES of each molecule; without stereochemistry and isotopes unless ``isomeric``."""
-    return [Chem.MolToSmiles(Chem.MolFromSmiles(text), isomericSmiles=isomeric) for text in smiles]
-
-
-def enumerated(smiles: Iterable[str], spellings: int, seed: int, isomeric: bool = True) -> list[list[str]]:
+def draw_spellings(smiles: Iterable[str], spellings: int, seed: int, isomeric: bool = True) -> list[list[str]]:
     """Random SMILES of each molecule, which depend on the molecule and the seed alone.
 
     Args:

@@ -7,7 +7,6 @@ Not a feature table: cutting a text is faster than reading its pieces from a fil
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +24,18 @@ TOKEN = (
     r"|%\([0-9]+\)|%[0-9]{2}|[0-9]"  # ring closures
 )
 TOKENS = re.compile(f"(?:{TOKEN})*")
-PAD, UNK = "[PAD]", "[UNK]"
-SPECIALS = (PAD, UNK)
 
 SELFIES_TOKEN = r"\[[^\[\]]+\]|\."
 PATTERNS = {"smiles": TOKEN, "selfies": SELFIES_TOKEN}
 # The special tokens of a tokenizer in the order of their ids, by the name that tokenizer_config.json has for each
-ROLES = {"pad_token": PAD, "unk_token": UNK, "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+ROLES = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
+BARE = ("pad_token", "unk_token")  # those that every text needs
 # RoBERTa's, which the files of its tokenizers need not name (transformers, models/roberta/tokenization_roberta.py)
 ROBERTA_ROLES = {
     "pad_token": "<pad>",
@@ -56,57 +60,6 @@ def tokenise(smiles: str) -> list[str]:
             "correct the SMILES in the source, or remove the row"
         )
     return re.findall(TOKEN, smiles)
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """Tokens by their number: ``[PAD]`` is 0, ``[UNK]`` is 1, then the others, sorted.
-
-    Attributes:
-        tokens: all tokens, the special ones included; a token's place is its number.
-
-    Raises:
-        ContractError: the special tokens do not come first, or a token occurs twice.
-    """
-
-    tokens: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        if self.tokens[: len(SPECIALS)] != SPECIALS or len(set(self.tokens)) != len(self.tokens):
-            raise ContractError(f"a vocabulary starts with {', '.join(SPECIALS)} and has each token once")
-
-    @classmethod
-    def fit(cls, smiles: Iterable[str]) -> "Vocabulary":
-        """The vocabulary of these molecules, which are train's: what train does not show becomes ``[UNK]``."""
-        return cls((*SPECIALS, *sorted({token for text in smiles for token in tokenise(text)})))
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def encode(self, smiles: Iterable[str]) -> list[np.ndarray]:
-        """Numbers of the tokens of each molecule, int64 [tokens] each, without padding."""
-        numbers = {token: number for number, token in enumerate(self.tokens)}
-        unknown = numbers[UNK]
-        return [np.array([numbers.get(token, unknown) for token in tokenise(text)], dtype=np.int64) for text in smiles]
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Write the vocabulary as JSON."""
-        write_json(path, {"tokens": self.tokens})
-
-    @classmethod
-    def load(cls, path: str | os.PathLike) -> "Vocabulary":
-        """Read what :meth:`save` wrote.
-
-        Raises:
-            ContractError: the file is truncated or holds no vocabulary.
-        """
-        content = read_json(path)
-        if not isinstance(content, dict) or "tokens" not in content:
-            raise ContractError(f"{path}: no vocabulary; delete it and train the model again")
-        try:
-            return cls(tuple(content["tokens"]))
-        except ContractError as error:
-            raise ContractError(f"{path}: {error}; delete it and train the model again") from error
 
 
 def to_selfies(smiles: str) -> str:
@@ -145,7 +98,7 @@ def tokenise_selfies(text: str) -> list[str]:
 
 
 class Tokenizer:
-    """From SMILES to the ids that a language model reads, by the tokenizers library, in the files of the hub.
+    """From SMILES to the ids that a network reads, by the tokenizers library, in the files of the hub.
 
     Args:
         backend: the library's tokenizer; its post-processor adds the first and the last special token.
@@ -164,10 +117,11 @@ class Tokenizer:
         self.size = 1 + max(backend.get_vocab().values(), default=-1)
 
     @classmethod
-    def fit(cls, texts: Iterable[str], notation: str) -> "Tokenizer":
+    def fit(cls, texts: Iterable[str], notation: str, *, bare: bool = False) -> "Tokenizer":
         """The tokenizer of these texts, which are train's and in that notation; other tokens become ``[UNK]``.
 
-        Ids: ``[PAD]`` 0, ``[UNK]`` 1, ``[CLS]`` 2, ``[SEP]`` 3, ``[MASK]`` 4, then all tokens, sorted.
+        Ids: ``[PAD]`` 0, ``[UNK]`` 1, ``[CLS]`` 2, ``[SEP]`` 3, ``[MASK]`` 4, then all tokens, sorted; if ``bare``,
+        there are no special tokens but the first two.
 
         Raises:
             ContractError: a text is not in that notation.
@@ -175,16 +129,18 @@ class Tokenizer:
         import tokenizers
 
         cut = tokenise_selfies if notation == "selfies" else tokenise
-        specials = tuple(ROLES.values())
-        tokens = (*specials, *sorted({token for text in texts for token in cut(text)}))
+        names = {role: token for role, token in ROLES.items() if role in BARE or not bare}
+        tokens = (*names.values(), *sorted({token for text in texts for token in cut(text)}))
         ids = {token: number for number, token in enumerate(tokens)}
-        backend = tokenizers.Tokenizer(tokenizers.models.WordLevel(ids, unk_token=UNK))
+        backend = tokenizers.Tokenizer(tokenizers.models.WordLevel(ids, unk_token=ROLES["unk_token"]))
         backend.pre_tokenizer = tokenizers.pre_tokenizers.Split(tokenizers.Regex(PATTERNS[notation]), "isolated")
-        backend.post_processor = tokenizers.processors.TemplateProcessing(
-            single="[CLS] $A [SEP]", special_tokens=[(token, ids[token]) for token in ("[CLS]", "[SEP]")]
-        )
-        backend.add_special_tokens(list(specials))
-        return cls(backend, notation, dict(ROLES))
+        if not bare:
+            ends = [ROLES["cls_token"], ROLES["sep_token"]]
+            backend.post_processor = tokenizers.processors.TemplateProcessing(
+                single=" $A ".join(ends), special_tokens=[(token, ids[token]) for token in ends]
+            )
+        backend.add_special_tokens(list(names.values()))
+        return cls(backend, notation, names)
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "Tokenizer":
@@ -209,7 +165,7 @@ class Tokenizer:
             backend = read_with(tokenizers.Tokenizer.from_file, folder / "tokenizer.json")
         elif all(file.is_file() for file in files):
             names = ROBERTA_ROLES | names
-            backend = byte_level(*files, names, settings.get("add_prefix_space", False))
+            backend = build_byte_level(*files, names, settings.get("add_prefix_space", False))
         else:
             raise ContractError(f"{folder}: neither tokenizer.json nor vocab.json and merges.txt; {OWN_FILES}")
         backend.no_padding()
@@ -261,7 +217,7 @@ class Tokenizer:
         return sorted({self.id_of(role) for role in self.names})
 
     def encode(self, smiles: Iterable[str]) -> list[np.ndarray]:
-        """Ids of each molecule, int64 [tokens] each, special tokens at both ends included, nothing padded or cut off.
+        """Ids of each molecule, int64 [tokens] each, special tokens at the ends included, nothing padded or cut off.
 
         Raises:
             ContractError: a text is no SMILES, or cannot be written as SELFIES where that is the notation.
@@ -279,7 +235,7 @@ def read_with(read: Callable, *files: Path) -> Any:
         raise ContractError(f"{files[0]}: not readable as a tokenizer ({error}); {OWN_FILES}") from error
 
 
-def byte_level(
+def build_byte_level(
     vocabulary: Path, merges: Path, names: dict[str, str], add_prefix_space: bool
 ) -> "tokenizers.Tokenizer":
     """RoBERTa's byte-level BPE, as transformers builds it from the same files.

@@ -1,6 +1,7 @@
 """What every registered model must do; a new descriptor in config/models is covered without a change here."""
 
 import contextlib
+import dataclasses
 import json
 
 import numpy as np
@@ -16,7 +17,7 @@ from boomlib import contracts, registry
 from boomlib.featurize import compute_feature
 from boomlib.files import ContractError
 from boomlib.harness.interface import Model, Molecules, model_class
-from boomlib.harness.job import read_task, train_and_predict
+from boomlib.harness.job import Job, read_task, train_and_predict
 from boomlib.harness.training import History
 
 MODELS = registry.load_models()
@@ -158,6 +159,15 @@ def test_a_prediction_does_not_depend_on_the_other_molecules_or_their_order(desc
         np.testing.assert_allclose(model.predict(data[2].take(some)).mean, together[some], rtol=1e-9)
 
 
+def test_a_prediction_does_not_depend_on_molecule_id(descriptor, data, tmp_path):
+    model = fit(descriptor, data, tmp_path)
+    expected = model.predict(data[2]).mean
+    # those of train, so that what is remembered by id would be found
+    for ids in (data[0].molecule_id[:10], data[2].molecule_id + 1000):
+        renamed = dataclasses.replace(data[2], molecule_id=ids)
+        assert model.predict(renamed).mean.tobytes() == expected.tobytes()
+
+
 def with_atoms(molecules: Molecules, change) -> Molecules:
     """Molecules whose atoms ``change`` lists anew and moves, in all features that have any.
 
@@ -227,12 +237,12 @@ def job(descriptor, benchmark, tmp_path):
             "run": tmp_path / "seed3/run.json",
             "model": {key: descriptor[key] for key in ("class", "parameters")},
             "kind": "extensive",
-            "name": PROPERTY,
+            "property": PROPERTY,
             "seed": 3,
             "truth": benchmark / "molecules.parquet" if descriptor["sees_truth"] else None,
             "log": "logs/train.log",
         } | changes
-        train_and_predict(**arguments)
+        train_and_predict(Job(**arguments))
 
     run.predictions, run.folder = tmp_path / "seed3.parquet", tmp_path / "seed3"
     return run
@@ -254,6 +264,7 @@ def test_a_job_writes_valid_predictions_and_what_made_them(descriptor, benchmark
     assert record["molecules"] == {"train": 14, "valid": 4, "id": 3, "ood": 3}
     assert (record["property"], record["seed"]) == (PROPERTY, 3)
     assert record["model"] == {key: descriptor[key] for key in ("class", "parameters")}
+    assert record["device"] == record["prediction_device"]
     assert not (job.folder / "failure.json").exists()
 
 
@@ -263,10 +274,12 @@ def test_a_job_gives_the_same_bytes_twice(job, tmp_path):
     assert job.predictions.read_bytes() == (tmp_path / "again.parquet").read_bytes()
 
 
-def test_an_interrupted_training_goes_on_and_ends_with_the_same_bytes(job, tmp_path, monkeypatch):
+def test_an_interrupted_training_goes_on_in_a_moved_folder_to_the_same_bytes(job, tmp_path, monkeypatch):
     job(keep_model=True)
     expected = {
-        path.name: path.read_bytes() for path in job.folder.iterdir() if path.name in ("history.csv", "weights.pt")
+        path.name: path.read_bytes()
+        for path in job.folder.iterdir()
+        if path.name in ("history.csv", "weights.safetensors")
     }
     finish, started = History.on_train_epoch_end, []
 
@@ -283,6 +296,7 @@ def test_an_interrupted_training_goes_on_and_ends_with_the_same_bytes(job, tmp_p
     if not started:
         pytest.skip("the model has no epochs of ours to resume")
     assert not (tmp_path / "again.parquet").exists()
+    again = again.rename(tmp_path / "moved")  # as by `mv` of a checkout
     job(predictions=tmp_path / "again.parquet", run=again / "run.json", keep_model=True)
     assert started == [0, 1, 2, 2, 3, 4]
     assert (tmp_path / "again.parquet").read_bytes() == job.predictions.read_bytes()

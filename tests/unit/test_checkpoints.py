@@ -15,10 +15,14 @@ import pytest
 import tokenizers
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import ModernBertForMaskedLM, RobertaConfig, RobertaForMaskedLM
+from transformers import ModernBertForMaskedLM, RobertaConfig, RobertaForMaskedLM, XLNetLMHeadModel
 
 from boomlib.files import ContractError
-from boomlib.text.checkpoints import download_checkpoint, load_checkpoint, write_checkpoint
+from boomlib.harness.job import forget_other_runs
+from boomlib.models.language.molformer import MolformerForMaskedLM
+from boomlib.text.checkpoint_files import checkpoint_files
+from boomlib.text.checkpoints import load_checkpoint, write_checkpoint
+from boomlib.text.hub import download_checkpoint
 from boomlib.text.tokens import Tokenizer
 
 SMILES = ["CC(=O)Oc1ccccc1", "C[C@H](N)C(O)=O", "ClCCBr"]
@@ -32,6 +36,8 @@ def make_model(language_model, tokenizer, **settings):
     torch.manual_seed(0)
     if language_model is ModernBertForMaskedLM:
         settings |= {"cls_token_id": 2, "sep_token_id": 3}
+    if language_model is XLNetLMHeadModel:
+        settings |= {"d_head": 4}
     ids = {"vocab_size": tokenizer.size, "pad_token_id": tokenizer.pad, "bos_token_id": 2, "eos_token_id": 3}
     return language_model(language_model.config_class(**(TINY | ids | settings))).eval()
 
@@ -95,7 +101,9 @@ def published(tmp_path):
 # -- what loads ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("language_model", [RobertaForMaskedLM, ModernBertForMaskedLM])
+@pytest.mark.parametrize(
+    "language_model", [RobertaForMaskedLM, ModernBertForMaskedLM, XLNetLMHeadModel, MolformerForMaskedLM]
+)
 def test_a_written_checkpoint_comes_back_whole(tmp_path, tokenizer, language_model):
     model = make_model(language_model, tokenizer)
     write_checkpoint(tmp_path, model, tokenizer, "mlm on csd10k")
@@ -107,10 +115,14 @@ def test_a_written_checkpoint_comes_back_whole(tmp_path, tokenizer, language_mod
     for (name, one), (_, other) in zip(model.named_buffers(), back.named_buffers(), strict=True):
         assert torch.equal(one, other), name
     ids = torch.as_tensor(its_tokenizer.encode(SMILES)[0])[None]
+    batch = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     theirs = language_model.from_pretrained(tmp_path)
     for other in (back, theirs):
-        assert torch.equal(model(input_ids=ids).logits, other(input_ids=ids).logits)
-    assert back.get_output_embeddings().weight is back.get_input_embeddings().weight, "tied weights stay tied"
+        assert torch.equal(model(**batch).logits, other(**batch).logits)
+    tied = back.get_expanded_tied_weights_keys(all_submodels=True)
+    assert tied
+    for name, other in tied.items():
+        assert back.get_parameter(name) is back.get_parameter(other), "tied weights stay tied"
 
 
 def test_the_record_lists_every_file_with_its_sha256(own):
@@ -135,10 +147,52 @@ def test_a_plain_folder_is_its_own_source(plain):
     assert load_checkpoint(plain, RobertaForMaskedLM)[2] == str(plain)
 
 
-def test_weights_in_half_precision_load_in_single(plain):
+@pytest.mark.parametrize("named", ["float16", None])
+def test_weights_in_half_precision_load_in_single(plain, named):
     edit_weights(plain, lambda weights: weights.update({name: each.half() for name, each in weights.items()}))
-    model, _, _ = load_checkpoint(plain, RobertaForMaskedLM)
-    assert {each.dtype for each in model.parameters()} == {torch.float32}
+    edit_config(plain, dtype=named)
+    state = load_checkpoint(plain, RobertaForMaskedLM)[0].state_dict()
+    for name, tensor in load_file(plain / "model.safetensors").items():
+        assert state[name].dtype == torch.float32
+        assert torch.equal(state[name], tensor.float()), name
+
+
+def test_features_drawn_in_training_are_the_files_and_not_drawn_anew(tmp_path, tokenizer):
+    model = make_model(MolformerForMaskedLM, tokenizer)
+    write_checkpoint(tmp_path, model, tokenizer, "mlm")
+
+    def edit(weights):
+        drawn = [name for name in weights if name.endswith("feature_map.weight")]
+        assert len(drawn) == TINY["num_hidden_layers"]
+        weights.update({name: torch.full_like(weights[name], 7.0) for name in drawn})
+
+    (tmp_path / "checkpoint.json").unlink()
+    edit_weights(tmp_path, edit)
+    state = load_checkpoint(tmp_path, MolformerForMaskedLM)[0].state_dict()
+    for name, tensor in load_file(tmp_path / "model.safetensors").items():
+        assert torch.equal(state[name], tensor), name
+
+
+def test_a_model_that_is_loaded_no_longer_depends_on_its_file(plain):
+    model = load_checkpoint(plain, RobertaForMaskedLM)[0]
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    size = (plain / "model.safetensors").stat().st_size
+    with (plain / "model.safetensors").open("r+b") as stream:
+        stream.seek(size // 2)
+        stream.write(b"\1" * (size // 2))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_files_that_are_no_part_of_a_checkpoint_change_nothing(plain):
+    expected = load_checkpoint(plain, RobertaForMaskedLM)[0].state_dict()
+    (plain / "adapter_config.json").write_text(
+        json.dumps({"base_model_name_or_path": "elsewhere", "peft_type": "LORA"})
+    )
+    (plain / "generation_config.json").write_text("{")
+    (plain / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"x": "other.safetensors"}}))
+    edit_config(plain, transformers_weights="other.safetensors")
+    found = load_checkpoint(plain, RobertaForMaskedLM)[0].state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
 
 
 def test_of_tied_weights_either_name_will_do(plain):
@@ -172,6 +226,15 @@ def test_a_checkpoint_as_published_loads_from_a_mirror(published, tmp_path):
             lambda w: w.update({"lm_head.more": torch.zeros(1)}),
             r"1 extra keys \(lm_head\.more\); the checkpoint",
         ),
+        # transformers takes these for the same weight with a prefix, or with the name that it had once
+        (
+            lambda w: w.update({"embeddings.word_embeddings.weight": torch.zeros_like(w[EMBEDDING])}),
+            r"1 extra keys \(embeddings\.word_embeddings\.weight\)",
+        ),
+        (
+            lambda w: w.update({"roberta.embeddings.LayerNorm.gamma": w.pop("roberta.embeddings.LayerNorm.weight")}),
+            r"1 extra keys \(roberta\.embeddings\.LayerNorm\.gamma\)",
+        ),
         (lambda w: w.update({f"x.{i}": torch.zeros(1) for i in range(7)}), r"7 extra keys \(x\.0, .*x\.4 …\)"),
         (
             lambda w: w.update({"lm_head.dense.weight": torch.zeros(8, 9)}),
@@ -180,6 +243,10 @@ def test_a_checkpoint_as_published_loads_from_a_mirror(published, tmp_path):
         (
             lambda w: w.update({"lm_head.decoder.weight": w[EMBEDDING] + 1}),
             r"word_embeddings\.weight and lm_head\.decoder\.weight differ, but .* tie_word_embeddings to false",
+        ),
+        (
+            lambda w: w.update({"lm_head.decoder.bias": w["lm_head.bias"] + 1}),
+            r"lm_head\.bias and lm_head\.decoder\.bias differ, but",
         ),
     ],
 )
@@ -200,6 +267,12 @@ def test_truncated_weights_are_refused(plain):
 def test_another_kind_of_model_is_refused(plain):
     with pytest.raises(ContractError, match=r"model_type is 'roberta', but ModernBertForMaskedLM reads 'modernbert'"):
         load_checkpoint(plain, ModernBertForMaskedLM)
+
+
+def test_quantised_weights_are_refused(plain):
+    edit_config(plain, quantization_config={"quant_method": "gptq", "bits": 4})
+    with pytest.raises(ContractError, match=r"config\.json: the weights are quantised; take the checkpoint that they"):
+        load_checkpoint(plain, RobertaForMaskedLM)
 
 
 @pytest.mark.parametrize("file", ["tokenizer.json", "tokenizer_config.json", "model.safetensors", "config.json"])
@@ -272,6 +345,44 @@ def test_a_missing_file_is_refused(plain, file, reason):
     with pytest.raises(ContractError, match=reason) as error:
         load_checkpoint(plain, RobertaForMaskedLM)
     assert str(plain) in str(error.value)
+    with pytest.raises(ContractError, match=reason):
+        checkpoint_files(plain)
+
+
+# -- the files -------------------------------------------------------------------------------------------
+
+
+def test_the_files_of_a_checkpoint_are_those_that_loading_reads(own, published):
+    expected = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "checkpoint.json"}
+    assert {path.removeprefix(f"{own}/") for path in checkpoint_files(own)} == expected
+    assert {path.removeprefix(f"{published}/") for path in checkpoint_files(str(published))} == {
+        "config.json",
+        "model.safetensors",
+        "vocab.json",
+        "merges.txt",
+    }
+    (own / "notes.txt").write_text("")
+    (own / "special_tokens_map.json").write_text("{}")
+    assert {path.removeprefix(f"{own}/") for path in checkpoint_files(own)} == {*expected, "special_tokens_map.json"}
+
+
+@pytest.mark.parametrize("changed", ["tokenizer.json", "tokenizer_config.json", "config.json", "checkpoint.json"])
+def test_a_training_begins_anew_when_any_file_of_its_checkpoint_has_changed(own, tmp_path, changed):
+    run = tmp_path / "run"
+    settings = {"model": {"class": "control.train_mean.TrainMean"}}
+    forget_other_runs(run, settings, *checkpoint_files(own))
+    (run / "checkpoints/last.ckpt").write_bytes(b"state")
+    assert forget_other_runs(run, settings, *checkpoint_files(own))
+    (own / changed).write_bytes((own / changed).read_bytes() + b" ")
+    assert not forget_other_runs(run, settings, *checkpoint_files(own))
+
+
+def test_the_files_are_told_without_a_heavy_import():
+    code = (
+        "import sys; from boomlib.text.checkpoint_files import checkpoint_files; "
+        "assert not {'torch', 'transformers', 'tokenizers', 'rdkit', 'numpy', 'pyarrow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # -- the hub ---------------------------------------------------------------------------------------------
@@ -279,13 +390,13 @@ def test_a_missing_file_is_refused(plain, file, reason):
 
 @pytest.mark.parametrize("revision", ["main", "v1.0", REVISION[:39], REVISION.upper()])
 def test_a_revision_that_can_move_is_refused(tmp_path, revision):
-    with pytest.raises(ContractError, match=rf"revision '{revision}' of lab/Tiny-Chem is no commit"):
+    with pytest.raises(ContractError, match=rf"revision: '{revision}' is not a commit's 40 hexadecimal digits"):
         download_checkpoint(HUB, revision, tmp_path / "here")
 
 
 @pytest.mark.parametrize("hub", ["Tiny-Chem", "lab/Tiny/Chem", "../up", "https://hub/lab/Tiny"])
 def test_what_is_no_hub_id_is_refused(tmp_path, hub):
-    with pytest.raises(ContractError, match="is no hub id; write organisation/name"):
+    with pytest.raises(ContractError, match="is no repository of the hub, org/name"):
         download_checkpoint(hub, REVISION, tmp_path / "here")
 
 
@@ -309,9 +420,23 @@ def test_pickled_weights_are_refused_and_an_earlier_download_stays(own, tmp_path
         (local_dir / "config.json").write_text("{}")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    (tmp_path / "mirror").mkdir()
     with pytest.raises(ContractError, match=rf"{HUB}@{REVISION}: no model\.safetensors.*a pickle.*can run code"):
-        download_checkpoint(HUB, REVISION, own, tmp_path / "no mirror")
+        download_checkpoint(HUB, REVISION, own, tmp_path / "mirror")
     assert load_checkpoint(own, RobertaForMaskedLM)[2] == "mlm"
+
+
+def test_a_mirror_that_is_no_folder_is_refused_and_not_passed_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", None)
+    with pytest.raises(ContractError, match=r"the mirror .*/nowhere is not a folder; correct `mirror:`"):
+        download_checkpoint(HUB, REVISION, tmp_path / "here", tmp_path / "nowhere")
+
+
+def test_a_mirror_is_searched_with_its_subfolders(own, tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", None)
+    shutil.copytree(own, tmp_path / "mirror/language" / f"lab--Tiny-Chem@{REVISION}")
+    download_checkpoint(HUB, REVISION, tmp_path / "here", tmp_path / "mirror")
+    assert load_checkpoint(tmp_path / "here", RobertaForMaskedLM)[2] == f"{HUB}@{REVISION}"
 
 
 def test_a_mirror_that_is_not_whole_is_refused_and_not_passed_over(own, tmp_path, monkeypatch):
@@ -371,7 +496,7 @@ def test_a_download_takes_just_the_files_of_a_checkpoint_at_its_commit(published
     asked = []
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Hub, published, asked)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        code = "import sys; from boomlib.text.checkpoints import download_checkpoint as d; d(*sys.argv[1:])"
+        code = "import sys; from boomlib.text.hub import download_checkpoint as d; d(*sys.argv[1:])"
         command = [sys.executable, "-c", code, HUB, REVISION, str(tmp_path / "here")]
         environment = {
             name: value for name, value in os.environ.items() if name not in {"BOOM_MIRROR", "HF_HUB_OFFLINE"}

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import pyarrow as pa
@@ -9,21 +10,21 @@ from rdkit.Chem import Crippen
 from scipy.spatial.transform import Rotation
 from torch_geometric.data import Batch
 
-from boomlib.features import conformers, graph
+from boomlib.features import conformers, elements, graph
 from boomlib.files import ContractError
+from boomlib.harness.composition import References
 from boomlib.harness.interface import Molecules
-from boomlib.harness.references import References
-from boomlib.models.graph.gnn import GEOMETRIES, GNN, Convolution, GaussianBasis, Network
-from boomlib.models.graph.graphs import find_composition, find_elements, make_graphs
+from boomlib.models.graph.gnn import GEOMETRIES, GNN, Convolution, Network
+from boomlib.models.graph.graphs import find_elements, make_graphs
+from boomlib.models.graph.layers import GaussianBasis
 
 SMILES = ["OC", "C[N+](C)(C)C", "[O-][N+](=O)c1ccccc1", "CC#N", "C=O", "FC(Cl)CO", "C1CC1CO", "O"]
 GEOMETRIC = [geometry for geometry in GEOMETRIES if geometry != "none"]
 
 
 def as_molecules(smiles, y=None) -> Molecules:
-    features = {
-        name: pa.table(module.compute(smiles)) for name, module in (("graph", graph), ("conformers", conformers))
-    }
+    modules = {"elements": elements, "graph": graph, "conformers": conformers}
+    features = {name: pa.table(module.compute(smiles)) for name, module in modules.items()}
     values = np.zeros(len(smiles)) if y is None else y
     return Molecules(np.arange(len(smiles)), np.array(smiles, dtype=object), values, features)
 
@@ -123,28 +124,34 @@ def test_references_find_what_the_elements_contribute_and_extrapolate_it():
     def value(text):
         return sum(contribution[atom.GetSymbol()] for atom in Chem.AddHs(Chem.MolFromSmiles(text)).GetAtoms())
 
-    train, larger = as_molecules(smiles), as_molecules(["C" * 9 + "O"])
-    counts, other = (
-        find_composition(make_graphs(each, np.array([1, 6, 8]), False), "extensive") for each in (train, larger)
-    )
-    noise = np.random.default_rng(0).normal(size=len(smiles))
-    exact = References("elements").fit(counts, np.array([value(text) for text in smiles]))
-    assert exact.contributions == pytest.approx([4.0, -30.0, -75.0])
-    assert exact.inverse(other, np.zeros(1)) == pytest.approx([value("C" * 9 + "O")])
-    noisy = References("elements").fit(counts, noise)
-    z = noisy.transform(counts, noise)
+    train, larger = as_molecules(smiles, np.array([value(text) for text in smiles])), as_molecules(["C" * 9 + "O"])
+    exact = References("elements", "extensive").fit(train)
+    assert exact.contributions[[0, 5, 7]] == pytest.approx([4.0, -30.0, -75.0])
+    assert np.count_nonzero(np.abs(exact.contributions) > 1e-9) == 3
+    assert exact.inverse(larger, np.zeros(1)) == pytest.approx([value("C" * 9 + "O")])
+    noisy = dataclasses.replace(train, y=np.random.default_rng(0).normal(size=len(smiles)))
+    references = References("elements", "extensive").fit(noisy)
+    z = references.transform(noisy)
     assert np.std(z) == pytest.approx(1)
-    assert noisy.inverse(counts, z) == pytest.approx(noise)
+    assert references.inverse(noisy, z) == pytest.approx(noisy.y)
+
+
+def test_references_come_back_from_json_with_every_digit(molecules):
+    fitted = References("elements", "extensive").fit(dataclasses.replace(molecules, y=np.arange(8) / 3))
+    restored = References("elements", "extensive")
+    restored.restore(json.loads(json.dumps(fitted.as_dict())))
+    z = np.linspace(-1, 1, 8)
+    assert restored.inverse(molecules, z).tobytes() == fitted.inverse(molecules, z).tobytes()
 
 
 def test_references_of_an_intensive_property_average_and_mean_is_the_mean(molecules):
     graphs = make_graphs(molecules, find_elements(molecules), False)
     y = np.array([each.x[:, :-1].mean(0) @ torch.arange(6.0) for each in graphs])
-    fractions = find_composition(graphs, "intensive")
-    assert References("elements").fit(fractions, y).inverse(fractions, np.zeros(len(y))) == pytest.approx(y)
-    mean = References("mean").fit(fractions, y)
-    assert mean.inverse(fractions, np.zeros(len(y))) == pytest.approx(y.mean())
-    assert np.std(mean.transform(fractions, y)) == pytest.approx(1)
+    molecules, nothing = dataclasses.replace(molecules, y=y), np.zeros(len(y))
+    assert References("elements", "intensive").fit(molecules).inverse(molecules, nothing) == pytest.approx(y)
+    mean = References("mean", "intensive").fit(molecules)
+    assert mean.inverse(molecules, nothing) == pytest.approx(y.mean())
+    assert np.std(mean.transform(molecules)) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("key", "value"), [("reference", "element"), ("geometry", "3d")])
@@ -317,12 +324,11 @@ def test_a_network_can_learn_32_molecules_by_heart(labelled, tmp_path, geometry)
 def test_without_a_step_a_network_predicts_the_references(labelled, tmp_path):
     model = small_model("distances", epochs=1, learning_rate=0.0)
     model.fit(labelled, labelled, tmp_path)
-    counts = find_composition(model.graphs(labelled), "extensive")
-    assert model.predict(labelled).mean == pytest.approx(model.references.inverse(counts, np.zeros(32)))
+    assert model.predict(labelled).mean == pytest.approx(model.references.inverse(labelled, np.zeros(32)))
 
 
 def test_bonds_alone_need_no_positions_and_positions_are_seen_by_the_others(labelled, tmp_path):
-    flat = dataclasses.replace(labelled, features={"graph": labelled.features["graph"]})
+    flat = dataclasses.replace(labelled, features={name: labelled.features[name] for name in ("elements", "graph")})
     small_model("none", epochs=1).fit(flat, flat, tmp_path)
     for geometry in GEOMETRIC:
         with pytest.raises(KeyError, match="conformers"):

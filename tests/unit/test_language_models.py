@@ -10,10 +10,9 @@ from boomlib import registry
 from boomlib.features import elements
 from boomlib.files import ContractError
 from boomlib.harness.interface import Molecules, model_class
-from boomlib.models.language.language_model import Batch, TokenReadOut
+from boomlib.models.language.language_model import TokenReadOut
 from boomlib.models.language.masked_tokens import IGNORED, MaskedTokens
 from boomlib.models.language.regression_transformer import LARGEST, numerical_encodings, read_value, write_value
-from boomlib.text.spellings import canonical, enumerated
 
 NAMES = ("chemberta_small", "modernbert_small", "molformer_small", "regression_transformer_small")
 MODELS = registry.load_models()
@@ -59,23 +58,6 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-# -- spellings -------------------------------------------------------------------------------------------
-
-
-def test_random_spellings_are_of_the_same_molecule_and_depend_on_it_and_the_seed_alone():
-    smiles = ["CC(=O)Oc1ccccc1C(=O)O", "C[C@H](N)C(=O)O"]
-    spelled = enumerated(smiles, 5, seed=3)
-    assert [canonical(texts) for texts in spelled] == [[text] * 5 for text in canonical(smiles)]
-    assert len(set(spelled[0])) > 1
-    assert enumerated(smiles[1:], 5, seed=3) == spelled[1:]
-    assert enumerated(smiles, 5, seed=4) != spelled
-
-
-def test_spellings_without_stereochemistry():
-    assert canonical(["C[C@H](N)C(=O)O"], isomeric=False) == ["CC(N)C(=O)O"]
-    assert all("@" not in text for text in enumerated(["C[C@H](N)C(=O)O"], 5, 0, isomeric=False)[0])
-
-
 # -- read-out --------------------------------------------------------------------------------------------
 
 
@@ -83,13 +65,13 @@ def test_spellings_without_stereochemistry():
 def test_a_sum_over_tokens_is_their_mean_times_their_number(name, molecules):
     model = make(name)
     start = model.start_from_scratch(molecules.smiles)
-    tokens = model.make_batches(model.encode(molecules.smiles[:4]), np.zeros(4), [np.arange(4)])[0].tokens
+    texts = model.collate(model.encode_smiles(molecules.smiles[:4]))
     networks = [TokenReadOut(start, model.tokenizer.pad, read_out).eval() for read_out in ("sum", "mean")]
     torch.nn.init.normal_(networks[0].head[2].weight)
     networks[1].load_state_dict(networks[0].state_dict())
     with torch.no_grad():
-        total, mean = (network(tokens) for network in networks)
-    torch.testing.assert_close(total, mean * (tokens != model.tokenizer.pad).sum(dim=1))
+        total, mean = (network(texts) for network in networks)
+    torch.testing.assert_close(total, mean * (texts.tokens != model.tokenizer.pad).sum(dim=1))
 
 
 def test_the_read_out_follows_the_kind_of_the_property():
@@ -115,16 +97,15 @@ def test_a_model_can_learn_32_molecules_by_heart(name, molecules, tmp_path):
 def test_spellings_are_drawn_in_training_and_averaged_in_prediction(name, molecules, tmp_path):
     model = make(name, enumeration=3, training={"epochs": 2})
     read = []
-    encode = model.encode
-    model.encode = lambda smiles, seed=None: read.append((seed, encode(smiles, seed))) or read[-1][1]
+    encode = model.encode_smiles
+    model.encode_smiles = lambda smiles, seed=None: read.append((seed, encode(smiles, seed))) or read[-1][1]
     model.fit(molecules, molecules, tmp_path)
     drawn = {seed for seed, _ in read}
     assert len(drawn - {None, 0}) == 2  # another one in each epoch
     predicted = model.predict(molecules).mean
     assert [len(texts) for texts in read[-1][1]] == [3] * 32
-    composition = model.composition(molecules)
-    each = [model.outcome([[texts[k]] for texts in read[-1][1]], composition) for k in range(3)]
-    np.testing.assert_allclose(predicted, np.mean(each, axis=0), rtol=1e-9)
+    each = [model.read(model.network, [[texts[k]] for texts in read[-1][1]]) for k in range(3)]
+    np.testing.assert_allclose(predicted, model.references.inverse(molecules, np.mean(each, axis=0)), rtol=1e-9)
     np.testing.assert_allclose(model.predict(molecules.take(np.array([7, 2]))).mean, predicted[[7, 2]], rtol=1e-9)
 
 
@@ -149,13 +130,12 @@ def test_a_descriptor_that_asks_for_a_checkpoint_never_trains_from_scratch(molec
 def tokens(molecules):
     model = make("chemberta_small")
     model.start_from_scratch(molecules.smiles)
-    batch = model.make_batches(model.encode(molecules.smiles), np.zeros(32), [np.arange(32)])[0].tokens
-    return model.tokenizer, batch
+    return model.tokenizer, model.collate(model.encode_smiles(molecules.smiles)).tokens
 
 
 def test_masking_hides_about_15_per_cent_and_never_a_special_token(tokens):
     tokenizer, batch = tokens
-    module = MaskedTokens(None, tokenizer, learning_rate=0, weight_decay=0, steps=1, warm_up=0)
+    module = MaskedTokens(None, None, tokenizer)
     torch.manual_seed(0)
     hidden, shown_mask, kept, ordinary = 0, 0, 0, 0
     for _ in range(200):
@@ -248,7 +228,7 @@ def test_numerical_encodings_are_those_of_the_paper():
 def test_digits_before_change_what_a_digit_is_taken_for_and_digits_behind_cannot(molecules):
     model = make("regression_transformer_small")
     network = model.make_network(model.start_from_scratch(molecules.smiles)).double().eval()
-    tokens = model.make_batches(model.encode(molecules.smiles[:4]), np.zeros(4), [np.arange(4)])[0].tokens
+    tokens = model.collate(model.encode_smiles(molecules.smiles[:4])).tokens
     value = network.untold(tokens).repeat(4, 1)
     with torch.no_grad():
         hidden = network.logits(value, tokens)
@@ -271,7 +251,6 @@ def test_values_that_do_not_parse_are_counted_and_still_numbers(molecules, tmp_p
 def test_only_digits_that_are_not_shown_are_learnt(molecules):
     model = make("regression_transformer_small")
     network = model.make_network(model.start_from_scratch(molecules.smiles))
-    batch = model.make_batches(model.encode(molecules.smiles), np.linspace(-3, 3, 32), [np.arange(32)])[0]
-    losses = network.losses(Batch(batch.tokens, batch.z))
+    losses = network.losses(model.collate(model.encode_smiles(molecules.smiles)), torch.linspace(-3, 3, 32))
     assert losses.shape == (32,)
     assert np.isclose(losses.mean().item(), np.log(model.config.vocab_size), rtol=0.1)

@@ -128,16 +128,19 @@ def job(learner, tmp_path):
     def run(wanted, weights):
         model = MODEL | {"parameters": {"epochs": 1, "pretrained": wanted}}
         path = tmp_path / "seed0/run.json"
+        files = [weights, folder / "checkpoint.json"] if weights else []
         train.train_and_predict(
-            task,
-            {},
-            tmp_path / "seed0.parquet",
-            path,
-            model=model,
-            kind="extensive",
-            name="p",
-            seed=0,
-            pretrained=weights,
+            train.Job(
+                task=task,
+                features={},
+                predictions=tmp_path / "seed0.parquet",
+                run=path,
+                model=model,
+                kind="extensive",
+                property="p",
+                seed=0,
+                pretrained=files,
+            )
         )
         return json.loads(path.read_text())
 
@@ -162,7 +165,7 @@ def test_a_killed_training_goes_on_from_the_same_weights_alone(job, learner, mon
 @pytest.mark.parametrize(
     ("wanted", "given", "message"),
     [
-        ("mlm", False, "says `pretrained: mlm`, but the job was given no checkpoint; it needs `family: language`"),
+        ("mlm", False, "says `pretrained: mlm`, but the job was given no checkpoint; its family's rule must hand"),
         (None, True, "says `pretrained: None`, but the job was given "),
     ],
 )

@@ -1,16 +1,25 @@
+import subprocess
+import sys
+
 import pytest
 import yaml
 
 from boomlib import registry
-from boomlib.registry import RegistryError
+from boomlib.files import ContractError
 
 DATASETS, SOURCES = registry.load_datasets()
 MODELS = registry.load_models()
 
 
-def check(**changes):
-    config = {"tasks": ["csd10k/hof"], "models": ["ridge"]} | changes
-    return registry.check_config(config, DATASETS, MODELS, "config/config.yaml")
+CONFIG = {"tasks": ["csd10k/hof"], "models": ["ridge"]}
+
+
+def check(registered=MODELS, **changes):
+    return registry.check_config(CONFIG | changes, DATASETS, registered, "config/config.yaml")
+
+
+def add_variants(models=MODELS, **variants):
+    return registry.with_variants(models, CONFIG | {"variants": variants})
 
 
 def test_defaults_come_from_the_schema():
@@ -41,7 +50,7 @@ def test_defaults_come_from_the_schema():
     ],
 )
 def test_mistakes_in_the_config_are_named_with_a_remedy(changes, message):
-    with pytest.raises(RegistryError) as error:
+    with pytest.raises(ContractError) as error:
         check(**changes)
     assert message in str(error.value)
 
@@ -55,7 +64,7 @@ def test_unknown_source_of_a_dataset(tmp_path):
         "properties": {"p": {"unit": "1", "kind": "intensive"}},
     }
     path.write_text(yaml.safe_dump({"datasets": {"d": entry}}))
-    with pytest.raises(RegistryError, match=r"datasets\.d\.sources: unknown source 'a\.csv'"):
+    with pytest.raises(ContractError, match=r"datasets\.d\.sources: unknown source 'a\.csv'"):
         registry.load_datasets(path)
 
 
@@ -64,26 +73,26 @@ def test_a_dataset_without_its_source(tmp_path, kind, needed):
     path = tmp_path / "datasets.yaml"
     entry = {"kind": kind, "label": "x", "properties": {"p": {"unit": "1", "kind": "intensive"}}}
     path.write_text(yaml.safe_dump({"datasets": {"d": entry}}))
-    with pytest.raises(RegistryError, match=rf"datasets\.d: kind '{kind}' needs the key '{needed}'"):
+    with pytest.raises(ContractError, match=rf"datasets\.d: kind '{kind}' needs the key '{needed}'"):
         registry.load_datasets(path)
 
 
 def test_broken_yaml_names_the_file(tmp_path):
     (tmp_path / "m.yaml").write_text("label: [unclosed")
-    with pytest.raises(RegistryError, match=r"m\.yaml: not valid YAML"):
+    with pytest.raises(ContractError, match=r"m\.yaml: not valid YAML"):
         registry.load_models(tmp_path)
 
 
 def test_unknown_key_of_a_model_names_the_file(tmp_path):
     (tmp_path / "m.yaml").write_text("label: M\nfamily: tabular\nclass: m.M\nsource: us\nparamters: {a: 1}\n")
     with pytest.raises(
-        RegistryError, match=r"m\.yaml: unknown key 'paramters' at top level; did you mean 'parameters'"
+        ContractError, match=r"m\.yaml: unknown key 'paramters' at top level; did you mean 'parameters'"
     ):
         registry.load_models(tmp_path)
 
 
 SMALL = {model for model in MODELS if model.endswith("_small")}
-FULL = {model.removesuffix("_small") for model in SMALL} | {"tgnn", "ignn"}
+FULL = {model.removesuffix("_small") for model in SMALL}
 GRAPHS = {model for model in MODELS if MODELS[model]["family"] in ("gnn", "torchmd", "mace", "chemprop")}
 TEXTS = {model for model in MODELS if MODELS[model]["family"] == "language"}
 
@@ -104,24 +113,74 @@ def test_shipped_configs_are_valid_and_leave_out_what_does_not_fit(name, missing
     assert set(MODELS) - set(config["models"]) == missing
 
 
+@pytest.mark.parametrize("path", sorted(set(registry.CONFIG.glob("*.yaml")) - {registry.CONFIG / "datasets.yaml"}))
+def test_every_shipped_config_with_its_variants_is_valid(path):
+    written = registry.read_yaml(path)
+    models = registry.with_variants(MODELS, written, str(path))
+    config = registry.check_config(written, DATASETS, models, str(path))
+    assert set(config["variants"]) <= set(config["models"])
+
+
 def test_boom_config_covers_the_ten_tasks():
     assert len(registry.read_yaml(registry.CONFIG / "boom.yaml")["tasks"]) == 10
 
 
-def test_only_the_oracle_sees_the_truth():
+def test_what_a_model_can_stands_in_its_descriptor():
     assert [name for name, model in MODELS.items() if model["sees_truth"]] == ["oracle"]
+    assert [name for name, model in MODELS.items() if model["answers_policy"]] == ["nlmtp", "nlmtp_small"]
+    assert add_variants(v={"of": "nlmtp_small", "label": "V"})["v"]["answers_policy"]
+
+
+def test_a_family_of_its_own_is_a_new_descriptor_alone(tmp_path):
+    (tmp_path / "m.yaml").write_text(yaml.safe_dump(MODELS["train_mean"] | {"family": "quantum"}))
+    assert registry.load_models(tmp_path)["m"]["family"] == "quantum"
+
+
+def test_modules_are_listed_by_the_function_that_they_define(tmp_path, monkeypatch):
+    folder = tmp_path / "boomlib/splits"
+    folder.mkdir(parents=True)
+    (folder / "random.py").write_text("import nothing.there\n\n\ndef assign(table):\n    return table\n")
+    (folder / "borrowed.py").write_text("from boomlib.splits.random import assign\n")
+    (folder / "inner.py").write_text("class Scheme:\n    def assign(self):\n        pass\n\n\nassign = Scheme()\n")
+    (folder / "__init__.py").touch()
+    monkeypatch.setattr(registry, "ROOT", tmp_path)
+    assert registry.list_modules("splits", "assign") == ["random"]
+
+
+def test_features_of_the_schema_are_the_modules_that_compute():
+    items = registry.read_schema("model")["properties"]["features"]["items"]
+    assert items == {"enum": registry.list_modules("features", "compute")}
+    assert {"elements", "graph", "descriptors"} <= set(items["enum"])
+
+
+def test_all_models_are_checked_within_a_second_and_without_heavy_imports():
+    code = (
+        "import sys, time; start = time.process_time(); from boomlib import registry; registry.load_models(); "
+        "heavy = {'torch', 'numpy', 'pandas', 'pyarrow', 'rdkit', 'sklearn'} & set(sys.modules); "
+        "print(sorted(heavy), time.process_time() - start < 1)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=registry.ROOT)
+    assert done.stdout == "[] True\n"
+
+
+def test_two_models_of_a_run_share_no_label():
+    models = add_variants(x={"of": "mlp", "label": "Ridge"})
+    check(registered=models, models=["mlp", "x"])
+    with pytest.raises(ContractError, match=r"config\.yaml: models: ridge and x share the label 'Ridge'"):
+        check(registered=models, models=["ridge", "mlp", "x"])
 
 
 def test_what_decides_the_molecules_leaves_out_labels_and_split():
     entry = DATASETS["qm9_sample"]
     changed = entry | {"label": "other", "split": {}, "doi": "x"}
-    assert registry.reading(changed) == registry.reading(entry)
-    assert registry.reading(entry | {"sample": {"size": 1, "seed": 0}}) != registry.reading(entry)
+    assert registry.select_reader_settings(changed) == registry.select_reader_settings(entry)
+    assert registry.select_reader_settings(
+        entry | {"sample": {"size": 1, "seed": 0}}
+    ) != registry.select_reader_settings(entry)
 
 
 def test_a_variant_is_a_descriptor_with_some_keys_changed():
-    config = {"variants": {"small_ridge": {"of": "ridge", "label": "S", "parameters": {"radius": 0}}}}
-    models = registry.with_variants(MODELS, config)
+    models = add_variants(small_ridge={"of": "ridge", "label": "S", "parameters": {"radius": 0}})
     assert models["small_ridge"] == MODELS["ridge"] | {
         "label": "S",
         "parameters": MODELS["ridge"]["parameters"] | {"radius": 0},
@@ -134,112 +193,155 @@ def test_a_variant_of_a_variant_keeps_its_changes():
         "near": {"of": "ridge", "label": "N", "parameters": {"radius": 0}},
         "nearer": {"of": "near", "label": "NN", "parameters": {"min_molecules": 7}},
     }
-    models = registry.with_variants(MODELS, {"variants": variants})
+    models = add_variants(**variants)
     assert models["nearer"]["parameters"] == MODELS["ridge"]["parameters"] | {"radius": 0, "min_molecules": 7}
-    with pytest.raises(RegistryError, match=r"variants.nearer: unknown model 'near'"):
-        registry.with_variants(MODELS, {"variants": dict(reversed(variants.items()))})
+    with pytest.raises(ContractError, match=r"variants.nearer: of: unknown model 'near'"):
+        add_variants(**dict(reversed(variants.items())))
+
+
+def test_a_variant_may_give_what_its_model_leaves_to_the_default():
+    models = add_variants(x={"of": "gradient_boosting", "label": "X", "parameters": {"max_depth": 3}})
+    assert models["x"]["parameters"] == MODELS["gradient_boosting"]["parameters"] | {"max_depth": 3}
+
+
+RIDGE = {"of": "ridge", "label": "X"}
 
 
 @pytest.mark.parametrize(
     ("variants", "message"),
     [
-        ({"x": {"of": "rigde"}}, "variants.x: unknown model 'rigde'; did you mean 'ridge'?"),
-        ({"ridge": {"of": "ridge"}}, "variants.ridge: a registered model has this name"),
-        ({"x": {"of": "ridge", "parameters": {"radios": 1}}}, "variants.x: unknown parameter 'radios'; did you mean"),
+        (["x"], "config: variants: ['x'] is not of type 'object'"),
+        ({"x": "ridge"}, "config: variants.x: 'ridge' is not of type 'object'"),
+        ({"x": None}, "config: variants.x: None is not of type 'object'"),
+        ({"x": RIDGE | {"parameters": ["radius"]}}, "variants.x.parameters: ['radius'] is not of type 'object'"),
+        ({"x": RIDGE | {"features": "elements"}}, "variants.x.features: 'elements' is not of type 'array'"),
+        ({"x": RIDGE | {"parameter": {}}}, "unknown key 'parameter' at variants.x; did you mean 'parameters'?"),
+        ({"x": RIDGE | {"features": ["element"]}}, "config: variants.x: features.0: 'element' is not one of ["),
+        ({"x": {"of": "rigde", "label": "X"}}, "variants.x: of: unknown model 'rigde'; did you mean 'ridge'?"),
+        ({"ridge": RIDGE}, "variants.ridge: a registered model has this name"),
         (
-            {"x": {"of": "nlmtp", "parameters": {"network": {"rnk": 1}}}},
-            "variants.x: unknown parameter 'rnk'; did you mean 'rank'?",
+            {"x": RIDGE | {"parameters": {"radios": 1}}},
+            "config: variants.x: parameters: unknown parameter 'radios'; did you mean 'radius'?",
+        ),
+        (
+            {"x": RIDGE | {"parameters": {"radius": "one"}}},
+            'config: variants.x: parameters.radius: found "one", allowed: a whole number',
+        ),
+        (
+            {"x": {"of": "nlmtp", "label": "X", "parameters": {"network": 3}}},
+            "config: variants.x: parameters.network: found 3, allowed: a mapping of width, depth, heads",
+        ),
+        (
+            {"x": {"of": "nlmtp", "label": "X", "parameters": {"network": {"rnk": 1}}}},
+            "config: variants.x: parameters.network: unknown parameter 'rnk'; did you mean 'rank'?",
+        ),
+        (
+            {"x": {"of": "egnn", "label": "X", "parameters": {"reference": "element"}}},
+            'config: variants.x: parameters.reference: found "element", allowed: elements, mean, none',
+        ),
+        (
+            {"x": {"of": "ridge_boost", "label": "X", "parameters": {"trees": {"max_itr": 1}}}},
+            "config: variants.x: parameters.trees: unknown parameter 'max_itr'; did you mean 'max_iter'?",
         ),
     ],
 )
 def test_mistakes_in_a_variant(variants, message):
-    with pytest.raises(RegistryError) as error:
-        registry.with_variants(MODELS, {"variants": variants})
+    with pytest.raises(ContractError) as error:
+        registry.with_variants(MODELS, CONFIG | {"variants": variants})
     assert message in str(error.value)
 
 
-LANGUAGE = {
-    "label": "L",
-    "family": "language",
-    "class": "language.language_model.LanguageModel",
-    "parameters": {
-        "notation": "smiles",
-        "isomeric": True,
-        "network": {"width": 8},
-        "pretraining": {"epochs": 1},
-        "pretrained": None,
-        "read_out": "mean",
-        "training": {"epochs": 2},
-    },
-}
+def write_descriptors(folder, **descriptors):
+    for name, descriptor in descriptors.items():
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(descriptor))
+    return registry.load_models(folder)
+
+
+SMALLER = {"of": "whole", "label": "S", "source": "us"}
+
+
+def test_a_descriptor_may_be_of_another_with_the_keys_that_differ(tmp_path):
+    made = write_descriptors(
+        tmp_path,
+        a_smallest=SMALLER | {"of": "smaller", "features": ["elements"], "parameters": {"ridge": {"margin": None}}},
+        smaller=SMALLER | {"parameters": {"trees": {"max_iter": 3}, "ridge": {"radius": 0}}},
+        whole=MODELS["ridge_boost"],
+    )
+    parameters = MODELS["ridge_boost"]["parameters"]
+    assert list(made) == ["a_smallest", "smaller", "whole"]
+    assert made["a_smallest"] == MODELS["ridge_boost"] | {
+        "label": "S",
+        "source": "us",
+        "features": ["elements"],
+        "parameters": {
+            "ridge": parameters["ridge"] | {"radius": 0, "margin": None},
+            "trees": parameters["trees"] | {"max_iter": 3},
+        },
+    }
+    assert made["whole"] == MODELS["ridge_boost"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"of": "hole"}, "smaller.yaml: of: unknown model 'hole'; did you mean 'whole'?"),
+        ({"of": "smaller"}, "smaller.yaml: of: smaller leads back to itself"),
+        ({"of": ["whole"]}, "smaller.yaml: of: ['whole'] is not of type 'string'"),
+        ({"parameters": 3}, "smaller.yaml: parameters: 3 is not of type 'object'"),
+        (
+            {"parameters": {"ridge": 3}},
+            "parameters.ridge: found 3, allowed: a mapping of radius, min_molecules, margin",
+        ),
+        ({"parameters": {"ridge": {"radius": None}}}, "smaller.yaml: parameters.ridge.radius: found null, allowed: a"),
+        ({"clas": "m.M"}, "smaller.yaml: unknown key 'clas' at top level; did you mean 'class'?"),
+        (
+            {"class": "tabular.rigde.Ridge"},
+            "class: there is no boomlib/models/tabular/rigde.py; did you mean 'tabular.",
+        ),
+    ],
+)
+def test_mistakes_in_a_descriptor_of_another(tmp_path, changes, message):
+    with pytest.raises(ContractError) as error:
+        write_descriptors(tmp_path, smaller=SMALLER | changes, whole=MODELS["ridge_boost"])
+    assert message in str(error.value)
+    assert str(error.value).startswith(f"{tmp_path}/smaller.yaml")
+
+
+@pytest.mark.parametrize("missing", ["class", "family", "label", "source"])
+def test_a_descriptor_that_is_of_no_other_says_everything(tmp_path, missing):
+    descriptor = {key: value for key, value in MODELS["ridge"].items() if key != missing}
+    with pytest.raises(ContractError, match=rf"m\.yaml: top level: '{missing}' is a required property"):
+        write_descriptors(tmp_path, m=descriptor)
+
+
+def test_a_broken_start_is_named_in_descriptors_and_variants(tmp_path):
+    with pytest.raises(ContractError, match=r"config: variants\.v: parameters\.pretrained: 'MLM' is none of null"):
+        add_variants(v={"of": "chemberta", "label": "V", "parameters": {"pretrained": "MLM"}})
+    broken = SMALLER | {"parameters": {"pretrained": "MLM"}}
+    with pytest.raises(ContractError, match=r"m\.yaml: parameters\.pretrained: 'MLM' is none of null"):
+        write_descriptors(tmp_path, m=broken, whole=MODELS["chemberta"])
+
+
 HUB = {"hub": "org/some.name-1", "revision": "0123456789abcdef0123456789abcdef01234567"}
-
-
-def variants_of(models, **parameters):
-    variants = {name: {"of": "l", "label": name, "parameters": each} for name, each in parameters.items()}
-    return registry.with_variants(models, {"variants": variants})
 
 
 @pytest.mark.parametrize("base", [None, HUB, {"directory": "weights"}, "mlm"])
 @pytest.mark.parametrize("form", [None, HUB, {"directory": "weights"}, "mlm"])
 def test_a_variant_may_start_from_anything_whatever_its_model_starts_from(base, form):
-    model = LANGUAGE | {"parameters": LANGUAGE["parameters"] | {"pretrained": base}}
-    made = variants_of({"l": model}, v={"pretrained": form})["v"]
+    language = MODELS["chemberta"]
+    model = language | {"parameters": language["parameters"] | {"pretrained": base}}
+    made = add_variants({"l": model}, v={"of": "l", "label": "V", "parameters": {"pretrained": form}})["v"]
     assert made["parameters"] == model["parameters"] | {"pretrained": form}
 
 
-@pytest.mark.parametrize(
-    ("form", "message"),
-    [
-        ("MLM", ".pretrained: 'MLM' is none of null (from scratch), mlm"),
-        (False, ".pretrained: False is none of null"),
-        ({}, ".pretrained: {} is none of null"),
-        ({"directory": None}, ".pretrained: {'directory': None} is none of null"),
-        ({"hub": "a/b"}, "and {hub: org/name, revision: commit}"),
-        (HUB | {"directory": "d"}, "is none of null"),
-        (HUB | {"hub": "name"}, ".pretrained.hub: 'name' is no repository of the hub, org/name"),
-        (HUB | {"hub": "https://huggingface.co/a/b"}, "is no repository of the hub"),
-        (HUB | {"revision": "main"}, ".pretrained.revision: 'main' is not a commit's 40 hexadecimal digits"),
-        (HUB | {"revision": 10**39 - 1}, "hexadecimal digits, in quotes"),
-    ],
-)
-def test_forms_of_pretrained_are_checked_in_descriptors_and_variants(tmp_path, form, message):
-    with pytest.raises(RegistryError) as error:
-        variants_of({"l": LANGUAGE}, v={"pretrained": form})
-    assert message in str(error.value)
-    assert str(error.value).startswith("config: variants.v.parameters.pretrained")
-    text = yaml.safe_dump(LANGUAGE | {"source": "us", "parameters": {"pretrained": form}})
-    (tmp_path / "m.yaml").write_text(text)
-    with pytest.raises(RegistryError) as error:
-        registry.load_models(tmp_path)
-    assert message in str(error.value)
-    assert str(error.value).startswith(f"{tmp_path}/m.yaml: parameters.pretrained")
-
-
 def test_a_directory_without_weights_is_refused_where_a_run_needs_it(tmp_path):
-    models = variants_of({"l": LANGUAGE}, v={"pretrained": {"directory": str(tmp_path)}})
-    config = {"tasks": ["csd10k/hof"], "models": ["l"]}
-    registry.check_config(config, DATASETS, models)
-    with pytest.raises(RegistryError, match=r"models: v starts from .*model\.safetensors, which does not exist"):
-        registry.check_config(config | {"models": ["v"]}, DATASETS, models)
+    start = {"pretrained": {"directory": str(tmp_path)}}
+    models = add_variants(v={"of": "chemberta", "label": "V", "parameters": start})
+    check(registered=models)
+    with pytest.raises(ContractError, match=r"models: v starts from .*model\.safetensors, which does not exist"):
+        check(registered=models, models=["v"])
     (tmp_path / "model.safetensors").touch()
-    registry.check_config(config | {"models": ["v"]}, DATASETS, models)
-
-
-def test_models_that_differ_in_what_pretraining_does_not_see_share_one():
-    models = variants_of(
-        MODELS | {"l": LANGUAGE},
-        other_head={"pretrained": "mlm", "read_out": "first", "training": {"epochs": 9}},
-        wider={"pretrained": "mlm", "network": {"width": 16}},
-        longer={"pretrained": "mlm", "pretraining": {"epochs": 2}},
-        flat={"pretrained": "mlm", "isomeric": False},
-        selfies={"pretrained": "mlm", "notation": "selfies"},
-        wider_still={"pretrained": HUB, "network": {"width": 16}, "training": {"epochs": 7}},
-    )
-    shared = {name: registry.pretrained_as(name, models) for name in models if name not in MODELS}
-    assert shared == {name: name for name in shared} | {"other_head": "l", "wider_still": "wider"}
-    other_class = models["l"] | {"class": "language.language_model.Other"}
-    assert registry.pretrained_as("x", models | {"x": other_class}) == "x"
+    check(registered=models, models=["v"])
 
 
 def test_both_sizes_of_nlmtp_follow_the_recipe():

@@ -1,4 +1,5 @@
 import json
+import pickle
 import subprocess
 import sys
 
@@ -10,9 +11,9 @@ import tokenizers
 from rdkit import Chem
 
 from boomlib import registry
-from boomlib.datasets.fetch import find_in_mirror
 from boomlib.files import ContractError
-from boomlib.text.tokens import ROLES, SPECIALS, Tokenizer, Vocabulary, to_selfies, tokenise
+from boomlib.mirror import find_in_mirror
+from boomlib.text.tokens import Tokenizer, to_selfies, tokenise
 
 NITRO = "CC(C)OC(=O)c1ccc(cc1)N(=O)=O"  # as csd10k writes nitro groups
 
@@ -49,43 +50,6 @@ def test_what_is_no_smiles_is_refused_with_its_position(smiles, position):
     with pytest.raises(ContractError, match=rf"no token at position {position} ") as error:
         tokenise(smiles)
     assert repr(smiles) in str(error.value)
-
-
-def test_a_vocabulary_has_the_special_tokens_and_then_trains_in_order():
-    vocabulary = Vocabulary.fit(["OCC", "CCl", "[O-]C"])
-    assert vocabulary.tokens == ("[PAD]", "[UNK]", "C", "Cl", "O", "[O-]")
-    assert len(vocabulary) == 6
-    assert vocabulary == Vocabulary.fit(["[O-]C", "CCl", "OCC"]), "the order of molecules does not matter"
-
-
-def test_encoded_molecules_by_hand():
-    encoded = Vocabulary.fit(["OCC", "CCl"]).encode(["CClO", "NC", ""])
-    assert [each.tolist() for each in encoded] == [[2, 3, 4], [1, 2], []]
-    assert {each.dtype for each in encoded} == {np.dtype(np.int64)}
-
-
-def test_a_vocabulary_comes_back_from_its_file(tmp_path):
-    vocabulary = Vocabulary.fit(["C/C=C\\[C@H](N)O"])
-    vocabulary.save(tmp_path / "vocabulary.json")
-    assert Vocabulary.load(tmp_path / "vocabulary.json") == vocabulary
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        ('{"tokens": ["[PAD]", ', "not readable as JSON"),
-        ("[]", "no vocabulary"),
-        ("{}", "no vocabulary"),
-        (json.dumps({"tokens": ["[UNK]", "[PAD]", "C"]}), r"starts with \[PAD\], \[UNK\]"),
-        (json.dumps({"tokens": [*SPECIALS, "C", "C"]}), "each token once"),
-    ],
-)
-def test_a_broken_vocabulary_is_refused_by_name(tmp_path, content, reason):
-    path = tmp_path / "vocabulary.json"
-    path.write_text(content)
-    with pytest.raises(ContractError, match=reason) as error:
-        Vocabulary.load(path)
-    assert str(path) in str(error.value)
 
 
 # -- SELFIES ---------------------------------------------------------------------------------------------
@@ -182,11 +146,34 @@ def test_a_fitted_tokenizer_by_hand():
     assert {each.dtype for each in encoded} == {np.dtype(np.int64)}
 
 
-def test_atoms_of_two_letters_and_brackets_are_one_token_as_in_the_vocabulary():
+def test_a_bare_tokenizer_by_hand():
+    tokenizer = Tokenizer.fit(["OCC", "CCl", "[O-]C"], "smiles", bare=True)
+    assert (tokenizer.size, tokenizer.pad, tokenizer.unknown, tokenizer.specials) == (6, 0, 1, [0, 1])
+    encoded = tokenizer.encode(["CClO", "NC", "", "C[O-]"])
+    assert [each.tolist() for each in encoded] == [[2, 3, 4], [1, 2], [], [2, 5]]
+    assert {each.dtype for each in encoded} == {np.dtype(np.int64)}
+    with pytest.raises(ContractError, match="no mask_token"):
+        assert tokenizer.mask
+
+
+@pytest.mark.parametrize("bare", [False, True])
+def test_the_order_of_molecules_does_not_matter_and_a_copy_encodes_alike(tmp_path, bare):
     texts = ["[13CH3][C@@H](Cl)/C=C\\Br", "C%12CC%12", "C%(123)CC%(123)", "N->[Pt]"]
-    tokenizer, vocabulary = Tokenizer.fit(texts, "smiles"), Vocabulary.fit(texts)
-    for one, other in zip(tokenizer.encode(texts), vocabulary.encode(texts), strict=True):
-        assert [number - len(ROLES) for number in one[1:-1]] == [number - len(SPECIALS) for number in other]
+    tokenizer = Tokenizer.fit(texts, "smiles", bare=bare)
+    others = [Tokenizer.fit(texts[::-1], "smiles", bare=bare), pickle.loads(pickle.dumps(tokenizer))]
+    tokenizer.save(tmp_path)
+    for other in (*others, Tokenizer.load(tmp_path)):
+        assert (other.notation, other.size, other.names) == (tokenizer.notation, tokenizer.size, tokenizer.names)
+        assert [each.tolist() for each in other.encode(texts)] == [each.tolist() for each in tokenizer.encode(texts)]
+
+
+def test_atoms_of_two_letters_and_brackets_are_one_token():
+    texts = ["[13CH3][C@@H](Cl)/C=C\\Br", "C%12CC%12", "C%(123)CC%(123)", "N->[Pt]"]
+    bare, framed = (Tokenizer.fit(texts, "smiles", bare=bare) for bare in (True, False))
+    tokens = sorted({token for text in texts for token in tokenise(text)})
+    for text, one, other in zip(texts, bare.encode(texts), framed.encode(texts), strict=True):
+        assert [tokens[number - 2] for number in one] == tokenise(text)
+        assert [tokens[number - 5] for number in other[1:-1]] == tokenise(text)
 
 
 def test_a_tokenizer_of_selfies_takes_smiles():

@@ -2,38 +2,48 @@ import csv
 import pickle
 from pathlib import Path
 
-import lightning
 import numpy as np
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from boomlib.files import ContractError
 from boomlib.harness import training
-from boomlib.harness.training import adamw, fit_module, read_state
+from boomlib.harness.optimisers import adamw
+from boomlib.harness.training import Trainee, fit_module, read_state
 
 RMSES = [5.0, 3.0, 4.0, 3.5, 3.25, 2.0, 1.0]  # on valid, after each epoch
 
 
-class Scripted(lightning.LightningModule):
-    """Counts its epochs in a weight and has the RMSE of a list."""
+class Counter(torch.nn.Module):
+    """A weight."""
 
     def __init__(self):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(()))
+
+
+class Scripted(Trainee):
+    """Counts its epochs in a weight and has the RMSE of a list."""
+
+    def __init__(self, rmses=RMSES, average=None):
+        super().__init__(Counter(), lambda network: torch.optim.SGD(network.parameters(), lr=1.0))
+        self.rmses, self.average = rmses, average and average(self.network)
+
+    @property
+    def weight(self):
+        return self.network.weight
 
     def training_step(self, batch):
         self.log("loss", self.weight.detach(), on_step=False, on_epoch=True, batch_size=1)
         return -self.weight
 
     def validation_step(self, batch):
-        self.log("valid_rmse", RMSES[self.trainer.current_epoch], batch_size=1)
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), lr=1.0)
+        self.log("valid_rmse", self.rmses[self.trainer.current_epoch], batch_size=1)
 
 
-def train(folder, **arguments):
-    module, seen = Scripted(), []
+def train(folder, module=None, **arguments):
+    module, seen = module or Scripted(), []
 
     def batches(epoch):
         seen.append(epoch)
@@ -72,6 +82,47 @@ def test_a_training_killed_after_it_had_stopped_does_not_go_on(tmp_path, monkeyp
     assert len(seen) <= 1  # batches may be made, but no step is taken with them: see the weight and the rows
     assert weight == 2
     assert len(followed) == len(rows) == 5
+
+
+def test_a_training_whose_folder_was_moved_ends_with_the_weights_that_it_would_have_had(tmp_path, monkeypatch):
+    """Found with Lightning's ModelCheckpoint: the best epoch, before the kill, was forgotten."""
+    rmses = [5.0, 1.0, 4.0, 3.5, 3.25, 2.0, 2.5]  # the best epoch comes before the kill
+    on_train_epoch_end = training.History.on_train_epoch_end
+
+    def killed(self, trainer, module):
+        if trainer.current_epoch == 3:
+            raise InterruptedError
+        on_train_epoch_end(self, trainer, module)
+
+    (tmp_path / "before").mkdir()
+    with monkeypatch.context() as patch, pytest.raises(InterruptedError):
+        patch.setattr(training.History, "on_train_epoch_end", killed)
+        train(tmp_path / "before", Scripted(rmses))
+    moved = (tmp_path / "before").rename(tmp_path / "after")
+    weight, seen, _, rows = train(moved, Scripted(rmses))
+    assert seen[-4:] == [3, 4, 5, 6]
+    assert weight == 2
+    assert [float(row["valid_rmse"]) for row in rows] == rmses
+
+
+def test_what_is_judged_and_kept_is_the_average_of_the_weights_where_there_is_one(tmp_path):
+    module = Scripted(average=AveragedModel)
+    weight, *_ = train(tmp_path, module)
+    assert weight == np.mean(range(1, 8))
+
+
+def test_a_training_that_diverges_says_so(tmp_path):
+    with pytest.raises(FloatingPointError, match="training has diverged: valid_rmse was never a number"):
+        train(tmp_path, Scripted([np.nan] * 7))
+
+
+def test_a_network_is_frozen_on_the_device_that_trained_in_double_precision(monkeypatch):
+    """Without a GPU here: `meta` stands for one."""
+    monkeypatch.setattr(training, "choose_device", lambda: torch.device("meta"))
+    network = training.freeze(Counter().train())
+    assert (network.weight.device.type, network.weight.dtype) == ("meta", torch.float64)
+    assert not network.training
+    assert not network.weight.requires_grad
 
 
 def test_the_rate_rises_linearly_and_falls_to_nothing_by_a_cosine():

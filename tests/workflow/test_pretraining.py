@@ -5,19 +5,10 @@ import yaml
 
 REVISION = "0123456789" * 4
 LANGUAGE = {
+    "of": "chemberta_small",
     "label": "Language",
-    "family": "language",
-    "class": "control.train_mean.TrainMean",  # a dry run needs a module of the library, and no more
     "source": "none",
-    "parameters": {
-        "notation": "smiles",
-        "isomeric": True,
-        "network": {"width": 8},
-        "pretraining": {"epochs": 1},
-        "pretrained": None,
-        "read_out": "mean",
-        "training": {"epochs": 1},
-    },
+    "parameters": {"pretraining": {"epochs": 1}, "training": {"epochs": 1}},
 }
 CORPUS = "Collect what pretraining may read, kde split"
 
@@ -50,12 +41,12 @@ def split(*names):
 def test_models_that_pretrain_alike_share_one_pretraining_on_the_folds_of_all_properties(plan):
     planned = plan(
         mean={"pretrained": "mlm"},
-        first={"pretrained": "mlm", "read_out": "first"},
-        wide={"pretrained": "mlm", "network": {"width": 16}},
-        wide_long={"pretrained": "mlm", "network": {"width": 16}, "training": {"epochs": 2}},
+        crossed={"pretrained": "mlm", "read_out": "crossed"},
+        wide={"pretrained": "mlm", "network": {"hidden_size": 16}},
+        wide_long={"pretrained": "mlm", "network": {"hidden_size": 16}, "training": {"epochs": 2}},
     )
     pretrained = {"Pretrain language, kde split", "Pretrain wide, kde split"}
-    models = train("language", "mean", "first", "wide", "wide_long")
+    models = train("language", "mean", "crossed", "wide", "wide_long")
     assert planned == models | pretrained | split("size", "polarity") | {CORPUS}
 
 
@@ -68,7 +59,7 @@ def test_from_scratch_and_from_a_directory_nothing_is_pretrained(plan):
 
 def test_a_checkpoint_of_the_hub_is_downloaded_once(plan):
     hub = {"hub": "org/some.name-1", "revision": REVISION}
-    planned = plan(one={"pretrained": hub}, two={"pretrained": hub, "read_out": "first"})
+    planned = plan(one={"pretrained": hub}, two={"pretrained": hub, "read_out": "crossed"})
     downloads = {"Download org/some.name-1 from the hub"}
     assert planned == train("language", "one", "two") | split("size") | downloads
 

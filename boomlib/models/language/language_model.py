@@ -1,26 +1,24 @@
-"""What all language models share: spelling, tokens, pretraining, training, prediction. A model adds its network."""
+"""What all language models share: spelling, tokens, pretraining. A model adds its network."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, TypedDict
 
-import joblib
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 from transformers import PretrainedConfig, PreTrainedModel
 
 from boomlib.files import ContractError
-from boomlib.harness.batches import epoch_batches, padded, sorted_batches
-from boomlib.harness.design import element_counts
-from boomlib.harness.interface import Model, Molecules, Prediction, write_epochs
-from boomlib.harness.references import References
-from boomlib.harness.training import Regression, fit_module
+from boomlib.harness.batches import Batches, epoch_batches, padded, sorted_batches
+from boomlib.harness.interface import Molecules
+from boomlib.harness.network import NetworkModel
+from boomlib.harness.optimisers import adamw
+from boomlib.harness.training import fit_module
 from boomlib.models.language.masked_tokens import MaskedTokens
+from boomlib.smiles import canonical_smiles
 from boomlib.text.checkpoints import load_checkpoint, write_checkpoint
-from boomlib.text.spellings import canonical, enumerated
+from boomlib.text.spellings import draw_spellings
 from boomlib.text.tokens import Tokenizer, to_selfies
 
 READ_OUTS = {  # of extensive and of intensive properties
@@ -32,15 +30,26 @@ READ_OUTS = {  # of extensive and of intensive properties
 HELD_OUT = 0.05  # share of the corpus by which pretraining chooses its epoch
 
 
-class Batch(NamedTuple):
-    """Molecules of similar length: tokens int64 [molecules · spellings, longest], labels float32 [molecules]."""
+class Pretraining(TypedDict):
+    """How ``mlm`` is trained; see :class:`boomlib.harness.network.Training`."""
+
+    batch: int
+    epochs: int
+    clip: float | None
+    learning_rate: float
+    weight_decay: float
+    warm_up: int
+
+
+class Texts(NamedTuple):
+    """Molecules of similar length: tokens int64 [molecules · spellings, longest], and how many molecules."""
 
     tokens: Tensor
-    z: Tensor
+    molecules: int
 
 
 class TokenReadOut(nn.Module):
-    """A number of each token by its last hidden state, summed or averaged over a text.
+    """A number of each token by its last hidden state, summed or averaged over a text; a molecule's texts averaged.
 
     Args:
         language_model: its head for masked tokens is not used.
@@ -57,62 +66,57 @@ class TokenReadOut(nn.Module):
         nn.init.zeros_(self.head[2].weight)
         nn.init.zeros_(self.head[2].bias)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Standardised labels [texts] of tokens int64 [texts, longest]."""
+    def forward(self, texts: Texts) -> Tensor:
+        """Standardised residuals, [molecules]."""
+        tokens = texts.tokens
         present = tokens != self.padding
         hidden = self.backbone(input_ids=tokens, attention_mask=present.long()).last_hidden_state
         # a sum over tokens does not bear bfloat16
         with torch.autocast(tokens.device.type, enabled=False):
             each = self.head(hidden.to(self.head[0].weight.dtype))[..., 0] * present
-        return each.sum(dim=1) if self.read_out == "sum" else each.sum(dim=1) / present.sum(dim=1)
-
-    def losses(self, batch: Batch) -> Tensor:
-        """Squared errors, [molecules]."""
-        return (self(batch.tokens) - batch.z).square()
+        read = each.sum(dim=1) if self.read_out == "sum" else each.sum(dim=1) / present.sum(dim=1)
+        return read.view(texts.molecules, -1).mean(dim=1)
 
 
-class LanguageModel(Model):
+class LanguageModel(NetworkModel):
     """A transformer that reads a molecule's SMILES, on labels without what the composition explains.
 
     Args:
-        network: keys of the configuration of :attr:`language_model`, by transformers' names.
+        network: keys of the configuration of :attr:`language_model`, by transformers' names; a model lists its own.
         notation: ``smiles`` or ``selfies``.
         isomeric: whether the SMILES tell stereochemistry and isotopes.
         enumeration: 0: each molecule is read in its canonical spelling. k > 0: training reads another random spelling
             in each epoch, prediction averages over k.
-        reference: ``elements``, ``mean`` or ``none``, see :class:`boomlib.harness.references.References`.
+        reference: see :class:`boomlib.harness.composition.References`.
         read_out: over tokens: ``sum``, ``mean``, or ``kind``: a sum for an extensive property, a mean for an intensive
             one; ``crossed``: the other way round, for an ablation.
         pretrained: None, ``mlm``, or where a checkpoint is; the files themselves come as :attr:`pretrained`. A
             checkpoint brings its own ``network`` and ``notation``.
-        pretraining: ``batch``, ``epochs``, ``clip``, ``learning_rate``, ``weight_decay``, ``warm_up`` of ``mlm``.
-        training: the same of the training on labels, and ``patience`` if it may end early.
+        pretraining: see :class:`Pretraining`.
+        training: see :class:`boomlib.harness.network.Training`.
     """
 
     language_model: ClassVar[type[PreTrainedModel]]
     """A class of transformers, with a head for masked tokens."""
 
+    bfloat16 = True
+
     def __init__(
         self,
         *,
         network: dict,
-        notation: str,
+        notation: Literal["smiles", "selfies"],
         isomeric: bool,
         enumeration: int,
-        reference: str,
-        read_out: str,
-        pretrained: object,
-        pretraining: dict,
-        training: dict,
+        read_out: Literal["kind", "crossed", "sum", "mean"],
+        pretrained: str | dict | None,
+        pretraining: Pretraining,
         **common,
     ) -> None:
         super().__init__(**common)
         self.network_arguments, self.notation, self.isomeric = network, notation, isomeric
-        self.enumeration, self.references = enumeration, References(reference)
-        self.read_out = READ_OUTS[read_out][self.kind == "intensive"]
-        self.starts_from, self.pretraining, self.training = pretrained, pretraining, dict(training)
-        self.batch, self.epochs, self.clip = (self.training.pop(name) for name in ("batch", "epochs", "clip"))
-        self.patience = self.training.pop("patience", None)
+        self.enumeration, self.read_out = enumeration, READ_OUTS[read_out][self.kind == "intensive"]
+        self.starts_from, self.pretraining = pretrained, pretraining
 
     # -- what a model adds -------------------------------------------------------------------------------
 
@@ -130,7 +134,7 @@ class LanguageModel(Model):
         )
 
     def make_network(self, language_model: PreTrainedModel) -> nn.Module:
-        """What is trained on labels: tokens -> standardised labels, and ``losses`` of a :class:`Batch`."""
+        """What is trained on labels: :class:`Texts` -> standardised residuals, [molecules]."""
         return TokenReadOut(language_model, self.tokenizer.pad, self.read_out)
 
     def longest(self, config: PretrainedConfig) -> int | None:
@@ -142,10 +146,10 @@ class LanguageModel(Model):
     def spell(self, smiles: Sequence[str], seed: int | None) -> list[list[str]]:
         """Spellings of each molecule: the canonical one, or with a seed ``enumeration`` random ones."""
         if seed is None:
-            return [[text] for text in canonical(smiles, self.isomeric)]
-        return enumerated(smiles, self.enumeration, seed, self.isomeric)
+            return [[canonical_smiles(text, self.isomeric)] for text in smiles]
+        return draw_spellings(smiles, self.enumeration, seed, self.isomeric)
 
-    def encode(self, smiles: Sequence[str], seed: int | None = None) -> list[list[np.ndarray]]:
+    def encode_smiles(self, smiles: Sequence[str], seed: int | None = None) -> list[list[np.ndarray]]:
         """Tokens of each spelling of each molecule, int64 [tokens] each.
 
         Raises:
@@ -163,16 +167,32 @@ class LanguageModel(Model):
                 )
         return tokens
 
-    def encode_for_prediction(self, molecules: Molecules) -> list[list[np.ndarray]]:
+    def encode(self, molecules: Molecules) -> list[list[np.ndarray]]:
         """Tokens of each molecule's spellings, which depend on the molecule and the run's seed alone."""
-        return self.encode(molecules.smiles, self.seed if self.enumeration else None)
+        return self.encode_smiles(molecules.smiles, self.seed if self.enumeration else None)
 
-    def make_batches(self, tokens: list[list[np.ndarray]], z: np.ndarray, rows: list[np.ndarray]) -> list[Batch]:
-        """Batches of the molecules at these positions."""
-        z = torch.as_tensor(z, dtype=torch.float32)
-        return [
-            Batch(padded([each for row in part for each in tokens[row]], self.tokenizer.pad), z[part]) for part in rows
-        ]
+    def collate(self, items: Sequence[list[np.ndarray]]) -> Texts:
+        """Spellings below each other, padded."""
+        return Texts(padded([text for texts in items for text in texts], self.tokenizer.pad), len(items))
+
+    def group(self, items: Sequence[list[np.ndarray]]) -> list[np.ndarray]:
+        """Rows of batches for prediction, by the length of a molecule's longest spelling."""
+        return sorted_batches(np.array([max(map(len, texts)) for texts in items]), self.training["batch"])
+
+    def plan_epochs(self, train: Molecules) -> Callable[[int], tuple[Sequence, list[np.ndarray]]]:
+        """Batches of similar length; with ``enumeration`` each epoch reads another spelling of each molecule."""
+        tokens = self.encode_smiles(train.smiles)
+        length = np.array([len(text) for text, *_ in tokens])
+
+        def plan(epoch: int) -> tuple[Sequence, list[np.ndarray]]:
+            rows = epoch_batches(length, self.training["batch"], np.random.default_rng([self.seed, epoch]))
+            return self.respell(train.smiles, epoch) if self.enumeration else tokens, rows
+
+        return plan
+
+    def respell(self, smiles: Sequence[str], epoch: int) -> list[list[np.ndarray]]:
+        """Tokens of one random spelling of each molecule, another one in each epoch."""
+        return [texts[:1] for texts in self.encode_smiles(smiles, epoch_seed(self.seed, epoch))]
 
     # -- pretraining -------------------------------------------------------------------------------------
 
@@ -185,28 +205,36 @@ class LanguageModel(Model):
             source: what the leaderboard says of it.
         """
         torch.set_num_threads(self.threads)
-        language_model = self.start_from_scratch(smiles)
-        settings = dict(self.pretraining)
-        batch, epochs, clip = (settings.pop(name) for name in ("batch", "epochs", "clip"))
+        language_model, given = self.start_from_scratch(smiles), self.pretraining
         drawn = np.random.default_rng(self.seed).permutation(len(smiles))
         held_out, shown = np.split(drawn, [max(1, round(HELD_OUT * len(smiles)))])
-        tokens = [first for first, *_ in self.encode(smiles)]
-        length = np.array([len(each) for each in tokens])
-        module = MaskedTokens(language_model, self.tokenizer, steps=epochs * math.ceil(len(shown) / batch), **settings)
+        tokens = self.encode_smiles(smiles)
+        length = np.array([len(text) for text, *_ in tokens])
 
-        def batches(epoch: int) -> DataLoader:
-            rng = np.random.default_rng([self.seed, epoch])
-            texts = tokens
-            if self.enumeration:
-                texts = [first for first, *_ in self.encode(smiles, epoch_seed(self.seed, epoch))]
-            return pad([[texts[row] for row in shown[rows]] for rows in epoch_batches(length[shown], batch, rng)])
+        def make(texts: Sequence[list[np.ndarray]], rows: np.ndarray) -> Tensor:
+            return padded([texts[row][0] for row in rows], self.tokenizer.pad)
 
-        def pad(parts: list[list[np.ndarray]]) -> DataLoader:
-            return DataLoader([padded(part, self.tokenizer.pad) for part in parts], None)
+        def batches(epoch: int) -> Batches:
+            rows = epoch_batches(length[shown], given["batch"], np.random.default_rng([self.seed, epoch]))
+            texts = self.respell(smiles, epoch) if self.enumeration else tokens
+            return Batches(rows, lambda each: make(texts, shown[each]))
 
-        valid = pad([[tokens[row] for row in held_out[rows]] for rows in sorted_batches(length[held_out], batch)])
+        rates = {name: given[name] for name in ("learning_rate", "weight_decay", "warm_up")}
+        steps = given["epochs"] * len(batches(0))
         fit_module(
-            module, batches, lambda: valid, folder, epochs=epochs, seed=self.seed, clip=clip, monitor="valid_loss"
+            MaskedTokens(
+                language_model, lambda network: adamw(network.parameters(), steps=steps, **rates), self.tokenizer
+            ),
+            batches,
+            lambda: Batches(
+                sorted_batches(length[held_out], given["batch"]), lambda each: make(tokens, held_out[each])
+            ),
+            folder,
+            epochs=given["epochs"],
+            seed=self.seed,
+            clip=given["clip"],
+            monitor="valid_loss",
+            bfloat16=True,
         )
         write_checkpoint(folder, language_model, self.tokenizer, source)
 
@@ -239,104 +267,27 @@ class LanguageModel(Model):
         self.config, self.facts = model.config, {"pretrained": source}
         return model
 
-    # -- training and prediction -------------------------------------------------------------------------
-
-    def composition(self, molecules: Molecules) -> np.ndarray:
-        """Atoms of each element, or for an intensive property their fraction, float64 [molecules, elements]."""
-        counts = element_counts(molecules)
-        return counts if self.kind == "extensive" else counts / counts.sum(axis=1, keepdims=True)
-
-    def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
-        """Train; ``epochs.parquet`` gets each epoch's predictions of the molecules in :attr:`unlabelled`."""
-        torch.set_num_threads(self.threads)
+    def start(self, train: Molecules) -> nn.Module:
+        """The language model that training starts from, with a read-out."""
         self.facts = {"pretrained": None}
-        start = self.start_from_scratch(train.smiles) if self.starts_from is None else self.start_from_checkpoint()
+        language_model = (
+            self.start_from_scratch(train.smiles) if self.starts_from is None else self.start_from_checkpoint()
+        )
         torch.manual_seed(self.seed)
-        self.network = self.make_network(start).train()  # transformers hands over checkpoints ready for prediction
-        self.references.fit(self.composition(train), train.y)
-        z, z_valid = (self.references.transform(self.composition(part), part.y) for part in (train, valid))
-        tokens = self.encode(train.smiles)
-        length = np.array([len(each[0]) for each in tokens])
-        valid_tokens, unlabelled = self.encode_for_prediction(valid), self.unlabelled or valid
-        valid_batches = self.make_batches(valid_tokens, z_valid, by_length(valid_tokens, self.batch))
-        valid_loader = DataLoader(valid_batches, None)
-        followed = self.encode_for_prediction(unlabelled)
-        composition = self.composition(unlabelled)
+        return self.make_network(language_model).train()  # transformers hands over checkpoints ready for prediction
 
-        def batches(epoch: int) -> DataLoader:
-            rng = np.random.default_rng([self.seed, epoch])
-            read = tokens
-            if self.enumeration:
-                spelled = self.encode(train.smiles, epoch_seed(self.seed, epoch))
-                read = [texts[:1] for texts in spelled]
-            return DataLoader(self.make_batches(read, z, epoch_batches(length, self.batch, rng)), None)
-
-        module = Regression(
-            self.network,
-            self.network.losses,
-            lambda batch: (self.average(batch.tokens, len(batch.z)) - batch.z).square(),
-            spread=self.references.spread,
-            steps=self.epochs * math.ceil(len(train) / self.batch),
-            **self.training,
-        )
-        history = fit_module(
-            module,
-            batches,
-            lambda: valid_loader,
-            folder,
-            epochs=self.epochs,
-            seed=self.seed,
-            clip=self.clip,
-            follow=lambda: self.outcome(followed, composition),
-            patience=self.patience,
-        )
-        write_epochs(folder, unlabelled.molecule_id, history)
-        self.freeze()
-
-    def average(self, tokens: Tensor, molecules: int) -> Tensor:
-        """Mean over each molecule's spellings, [molecules], of tokens [molecules · spellings, longest]."""
-        return self.network(tokens).view(molecules, -1).mean(dim=1)
-
-    def freeze(self) -> None:
-        """Ready the network for prediction, in double precision: what else is in a batch then changes nothing."""
-        self.network.double().eval()
-
-    @torch.no_grad()
-    def outcome(self, tokens: list[list[np.ndarray]], composition: np.ndarray) -> np.ndarray:
-        """The property by the network as it is, native units, float64 [molecules]."""
-        device = next(self.network.parameters()).device
-        z = np.empty(len(tokens))
-        for rows in by_length(tokens, self.batch):
-            (batch,) = self.make_batches(tokens, z, [rows])
-            z[rows] = self.average(batch.tokens.to(device), len(rows)).double().cpu().numpy()
-        return self.references.inverse(composition, z)
-
-    def predict(self, molecules: Molecules) -> Prediction:
-        """Composition's part plus the network's."""
-        return Prediction(self.outcome(self.encode_for_prediction(molecules), self.composition(molecules)))
-
-    def save(self, folder: Path) -> None:
-        """Write configuration, tokenizer, weights and references (with joblib, a pickle: load only your own)."""
+    def save_start(self, folder: Path) -> None:
+        """Write configuration and tokenizer."""
         self.config.save_pretrained(folder)
         self.tokenizer.save(folder)
-        torch.save(self.network.state_dict(), folder / "weights.pt")
-        joblib.dump(self.references, folder / "references.joblib")
 
-    def load(self, folder: Path) -> None:
+    def load_start(self, folder: Path) -> nn.Module:
         """Read them."""
         self.config = self.language_model.config_class.from_pretrained(folder)
         self.tokenizer = Tokenizer.load(folder)
-        self.references = joblib.load(folder / "references.joblib")
-        self.network = self.make_network(self.language_model(self.config))
-        self.network.load_state_dict(torch.load(folder / "weights.pt", weights_only=True))
-        self.freeze()
+        return self.make_network(self.language_model(self.config))
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
     """Seed of an epoch's spellings, below 2^31 − 1."""
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0] >> 2)
-
-
-def by_length(tokens: list[list[np.ndarray]], batch: int) -> list[np.ndarray]:
-    """Batches for prediction: positions of molecules, by the length of their longest spelling."""
-    return sorted_batches(np.array([max(map(len, texts)) for texts in tokens]), batch)

@@ -1,35 +1,29 @@
 """Masked-language-model pretraining (Devlin et al., arXiv 1810.04805): hide tokens of a text, learn to tell them."""
 
-import lightning
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
-from boomlib.harness.training import adamw
+from boomlib.harness.training import Trainee
 
 HIDDEN, MASKED, REPLACED = 0.15, 0.8, 0.1  # share of tokens to tell; of these, shown as the mask and as another token
 IGNORED = -100  # of cross entropy's targets
 
 
-class MaskedTokens(lightning.LightningModule):
+class MaskedTokens(Trainee):
     """Trains a language model on tokens [texts, longest] (int64) to tell the hidden 15 %.
 
     Args:
         network: called with ``input_ids`` and ``attention_mask``, returns ``logits`` [texts, longest, ids].
+        optimise: see :class:`boomlib.harness.training.Trainee`.
         tokenizer: its ids of padding, mask and all special tokens.
-        learning_rate: AdamW's peak.
-        weight_decay: AdamW's.
-        steps: steps in all.
-        warm_up: steps until the peak.
     """
 
-    def __init__(
-        self, network: nn.Module, tokenizer, *, learning_rate: float, weight_decay: float, steps: int, warm_up: int
-    ) -> None:
-        super().__init__()
-        self.network, self.padding, self.mask = network, tokenizer.pad, tokenizer.mask
+    def __init__(self, network: nn.Module, optimise: Callable[[nn.Module], dict], tokenizer) -> None:
+        super().__init__(network, optimise)
+        self.padding, self.mask = tokenizer.pad, tokenizer.mask
         self.register_buffer("ordinary", ordinary_ids(tokenizer), persistent=False)
-        self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.steps, self.warm_up = steps, warm_up
         self.sums: list[Tensor] = []
 
     def hide(self, tokens: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
@@ -69,16 +63,6 @@ class MaskedTokens(lightning.LightningModule):
         """Mean over the hidden tokens."""
         self.log("valid_loss", torch.cat(self.sums).mean())
         self.sums.clear()
-
-    def configure_optimizers(self) -> dict:
-        """AdamW with its schedule."""
-        return adamw(
-            self.network.parameters(),
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            steps=self.steps,
-            warm_up=self.warm_up,
-        )
 
 
 def ordinary_ids(tokenizer) -> Tensor:

@@ -9,7 +9,7 @@ thing differs from IBM's code: evaluation keeps the random features that were dr
 ``deterministic_eval`` says. It is false in IBM's file, and there the same molecule gets another answer each time.
 """
 
-from typing import ClassVar
+from typing import ClassVar, NotRequired, TypedDict
 
 import torch
 from huggingface_hub.dataclasses import strict
@@ -294,7 +294,30 @@ class MolformerForMaskedLM(MolformerPreTrainedModel):
         return MaskedLMOutput(logits=self.lm_head["decoder"](hidden))
 
 
+class MolformerSettings(TypedDict):
+    """Keys of :class:`MolformerConfig`, whose defaults hold for what is not given."""
+
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    num_random_features: NotRequired[int]
+    feature_map_kernel: NotRequired[str]
+    hidden_act: NotRequired[str]
+    hidden_dropout_prob: NotRequired[float]
+    embedding_dropout_prob: NotRequired[float]
+    initializer_range: NotRequired[float]
+    tie_word_embeddings: NotRequired[bool]
+
+
 class MolFormer(LanguageModel):
-    """MolFormer from scratch, after pretraining, or with IBM's weights."""
+    """MolFormer from scratch, after pretraining, or with IBM's weights.
+
+    Args:
+        network: see :class:`MolformerSettings`.
+    """
 
     language_model = MolformerForMaskedLM
+
+    def __init__(self, *, network: MolformerSettings, **common) -> None:
+        super().__init__(network=network, **common)

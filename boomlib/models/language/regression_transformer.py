@@ -6,13 +6,15 @@ those of train can be told as well; and its digits are told one after the other,
 all at once, so that 1.999 and 2.000 do not mix; what is not told yet has a token of its own at each place.
 """
 
+from typing import NotRequired, TypedDict
+
 import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel, XLNetLMHeadModel
 
 from boomlib.files import ContractError
 from boomlib.harness.interface import Molecules, Prediction
-from boomlib.models.language.language_model import Batch, LanguageModel
+from boomlib.models.language.language_model import LanguageModel, Texts
 from boomlib.text.tokens import Tokenizer
 
 PLACES = (1, 0, -1, -2, -3)  # powers of ten of the digits
@@ -88,17 +90,18 @@ class ValueTokens(nn.Module):
         """Ids of a value of which nothing is told, int64 [6], on the device of ``like``."""
         return self.first + FIRST_UNTOLD + torch.arange(LENGTH, device=like.device)
 
-    def losses(self, batch: Batch) -> Tensor:
+    def losses(self, texts: Texts, z: Tensor) -> Tensor:
         """Mean cross entropy of the tokens that are not shown, after a random number of shown ones, [molecules]."""
-        value = self.first + write_value(batch.z)
+        value = self.first + write_value(z)
         place = torch.arange(LENGTH, device=value.device)
         told = place >= torch.randint(LENGTH, (len(value), 1), device="cpu").to(value.device)
-        logits = self.logits(torch.where(told, self.untold(value), value), batch.tokens)
+        logits = self.logits(torch.where(told, self.untold(value), value), texts.tokens)
         entropy = nn.functional.cross_entropy(logits.flatten(0, 1).float(), value.flatten(), reduction="none")
         return (entropy.view_as(value) * told).sum(dim=1) / told.sum(dim=1)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Standardised labels [texts] of tokens int64 [texts, longest], the likeliest digit at each place."""
+    def forward(self, texts: Texts) -> Tensor:
+        """Standardised residuals [molecules], the likeliest digit at each place; a molecule's texts averaged."""
+        tokens = texts.tokens
         value = self.untold(tokens).repeat(len(tokens), 1)
         parsed = torch.ones(len(tokens), dtype=torch.bool, device=tokens.device)
         for place in range(LENGTH):
@@ -107,16 +110,33 @@ class ValueTokens(nn.Module):
             value[:, place] = self.first + begin + logits[:, self.first + begin : self.first + end].argmax(dim=1)
             parsed &= logits.argmax(dim=1) == value[:, place]
         self.unparsed += int((~parsed).sum())
-        return read_value(value - self.first).to(self.encodings.dtype)
+        read = read_value(value - self.first).to(self.encodings.dtype)
+        return read.view(texts.molecules, -1).mean(dim=1)
+
+
+class XLNetSettings(TypedDict):
+    """Keys of transformers' XLNetConfig, whose defaults hold for what is not given."""
+
+    d_model: int
+    n_layer: int
+    n_head: int
+    d_inner: int
+    dropout: NotRequired[float]
+    ff_activation: NotRequired[str]
+    initializer_range: NotRequired[float]
 
 
 class RegressionTransformer(LanguageModel):
-    """XLNet on SELFIES; ``facts`` count the values that did not parse."""
+    """XLNet on SELFIES; ``facts`` count the values that did not parse.
+
+    Args:
+        network: see :class:`XLNetSettings`.
+    """
 
     language_model = XLNetLMHeadModel
 
-    def __init__(self, **arguments) -> None:
-        super().__init__(read_out="kind", **arguments)
+    def __init__(self, *, network: XLNetSettings, **common) -> None:
+        super().__init__(network=network, read_out="kind", **common)
 
     def make_config(self, tokenizer: Tokenizer) -> PretrainedConfig:
         """XLNet with the ids of values behind those of texts."""
@@ -136,6 +156,10 @@ class RegressionTransformer(LanguageModel):
                 f"tokenizer's {self.tokenizer.size} and {TOKENS} for values; take a checkpoint of this pipeline"
             )
         return ValueTokens(language_model, self.tokenizer.pad)
+
+    def losses(self, network: ValueTokens, x: Texts, z: Tensor) -> Tensor:
+        """Those of :class:`ValueTokens`."""
+        return network.losses(x, z)
 
     def predict(self, molecules: Molecules) -> Prediction:
         """Composition's part plus the value that is read."""

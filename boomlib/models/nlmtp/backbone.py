@@ -150,6 +150,7 @@ class Backbone(nn.Module):
     ) -> None:
         super().__init__()
         self.probe_sees_do = probe_sees_do
+        # not in double precision: whole positions times these are the angles that training saw
         self.frequencies = 10_000.0 ** (-torch.arange(0, width // heads, 2) / (width // heads))
         fast = {index: FastWeights(width, 4 * width, rank, shared_alpha) for index in fast_layers}
         self.layers = nn.ModuleList(Layer(width, heads, dropout, fast.get(index)) for index in range(depth))
@@ -206,5 +207,6 @@ def rotations(position: Tensor, frequencies: Tensor) -> Tensor:
 
 def rotate(x: Tensor, rotation: Tensor) -> Tensor:
     """Turn pairs of features of x, [n, heads, T, features], by their token's angle."""
-    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    # complex numbers know no bfloat16
+    pairs = torch.view_as_complex((x if x.dtype == torch.float64 else x.float()).unflatten(-1, (-1, 2)))
     return torch.view_as_real(pairs * rotation).flatten(-2).type_as(x)

@@ -17,7 +17,7 @@ from boomlib.harness.design import Environments, LinearDesign, descriptor_values
 from boomlib.harness.interface import Molecules
 from boomlib.harness.ridge import fit_ridge
 from boomlib.models.nlmtp.environments import environment_of
-from boomlib.text.tokens import Vocabulary
+from boomlib.text.tokens import Tokenizer
 
 MASSES = ("MolWt", "ExactMolWt", "HeavyAtomMolWt")
 PENALTIES = tuple(10.0 ** (k / 2) for k in range(-6, 11))
@@ -74,9 +74,12 @@ class Tensors:
         taken = Tensors(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
         return replace(taken, tokens=taken.tokens[:, : taken.length.max()])
 
-    def to(self, device: torch.device) -> "Tensors":
-        """The same on another device."""
-        return Tensors(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+    def to(self, device: torch.device, dtype: torch.dtype | None = None) -> "Tensors":
+        """The same on another device, whole numbers apart in another precision."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Tensors(
+            **{name: each.to(device, dtype if each.is_floating_point() else None) for name, each in values.items()}
+        )
 
     def shifted(self, shift: float | Tensor) -> "Tensors":
         """The molecules with their standardised treatment moved; what else they are stays."""
@@ -148,9 +151,14 @@ class Encoder:
         """Descriptors of :data:`PAIR_DESCRIPTORS`, [n, columns]."""
         return np.nan_to_num(table_matrix(molecules.features["descriptors"].select(PAIR_DESCRIPTORS)))
 
-    def fit(self, train: Molecules, valid: Molecules) -> "Encoder":
-        """Learn scales, vocabulary and linear paths from train; the paths' penalties are chosen on valid."""
-        self.vocabulary = Vocabulary.fit(train.smiles)
+    def fit_transform(self, train: Molecules, valid: Molecules) -> Tensors:
+        """Learn scales, vocabulary and linear paths from train; the paths' penalties are chosen on valid.
+
+        Returns:
+            Train, with what the additive path says of each molecule when it is left out of its fit: the network shall
+            learn what the path leaves on molecules that the path has not seen.
+        """
+        self.tokenizer = Tokenizer.fit(train.smiles, "smiles", bare=True)
         columns, mass, descriptors = self.covariates(train), self.mass(train), self.pair_descriptors(train)
         self.columns = np.flatnonzero(columns.std(axis=0) > 1e-9)
         self.center, self.scale = columns[:, self.columns].mean(0), columns[:, self.columns].std(0)
@@ -158,18 +166,18 @@ class Encoder:
         self.pair_center, self.pair_scale = descriptors.mean(0), np.maximum(descriptors.std(0), 1e-9)
         self.outcome.fit(train.y)
         z, z_valid = self.outcome.transform(train.y), self.outcome.transform(valid.y)
-        self.additive, self.line, self.left_out = None, None, {}
+        self.additive, self.line = None, None
         if self.design is not None:
             x, x_valid = self.design.fit(train).transform(train), self.design.transform(valid)
             self.additive = fit_ridge(x, z, x_valid, z_valid, PENALTIES)
-            # the network shall learn what the path leaves on molecules that the path has not seen
-            left_out = z - self.additive.leave_one_out
-            self.left_out = dict(zip(train.molecule_id.tolist(), left_out, strict=True))
         if self.with_line:
             x, x_valid = self.line_columns(train), self.line_columns(valid)
             self.line_center = x.mean(axis=0)
             self.line = fit_ridge(x - self.line_center, z, x_valid - self.line_center, z_valid, PENALTIES)
-        return self
+        tensors = self.transform(train)
+        if self.additive is None:
+            return tensors
+        return replace(tensors, additive=torch.as_tensor(z - self.additive.leave_one_out, dtype=torch.float32))
 
     @property
     def spread(self) -> tuple[float, float]:
@@ -189,15 +197,12 @@ class Encoder:
         return np.hstack([x, a[:, None], a[:, None] * x])
 
     def transform(self, molecules: Molecules) -> Tensors:
-        """Tensors of molecules, labelled or not. Train's own additive path leaves each molecule out of its fit."""
+        """Tensors of molecules, labelled or not."""
         x, a = self.standardised(molecules)
         n, p = x.shape
         additive, line = np.zeros(n), np.zeros((n, 2))
         if self.design is not None:
-            fitted = self.design.transform(molecules) @ self.additive.weights + self.additive.intercept
-            additive = np.array(
-                [self.left_out.get(key, own) for key, own in zip(molecules.molecule_id.tolist(), fitted, strict=True)]
-            )
+            additive = self.design.transform(molecules) @ self.additive.weights + self.additive.intercept
         if self.with_line:
             weights = self.line.weights
             level = self.line.intercept - self.line_center @ weights + x @ weights[:p]
@@ -210,7 +215,7 @@ class Encoder:
             # far outside of train a token says "far", the linear path says how far
             context=torch.as_tensor(x.clip(-10, 10), dtype=torch.float32),
             treatment=torch.as_tensor(a, dtype=torch.float32),
-            tokens=padded(self.vocabulary.encode(molecules.smiles)),
+            tokens=padded(self.tokenizer.encode(molecules.smiles)),
             additive=torch.as_tensor(additive, dtype=torch.float32),
             line=torch.as_tensor(line, dtype=torch.float32),
             descriptors=torch.as_tensor(descriptors, dtype=torch.float32),

@@ -1,28 +1,84 @@
 """NL-MTP in the benchmark: fit, predict, and evaluate the policy do: mass += δ."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, TypedDict
 
 import joblib
 import numpy as np
 import pyarrow as pa
 import torch
+from safetensors.torch import load_model, save_model
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from boomlib.causal.density import log_ratio_from_density, support
 from boomlib.contracts import POLICY
-from boomlib.harness.batches import epoch_batches
+from boomlib.harness.batches import Batches, cut, epoch_batches
 from boomlib.harness.interface import Model, Molecules, Prediction, write_epochs
-from boomlib.harness.training import fit_module
+from boomlib.harness.optimisers import adamw
+from boomlib.harness.training import fit_module, freeze
 from boomlib.matched_pairs import find_pairs
 from boomlib.models.nlmtp.encoder import Encoder, Tensors
 from boomlib.models.nlmtp.module import Module, Pairs
 from boomlib.models.nlmtp.network import Network, Reading
 
 READ_AT_ONCE = 128  # molecules a batch without gradients
+LARGEST_GRADIENT = 1.0  # norm
 SWEEP = np.linspace(-2, 2, 9)  # shifts, in units of the policy's, for the check of linearity
+
+
+class EncoderSettings(TypedDict):
+    """See :class:`boomlib.models.nlmtp.encoder.Encoder`."""
+
+    context: Literal["homologous", "intensive", "full"]
+    environments: int
+    margin: float
+    additive: Literal["none", "counts", "counts and descriptors"]
+    line: bool
+
+
+class NetworkSettings(TypedDict):
+    """See :class:`boomlib.models.nlmtp.network.Network` and :class:`boomlib.models.nlmtp.backbone.Backbone`."""
+
+    width: int
+    depth: int
+    heads: int
+    fast_layers: list[int]
+    rank: int
+    shared_alpha: bool
+    probe_sees_do: bool
+    dropout: float
+    components: int
+    read_out: Literal["kind", "sum", "mean", "probe"]
+
+
+class LossWeights(TypedDict):
+    """Weight of each term, see :mod:`boomlib.models.nlmtp.losses`."""
+
+    dr_func: float
+    dr_mean: float
+    observed: float
+    mdn: float
+    rex: float
+    lor: float
+    mmp: float
+    support: float
+    anchor: float
+
+
+class PolicyTraining(TypedDict):
+    """Batches, epochs and AdamW's rates, and further arguments of :class:`boomlib.models.nlmtp.module.Module`."""
+
+    batch: int
+    epochs: int
+    learning_rate: float
+    weight_decay: float
+    warm_up: int
+    threshold: float
+    clip: float
+    pseudo_outcome: Literal["observed", "policy"]
+    pair_epochs: int
 
 
 class NLMTP(Model):
@@ -30,22 +86,24 @@ class NLMTP(Model):
 
     Args:
         shift: δ, Da; one CH₂ is 14.01565.
-        encoder: covariates, environments, outcome scale and linear paths, see :class:`encoder.Encoder`.
-        network: layers and heads, see :class:`network.Network` and :class:`backbone.Backbone`; ``read_out`` may be
-            ``kind``: a sum over tokens for an extensive property, a mean for an intensive one.
-        losses: weight of each term, see :mod:`losses`.
-        training: ``batch``, ``epochs`` and further arguments of :class:`module.Module`.
+        encoder: covariates, environments, outcome scale and linear paths.
+        network: layers and heads; ``read_out`` may be ``kind``: a sum over tokens for an extensive property, a mean
+            for an intensive one.
+        losses: weight of each term.
+        training: how it is trained.
         largest_pair: matched pairs differ by at most so much, Da.
     """
+
+    network: Network
 
     def __init__(
         self,
         *,
         shift: float,
-        encoder: dict,
-        network: dict,
-        losses: dict,
-        training: dict,
+        encoder: EncoderSettings,
+        network: NetworkSettings,
+        losses: LossWeights,
+        training: PolicyTraining,
         largest_pair: float,
         **common,
     ) -> None:
@@ -55,53 +113,59 @@ class NLMTP(Model):
             network = network | {"read_out": read_outs[self.kind]}
         self.shift, self.largest_pair = shift, largest_pair
         self.encoder = Encoder(kind=self.kind, **encoder)
-        self.network_arguments, self.losses = network, losses
-        self.training = dict(training)
-        self.batch, self.epochs = self.training.pop("batch"), self.training.pop("epochs")
+        self.network_arguments, self.losses, self.training = network, losses, training
+
+    @property
+    def device(self) -> str:
+        """Where the network is."""
+        return str(next(self.network.parameters()).device)
 
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Train; ``epochs.parquet`` gets each epoch's predictions of the molecules in :attr:`unlabelled`."""
         torch.set_num_threads(self.threads)
-        self.encoder.fit(train, valid)
-        tensors, valid_tensors = self.encoder.transform(train), self.encoder.transform(valid)
+        given, encoder = self.training, self.encoder
+        tensors, valid_tensors = encoder.fit_transform(train, valid), encoder.transform(valid)
         length = tensors.length.numpy()
         pairs = self.find_pairs(train)
         self.network_arguments = self.network_arguments | {
-            "tokens": len(self.encoder.vocabulary),
+            "tokens": encoder.tokenizer.size,
             "covariates": tensors.context.shape[1],
-            "environments": self.encoder.environments,
+            "environments": encoder.environments,
             "length": float(length.mean()),
-            "spread": self.encoder.spread,
+            "spread": encoder.spread,
         }
         self.make_network()
+        rates = {name: given[name] for name in ("learning_rate", "weight_decay", "warm_up")}
+        steps = given["epochs"] * len(cut(length, given["batch"]))
         module = Module(
             self.network,
-            self.encoder.outcome,
+            lambda network: adamw(network.parameters(), steps=steps, **rates),
+            encoder.outcome,
             weights=self.losses,
-            shift=self.shift / self.encoder.mass_scale,
-            steps=self.epochs * -(-len(train) // self.batch),
-            **self.training,
+            shift=self.shift / encoder.mass_scale,
+            **{name: given[name] for name in ("threshold", "clip", "pseudo_outcome", "pair_epochs")},
         )
 
-        def batches(epoch: int) -> "Batches":
+        def batches(epoch: int) -> Batches:
             rng = np.random.default_rng([self.seed, epoch])
-            drawn = [(rows, *pairs.draw(rows, rng)) for rows in epoch_batches(length, self.batch, rng)]
-            return Batches(tensors, drawn)
+            drawn = [(rows, *pairs.draw(rows, rng)) for rows in epoch_batches(length, given["batch"], rng)]
+            return Batches(drawn, lambda each: with_pairs(tensors, *each))
 
         unlabelled = self.unlabelled or valid
-        followed = self.encoder.transform(unlabelled)
+        followed = encoder.transform(unlabelled)
         history = fit_module(
             module,
             batches,
-            lambda: DataLoader(in_batches(valid_tensors), batch_size=None),
+            lambda: Batches(by_length(valid_tensors), valid_tensors.take),
             folder,
-            epochs=self.epochs,
+            epochs=given["epochs"],
             seed=self.seed,
-            clip=1.0,
+            clip=LARGEST_GRADIENT,
             follow=lambda: self.own_outcome(followed),
+            bfloat16=True,
         )
         write_epochs(folder, unlabelled.molecule_id, history)
-        self.network.eval()
+        freeze(self.network)
 
     def make_network(self) -> None:
         """A network with the run's initial weights."""
@@ -126,9 +190,9 @@ class NLMTP(Model):
 
     def read(self, tensors: Tensors, shift: Tensor, hidden: bool) -> tuple[Tensor, Reading, Tensors]:
         """Outcome z, float64 on the CPU, the whole reading, and the molecules on the network's device."""
-        device = next(self.network.parameters()).device
-        molecules = tensors.to(device)
-        reading = self.network(molecules, shift.to(device), hidden=hidden)
+        weights = next(self.network.parameters())
+        molecules = tensors.to(weights.device, weights.dtype)
+        reading = self.network(molecules, shift.to(weights), hidden=hidden)
         return reading.outcome.double().cpu(), reading, molecules
 
     def predict(self, molecules: Molecules) -> Prediction:
@@ -166,7 +230,7 @@ class NLMTP(Model):
     def policy_columns(self, tensors: Tensors) -> dict[str, np.ndarray]:
         """The columns of :meth:`policy` for one batch, float64 [n] each, ``sweep`` [n, shifts]."""
         shift = self.shift / self.encoder.mass_scale
-        shifts = torch.as_tensor(shift * np.concatenate([[0, 1], SWEEP]), dtype=torch.float32)
+        shifts = torch.as_tensor(shift * np.concatenate([[0, 1], SWEEP]))
         worlds = shifts.expand(len(tensors), -1)
         hidden, reading, given = self.read(tensors, worlds, hidden=True)
         moved, *_ = self.read(tensors.shifted(shift), worlds[:, :1], hidden=True)
@@ -186,16 +250,15 @@ class NLMTP(Model):
         }
 
     def save(self, folder: Path) -> None:
-        """Write weights, and with joblib the encoder (a pickle: load only files of your own)."""
-        torch.save(self.network.state_dict(), folder / "weights.pt")
+        """Write weights (safetensors), and with joblib the encoder (a pickle: load only files of your own)."""
+        save_model(self.network, folder / "weights.safetensors")
         joblib.dump((self.encoder, self.network_arguments), folder / "encoder.joblib")
 
     def load(self, folder: Path) -> None:
         """Read both."""
         self.encoder, self.network_arguments = joblib.load(folder / "encoder.joblib")
         self.make_network()
-        self.network.load_state_dict(torch.load(folder / "weights.pt", weights_only=True))
-        self.network.eval()
+        load_model(freeze(self.network), folder / "weights.safetensors")
 
 
 def as_column(values: Tensor) -> np.ndarray:
@@ -208,28 +271,17 @@ def by_length(tensors: Tensors) -> Sequence[Tensor]:
     return tensors.length.argsort(stable=True).split(READ_AT_ONCE)
 
 
-def in_batches(tensors: Tensors) -> list[Tensors]:
-    """The molecules in such batches."""
-    return [tensors.take(rows) for rows in by_length(tensors)]
-
-
-class Batches:
-    """Train's batches of one epoch, for :meth:`Module.training_step`.
+def with_pairs(
+    tensors: Tensors, rows: np.ndarray, right: np.ndarray, shift: np.ndarray
+) -> tuple[Tensors, Tensor, Tensor, Tensor]:
+    """A batch for :meth:`Module.training_step`.
 
     Args:
         tensors: molecules of train.
-        drawn: rows of each batch, their pairs' right sides (-1: none) and δ.
+        rows: those of the batch.
+        right: the heavier molecule of each one's pair, -1 where it has none.
+        shift: δ of the pair.
     """
-
-    def __init__(self, tensors: Tensors, drawn: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
-        self.tensors, self.drawn = tensors, drawn
-
-    def __len__(self) -> int:
-        return len(self.drawn)
-
-    def __iter__(self) -> Iterator[tuple[Tensors, Tensor, Tensor, Tensor]]:
-        descriptors = self.tensors.descriptors
-        for rows, right, shift in self.drawn:
-            target = descriptors[right] - descriptors[rows]
-            paired = torch.as_tensor(right >= 0)
-            yield self.tensors.take(torch.as_tensor(rows)), torch.as_tensor(shift, dtype=torch.float32), target, paired
+    target = tensors.descriptors[right] - tensors.descriptors[rows]
+    paired = torch.as_tensor(right >= 0)
+    return tensors.take(torch.as_tensor(rows)), torch.as_tensor(shift, dtype=torch.float32), target, paired

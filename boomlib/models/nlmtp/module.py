@@ -1,13 +1,12 @@
 """How NL-MTP is trained: both worlds in each batch, AdamW, cosine with warm-up."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-import lightning
 import numpy as np
 import torch
 from torch import Tensor
 
-from boomlib.harness.training import adamw
+from boomlib.harness.training import Trainee
 from boomlib.models.nlmtp import losses
 from boomlib.models.nlmtp.encoder import LogMargin, Tensors
 from boomlib.models.nlmtp.network import Network
@@ -39,11 +38,12 @@ class Pairs:
         return np.where(known, self.right[chosen], -1), np.where(known, self.shift[chosen], 0.0)
 
 
-class Module(lightning.LightningModule):
+class Module(Trainee):
     """Trains a :class:`Network`.
 
     Args:
         network: what is trained.
+        optimise: see :class:`boomlib.harness.training.Trainee`.
         scale: the outcome's scale, for RMSE on valid in native units.
         weights: weight of each term of the loss.
         shift: standardised δ of the policy.
@@ -51,15 +51,12 @@ class Module(lightning.LightningModule):
         clip: largest importance weight.
         pseudo_outcome: see :func:`losses.policy_losses`.
         pair_epochs: epochs in which matched pairs are used, with a weight that falls linearly to 0.
-        learning_rate: AdamW's peak.
-        weight_decay: AdamW's.
-        warm_up: steps until the peak.
-        steps: steps in all.
     """
 
     def __init__(
         self,
         network: Network,
+        optimise: Callable[[torch.nn.Module], dict],
         scale: LogMargin,
         *,
         weights: Mapping[str, float],
@@ -68,16 +65,10 @@ class Module(lightning.LightningModule):
         clip: float,
         pseudo_outcome: str,
         pair_epochs: int,
-        learning_rate: float,
-        weight_decay: float,
-        warm_up: int,
-        steps: int,
     ) -> None:
-        super().__init__()
-        self.network, self.scale, self.weights = network, scale, dict(weights)
+        super().__init__(network, optimise)
+        self.scale, self.weights, self.pair_epochs = scale, dict(weights), pair_epochs
         self.shift, self.threshold, self.clip, self.pseudo_outcome = shift, threshold, clip, pseudo_outcome
-        self.pair_epochs, self.learning_rate, self.weight_decay = pair_epochs, learning_rate, weight_decay
-        self.warm_up, self.steps = warm_up, steps
         self.errors: list[Tensor] = []
 
     def training_step(self, batch: tuple[Tensors, Tensor, Tensor, Tensor]) -> Tensor:
@@ -125,13 +116,3 @@ class Module(lightning.LightningModule):
         """RMSE on valid."""
         self.log("valid_rmse", torch.cat(self.errors).square().mean().sqrt().float())
         self.errors.clear()
-
-    def configure_optimizers(self) -> dict:
-        """AdamW; linear warm-up, then a cosine to 0."""
-        return adamw(
-            self.network.parameters(),
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            steps=self.steps,
-            warm_up=self.warm_up,
-        )

@@ -1,6 +1,7 @@
 """Gradient-boosted trees on histograms (scikit-learn's HistGradientBoosting), stopped early on valid."""
 
 from pathlib import Path
+from typing import Literal, TypedDict, Unpack
 
 import joblib
 import numpy as np
@@ -11,27 +12,51 @@ from boomlib.harness.design import descriptor_values
 from boomlib.harness.interface import Model, Molecules, Prediction
 
 
+class BoostingSettings(TypedDict, total=False):
+    """Hyper-parameters of scikit-learn's ``HistGradientBoostingRegressor``, which has defaults for all."""
+
+    loss: Literal["squared_error", "absolute_error", "gamma", "poisson"]
+    learning_rate: float
+    max_iter: int
+    max_leaf_nodes: int | None
+    max_depth: int | None
+    min_samples_leaf: int
+    l2_regularization: float
+    max_features: float
+    max_bins: int
+    n_iter_no_change: int
+    tol: float
+
+
 def tree_columns(molecules: Molecules, kind: str) -> np.ndarray:
     """Descriptors and element counts (shares for an intensive property), [n, columns]; trees take gaps as they are."""
     elements = element_shares(molecules) if kind == "intensive" else element_counts(molecules)
     return np.hstack([descriptor_values(molecules), elements])
 
 
-def boosted_trees(seed: int, parameters: dict) -> HistGradientBoostingRegressor:
-    """An early-stopped booster with the descriptor's parameters, passed on to scikit-learn."""
-    return HistGradientBoostingRegressor(early_stopping=True, random_state=seed, **parameters)
+def boosted_trees(seed: int, settings: BoostingSettings) -> HistGradientBoostingRegressor:
+    """An early-stopped booster."""
+    return HistGradientBoostingRegressor(early_stopping=True, random_state=seed, **settings)
 
 
 class GradientBoosting(Model):
     """Boosted trees on descriptors and element counts.
 
     Args:
-        **parameters: hyper-parameters of scikit-learn's ``HistGradientBoostingRegressor``.
+        **settings: see :class:`BoostingSettings`.
     """
 
-    def __init__(self, *, kind: str, seed: int, threads: int = 1, observable: str | None = None, **parameters) -> None:
+    def __init__(
+        self,
+        *,
+        kind: str,
+        seed: int,
+        threads: int = 1,
+        observable: str | None = None,
+        **settings: Unpack[BoostingSettings],
+    ) -> None:
         super().__init__(kind=kind, seed=seed, threads=threads, observable=observable)
-        self.trees = boosted_trees(seed, parameters)
+        self.trees = boosted_trees(seed, settings)
 
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Add trees until the error on valid has stopped falling."""

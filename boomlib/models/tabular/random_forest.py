@@ -1,6 +1,7 @@
 """Random forest on RDKit descriptors, after BOOM's ``experiments/random-forest``."""
 
 from pathlib import Path
+from typing import Literal
 
 import joblib
 from sklearn.ensemble import RandomForestRegressor
@@ -18,7 +19,9 @@ class RandomForest(Model):
         max_features: features tried at each split, as scikit-learn takes it.
     """
 
-    def __init__(self, *, drop: list[str], trees: int, max_features: str | float, **common) -> None:
+    def __init__(
+        self, *, drop: list[str], trees: int, max_features: Literal["sqrt", "log2"] | float | None, **common
+    ) -> None:
         super().__init__(**common)
         self.drop = drop
         self.gaps = Winsorized(margin=0.0)

@@ -5,12 +5,22 @@ With ``margin: null`` it uses counts alone: the additive group-contribution mode
 """
 
 from pathlib import Path
+from typing import TypedDict
 
 import joblib
 
 from boomlib.harness.design import LinearDesign
 from boomlib.harness.interface import Model, Molecules, Prediction, write_history
 from boomlib.harness.ridge import fit_ridge
+
+
+class RidgeSettings(TypedDict):
+    """Hyper-parameters of :class:`Ridge`, for a model that holds one."""
+
+    radius: int
+    min_molecules: int
+    margin: float | None
+    penalties: list[float]
 
 
 class Ridge(Model):

@@ -5,8 +5,8 @@ from pathlib import Path
 import joblib
 
 from boomlib.harness.interface import Model, Molecules, Prediction
-from boomlib.models.tabular.gradient_boosting import boosted_trees, tree_columns
-from boomlib.models.tabular.ridge import Ridge
+from boomlib.models.tabular.gradient_boosting import BoostingSettings, boosted_trees, tree_columns
+from boomlib.models.tabular.ridge import Ridge, RidgeSettings
 
 
 class RidgeBoost(Model):
@@ -16,11 +16,11 @@ class RidgeBoost(Model):
     them would correct too little; leaving each molecule out costs nothing for a linear model.
 
     Args:
-        ridge: hyper-parameters of :class:`boomlib.models.tabular.ridge.Ridge`.
-        trees: hyper-parameters of scikit-learn's ``HistGradientBoostingRegressor``.
+        ridge: see :class:`boomlib.models.tabular.ridge.Ridge`.
+        trees: see :class:`boomlib.models.tabular.gradient_boosting.BoostingSettings`.
     """
 
-    def __init__(self, *, ridge: dict, trees: dict, **common) -> None:
+    def __init__(self, *, ridge: RidgeSettings, trees: BoostingSettings, **common) -> None:
         super().__init__(**common)
         self.ridge = Ridge(**ridge, **common)
         self.trees = boosted_trees(self.seed, trees)
