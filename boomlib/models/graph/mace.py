@@ -233,7 +233,7 @@ class MACE(NetworkModel):
         else:
             factor, patience = settings["lr_factor"], settings["scheduler_patience"]
             schedule = ReduceLROnPlateau(optimizer, factor=factor, patience=patience)
-        # after an epoch's last step: Lightning's interval `epoch` is after the state to go on from has been written
+        # after an epoch's last step: by Lightning's `epoch` a plateau is seen after the state to go on from is written
         when = {"interval": "step", "frequency": steps, "monitor": "valid_rmse"}
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule} | when}
 
@@ -244,6 +244,7 @@ class MACE(NetworkModel):
             decay = min(self.training["ema_decay"], (1 + int(updates)) / (10 + int(updates)))
             return average.lerp(weights, 1 - decay)
 
-        average = AveragedModel(network, avg_fn=follow)
+        with building(self.training["default_dtype"]):
+            average = AveragedModel(network, avg_fn=follow)
         average.n_averaged += 1  # it holds the first weights, which an average of none would not count
         return average
