@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib import registry
@@ -81,8 +82,45 @@ def run_mace(model: NetworkModel, parameters: dict, train: Molecules, valid: Mol
     return model.references.inverse(valid, np.array(z))
 
 
+def run_chemprop(
+    model: NetworkModel, parameters: dict, train: Molecules, valid: Molecules, folder: Path
+) -> np.ndarray:
+    """``chemprop train`` and ``chemprop predict``."""
+    parts = [
+        pd.DataFrame({"smiles": part.smiles, "y": model.references.transform(part), "split": split})
+        for part, split in ((train, "train"), (valid, "val"))
+    ]
+    pd.concat(parts).to_csv(folder / "data.csv", index=False)
+    parts[1].to_csv(folder / "valid.csv", index=False)
+    given = parameters["training"]
+    options = {name: given[name] for name in ("epochs", "warmup_epochs", "init_lr", "max_lr", "final_lr")}
+    options |= {key: value for key, value in parameters.items() if key not in ("training", "reference")}
+    options |= {
+        "batch_size": given["batch"],
+        "data_path": folder / "data.csv",
+        "output_dir": folder / "output",
+        "smiles_columns": "smiles",
+        "target_columns": "y",
+        "splits_column": "split",
+        "task_type": "regression",
+        "metrics": "rmse",
+        "tracking_metric": "rmse",
+        "aggregation": {"extensive": "sum", "intensive": "mean"}[model.kind],
+        "pytorch_seed": model.seed,
+        "data_seed": model.seed,
+        "num_workers": 0,
+    }
+    run_command("chemprop", "train", **{key.replace("_", "-"): value for key, value in options.items()})
+    files = {"test-path": "valid.csv", "model-paths": "output/model_0/best.pt", "output": "predicted.csv"}
+    run_command("chemprop", "predict", **{key: folder / name for key, name in files.items()})
+    return model.references.inverse(valid, pd.read_csv(folder / "predicted.csv")["y"].to_numpy())
+
+
 # family: runs the command line by the settings of a model whose references are fitted; returns predictions of valid
-COMMAND_LINES: dict[str, Callable[[NetworkModel, dict, Molecules, Molecules, Path], np.ndarray]] = {"mace": run_mace}
+COMMAND_LINES: dict[str, Callable[[NetworkModel, dict, Molecules, Molecules, Path], np.ndarray]] = {
+    "chemprop": run_chemprop,
+    "mace": run_mace,
+}
 
 
 def compare(
