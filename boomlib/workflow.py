@@ -98,8 +98,8 @@ class InputFinder:
     """A rule's parameter that differs from the last time if a file that the rule reads is gone and must be made again.
 
     Snakemake lets a missing file be while what was made from it exists. But a score without its predictions is no
-    result, nor is a leaderboard without its scores; and what a failed command could not make again Snakemake holds for made, so that the old results of what
-    reads it would pass for new ones.
+    result, nor is a leaderboard without its scores; and what a failed command could not make again Snakemake holds for
+    made, so that the old results of what reads it would pass for new ones.
     """
 
     WORDS = ("inputs as made", "inputs as made again")
