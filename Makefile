@@ -26,11 +26,12 @@ leaderboard: setup ## run the default benchmark: results/leaderboard.md
 test: setup ## run the tests
 	@start=$$SECONDS; $(BIN)/python -m pytest; echo "== make test: $$((SECONDS - start)) s"
 
-lint: setup ## check style of Python and Snakemake files
+lint: setup ## check style of Python and Snakemake files, and that imports run downwards
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+	$(BIN)/lint-imports --no-cache
 
 lock: setup ## pin the newest releases that pyproject.toml admits
 	$(BIN)/python -m pip install pip-tools

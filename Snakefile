@@ -4,20 +4,22 @@ from snakemake.utils import min_version
 
 min_version("9.20")
 
+# one that the user gives stands alone, and is not merged into the default run's
+if not workflow.overwrite_configfiles:
 
-configfile: "config/config.yaml"
+    configfile: "config/config.yaml"
 
 
 include: "rules/common.smk"
 
 
 wildcard_constraints:
-    dataset=one_of(DATASETS),
-    property=one_of(PROPERTIES),
-    scheme="kde|scaffold",
-    model=one_of(MODELS),
+    dataset=one_of(plan.datasets),
+    property=one_of(plan.properties),
+    scheme=one_of(plan.schemes),
+    model=one_of(plan.models),
     seed=r"\d+",
-    feature=one_of(FEATURES),
+    feature=one_of(plan.features),
 
 
 rule all:
@@ -27,7 +29,7 @@ rule all:
 
 rule prepare:
     input:
-        get_prepared(),
+        plan.list_prepared(),
 
 
 include: "rules/download.smk"
@@ -40,4 +42,4 @@ include: "rules/leaderboard.smk"
 
 
 onerror:
-    report_failures()
+    plan.report_failures()

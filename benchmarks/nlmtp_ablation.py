@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib import registry
 from boomlib.evaluation.policy import HELD_OUT
 from boomlib.files import read_json
-from boomlib.report.tables.markdown import format_interval, format_number, markdown_table
-from boomlib.report.tables.policy import decimals, percent
+from boomlib.report.numbers import format_decimals, format_interval, format_number, format_percent
+from boomlib.report.tables.markdown import format_table
 from boomlib.runs import list_runs
 
 COLUMNS = [
@@ -46,16 +46,16 @@ def policy_cells(scores: dict) -> list[str]:
     density, classifier = (found["estimates"][ratio]["contrast"] for ratio in ("density", "classifier"))
     return [
         format_number(found["rmse_given_context"]),
-        percent(found["abstention"]),
+        format_percent(found["abstention"]),
         f"{density['effective_sample_size']:,.0f}",
         f"{found['alpha']['mean']:.3f} ± {found['alpha']['std']:.3f}",
         format_number(density["psi"]),
         format_interval(density["low"], density["high"]),
         format_number(classifier["psi"]),
         format_number(found["anchor_rmse"]),
-        decimals(found["linearity"]["r2"]),
+        format_decimals(found["linearity"]["r2"]),
         format_number(scores["pairs"]["all"]["mean_predicted"]),
-        decimals(scores["pairs"]["all"]["pearson_r"]),
+        format_decimals(scores["pairs"]["all"]["pearson_r"]),
     ]
 
 
@@ -73,7 +73,7 @@ def main() -> None:
         policy = folder / "policy" / f"{run.stem}.json"
         cells = policy_cells(read_json(policy)) if policy.is_file() else ["—"] * (len(COLUMNS) - 4)
         rows.append([models[run.model]["label"], *errors, *cells])
-    print(markdown_table(COLUMNS, rows))
+    print(format_table(COLUMNS, rows))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,10 @@
 
     snakemake --cores 2 results/tasks/csd10k/hof/kde.parquet results/features/csd10k/{elements,conformers}.parquet
     python benchmarks/pipeline_overhead.py --model chemprop_small --molecules 2000
-    python benchmarks/pipeline_overhead.py --model mace_small --molecules 500
 
 Each round runs both, in turns, in fresh interpreters: ``train_and_predict`` on the task table, and the commands that a
 user would type for the same model, settings and molecules, whose input files are written beforehand. Both train, keep
-the best epoch on valid, and predict valid, id and ood. By hand MACE computes forces, whose weight in the loss is 0, as
-its command line has no loss without them (mace-torch 0.3.16); our job has one.
+the best epoch on valid, and predict valid, id and ood.
 """
 
 import argparse
@@ -54,55 +52,9 @@ def chemprop(model: Model, train: Molecules, valid: Molecules, asked: Molecules,
     ]
 
 
-def mace(model: Model, train: Molecules, valid: Molecules, asked: Molecules, folder: Path) -> list[list[str]]:
-    """``mace_run_train`` and ``mace_eval_configs``."""
-    import ase.io
-    import torch
-
-    from boomlib.models.graph.graphs import ragged
-    from boomlib.models.graph.mace import ENERGY
-
-    model.elements = np.unique(np.concatenate(ragged(train.features["conformers"], "atomic_numbers")))
-    model.references.fit(model.composition(train), train.y)
-    model.write(train, folder / "train.xyz")
-    model.write(valid, folder / "valid.xyz")
-    ase.io.write(folder / "asked.xyz", model.structures(asked), format="extxyz")
-    elements = model.elements.tolist()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    settings = {
-        "name": "mace",
-        "seed": model.seed,
-        "device": device,
-        "train_file": folder / "train.xyz",
-        "valid_file": folder / "valid.xyz",
-        "work_dir": folder,
-        "energy_key": ENERGY,
-        "atomic_numbers": elements,
-        "E0s": dict.fromkeys(elements, 0.0),
-        "scaling": "no_scaling",
-        "loss": "weighted",
-        "forces_weight": 0,
-        "error_table": "TotalRMSE",
-        "plot": False,
-        "skip_evaluate_heads": "Default",
-    }
-    arguments = [f"--{key}={value}" for key, value in (settings | model.options).items()]
-    evaluation = {"configs": "asked.xyz", "model": "mace.model", "output": "predicted.xyz"}
-    where = [f"--{key}={folder / name}" for key, name in evaluation.items()]
-    train_program, predict_program = (
-        str(Path(sys.executable).with_name(name)) for name in ("mace_run_train", "mace_eval_configs")
-    )
-    kept = [f"--{key}={model.options[key]}" for key in ("batch_size", "default_dtype")]
-    return [
-        [train_program, "--ema", "--save_cpu", *arguments],
-        [predict_program, *where, f"--device={device}", *kept],
-    ]
-
-
 # family: function that writes a model's input files into a folder and returns its commands
 BY_HAND: dict[str, Callable[[Model, Molecules, Molecules, Molecules, Path], list[list[str]]]] = {
     "chemprop": chemprop,
-    "mace": mace,
 }
 
 

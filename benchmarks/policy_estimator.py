@@ -40,7 +40,7 @@ from boomlib.causal.nuisance import FittedDensity, fit_classifier, fit_density
 from boomlib.causal.policy import Estimate, contrast, gate, one_step, plug_in, policy_weights, weighted
 from boomlib.contracts import read_molecules
 from boomlib.files import read_json, write_json
-from boomlib.report.figures.overview import figure
+from boomlib.report.figures.style import open_figure
 
 THRESHOLD, CLIP, FOLDS = 0.6, 20.0, 5
 SEED = 2024
@@ -426,7 +426,7 @@ def plot(results: dict, out: Path) -> None:
         for policy, rows in found["policies"].items()
         if policy != "fitted gate"
     }
-    with figure(out, 3 * len(tables) + 2.2, 6.2) as fig:
+    with open_figure(out, 3 * len(tables) + 2.2, 6.2) as fig:
         axes = fig.subplots(1, 2 * len(tables), sharey=True, width_ratios=[2, 1] * len(tables))
         for (title, table), bias, coverage in zip(tables.items(), axes[::2], axes[1::2], strict=True):
             draw(bias, coverage, table)

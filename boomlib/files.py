@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+NEUTRAL = "carries bytes and messages as they are"
+
 
 class ContractError(ValueError):
     """A file or a setting breaks a contract; the message names it, the place in it and the remedy."""

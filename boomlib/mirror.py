@@ -6,6 +6,8 @@ from pathlib import Path
 
 from boomlib.files import ContractError
 
+NEUTRAL = "finds files, whose bytes are checked where they are used"
+
 
 def find_in_mirror(name: str, mirror: str | os.PathLike | None = None) -> Path | None:
     """Find a file or folder in the mirror folder or below it.

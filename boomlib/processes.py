@@ -17,6 +17,8 @@ from pathlib import Path
 
 from boomlib.files import ContractError
 
+NEUTRAL = "starts, locks and ends jobs, whatever they compute"
+
 SNAKEMAKE = "BOOM_SNAKEMAKE_PID"  # the environment variable with the id of the Snakemake that started a job
 GRACE = 30.0  # seconds that a process has to end when asked to
 WAIT = 2 * GRACE

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import json
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -12,7 +13,30 @@ import time
 from importlib import metadata
 from pathlib import Path
 
+import yaml
+
+from boomlib.source import reduce_source
+
+NEUTRAL = "describes what made a number"
+
 ROOT = Path(__file__).parent.parent
+PACKAGES = ("boomlib", "workflow_scripts")
+# what a model may stand on: the name of the distribution, and that of its module
+VERSIONED = {
+    "numpy": "numpy",
+    "pyarrow": "pyarrow",
+    "rdkit": "rdkit",
+    "scikit-learn": "sklearn",
+    "torch": "torch",
+    "lightning": "lightning",
+    "chemprop": "chemprop",
+    "mace-torch": "mace",
+    "e3nn": "e3nn",
+    "transformers": "transformers",
+    "tokenizers": "tokenizers",
+    "torch-geometric": "torch_geometric",
+    "torchmd-net": "torchmdnet",
+}
 
 
 def source_file(module: str) -> Path | None:
@@ -26,50 +50,73 @@ def source_file(module: str) -> Path | None:
 
 @functools.cache
 def parse(module: str) -> tuple[str, frozenset[str]]:
-    """Return a module's code without comments and docstrings, and the modules of boomlib that it imports."""
-    tree = ast.parse(source_file(module).read_text(encoding="utf-8"))
+    """Return what a module of this checkout computes, as source, and the modules and packages here that it imports.
+
+    Raises:
+        FileNotFoundError: there is no such module.
+    """
+    path = source_file(module)
+    if path is None:
+        raise FileNotFoundError(f"no module {module} in {ROOT}")
+    tree = reduce_source(path.read_text(encoding="utf-8"))
     imported = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            imported |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-        body = getattr(node, "body", None)
-        if (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-            and body
-            and isinstance(body[0], ast.Expr)
-            and isinstance(body[0].value, ast.Constant)
-        ):
-            node.body = body[1:]
-    ours = {name for name in imported if name.split(".")[0] == "boomlib" and source_file(name)}
-    return ast.unparse(tree), frozenset(ours)
+            imported |= {f"{node.module}.{alias.name}" for alias in node.names}
+    imported = {each for name in imported for each in with_packages(name) if each.split(".")[0] in PACKAGES}
+    return ast.unparse(tree), frozenset(filter(source_file, imported))
+
+
+def with_packages(module: str) -> list[str]:
+    """A dotted name after the names of the packages that it lies in, the outermost first."""
+    parts = module.split(".")
+    return [".".join(parts[: end + 1]) for end in range(len(parts))]
+
+
+@functools.cache
+def neutral_unit(module: str) -> str | None:
+    """The module or package that declares ``module`` neutral, since no number passes through it; None if it counts.
+
+    The declaration is a constant ``NEUTRAL`` that holds the reason; that of a package is for all its modules.
+    """
+    for unit in with_packages(module):
+        path = source_file(unit)
+        if path and re.search(r"^NEUTRAL = ", path.read_text(encoding="utf-8"), re.M):
+            return unit
+    return None
 
 
 @functools.cache
 def code_hash(*modules: str, files: tuple[str, ...] = ()) -> str:
-    """Hash the code of ``modules`` and of every boomlib module that they import, directly or not.
+    """Hash the code of ``modules`` and of every module of this checkout that they import, directly or not.
 
-    Comments, docstrings and formatting do not count, so that only a change of what the code does
-    makes a stage run again. Given to a rule as a parameter, since Snakemake sees only the adapter script.
+    What cannot change a number does not count, so that a stage runs again only for a change of what its code does:
+    comments, docstrings, formatting, annotations and messages (:mod:`boomlib.source`); and neutral modules, unless
+    one of ``modules`` is neutral by the same declaration, as a figure is by that of the report. Given to a rule as a
+    parameter, with the adapter script among the modules: Snakemake itself sees no more than the script's date.
 
     Args:
         modules: dotted module names, such as ``boomlib.models.tabular.ridge``.
-        files: further files, relative to the root of the checkout, whose bytes count.
+        files: further files, relative to the root of the checkout, that count: of YAML the values, else the bytes.
+
+    Raises:
+        FileNotFoundError: there is no such module.
     """
+    own = {neutral_unit(module) for module in modules} | {None}
     todo, seen = list(modules), set()
     while todo:
         module = todo.pop()
-        if module not in seen:
-            if source_file(module) is None:
-                raise FileNotFoundError(f"no module {module} in {ROOT}")
+        if module not in seen and neutral_unit(module) in own:
             seen.add(module)
             todo += parse(module)[1]
     digest = hashlib.blake2b(digest_size=8)
     for module in sorted(seen):
         digest.update(f"{module}\0{parse(module)[0]}\0".encode())
     for file in files:
-        digest.update((ROOT / file).read_bytes())
+        content = (ROOT / file).read_bytes()
+        digest.update(content_hash(yaml.safe_load(content)).encode() if file.endswith(".yaml") else content)
     return digest.hexdigest()
 
 
@@ -85,25 +132,35 @@ def commit_id() -> str:
     return done.stdout.strip() if done.returncode == 0 else "unknown"
 
 
-def versions(
-    packages: tuple[str, ...] = ("numpy", "pyarrow", "rdkit", "scikit-learn", "torch"),
-) -> dict[str, str]:
-    """The installed versions of Python and of those ``packages`` that are installed."""
-    found = {"python": platform.python_version()}
-    for package in packages:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+def versions() -> dict[str, str]:
+    """The versions of Python and of those of the packages above that this process has imported."""
+    imported = [package for package, module in VERSIONED.items() if module in sys.modules]
+    return {"python": platform.python_version()} | {package: metadata.version(package) for package in imported}
 
 
-def device_name() -> str:
-    """The GPU that PyTorch, if it is loaded, sees first; else the kind of CPU."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"CPU ({platform.processor() or platform.machine()})"
+def processor_name() -> str:
+    """The model of this machine's processor, as far as its operating system tells."""
+    try:
+        models = re.findall(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.M)
+    except OSError:  # no Linux
+        models = []
+    return (models or [platform.processor() or platform.machine()])[0]
+
+
+def device_name(device: object) -> str:
+    """The name of a GPU, or ``CPU (…)`` with that of the processor.
+
+    Args:
+        device: a PyTorch device or the name of one: ``cpu``, ``cuda``, ``cuda:0``.
+    """
+    if is_gpu(device):
+        return sys.modules["torch"].cuda.get_device_name(device)
+    return f"CPU ({processor_name()})"
+
+
+def is_gpu(device: object) -> bool:
+    """Whether a PyTorch device, or the name of one, is a GPU."""
+    return str(device).startswith("cuda")
 
 
 class RunRecord:
@@ -112,13 +169,24 @@ class RunRecord:
     def __init__(self) -> None:
         self.start = time.perf_counter()
 
-    def finish(self, **facts: object) -> dict:
-        """Return ``facts`` with wall time (s), peak memory of the process (MiB), device, commit and versions."""
+    def finish(self, *, device: object = "cpu", prediction_device: object = "cpu", **facts: object) -> dict:
+        """Return ``facts`` with wall time (s), peak memory (MiB), devices, commit and versions.
+
+        Args:
+            device: where the model was trained, as PyTorch names it; a GPU only if it was used.
+            prediction_device: where it predicted.
+            facts: what else there is to say.
+        """
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        on_gpu = is_gpu(device) or is_gpu(prediction_device)
         return facts | {
             "seconds": round(time.perf_counter() - self.start, 3),
             "peak_memory_mib": round(peak / (1024**2 if sys.platform == "darwin" else 1024), 1),
-            "device": device_name(),
+            "peak_gpu_memory_mib": (
+                round(sys.modules["torch"].cuda.max_memory_allocated() / 1024**2, 1) if on_gpu else None
+            ),
+            "device": device_name(device),
+            "prediction_device": device_name(prediction_device),
             "host": platform.node(),
             "commit": commit_id(),
             "versions": versions(),

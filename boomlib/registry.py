@@ -18,6 +18,8 @@ from boomlib.files import ContractError
 from boomlib.signatures import ROOT, check_parameters, read_source, suggestion
 from boomlib.text.start import check_start
 
+NEUTRAL = "what it reads reaches a stage as a parameter, which counts itself"
+
 CONFIG = ROOT / "config"
 
 
@@ -98,14 +100,44 @@ def check_known(what: str, name: str, known: Iterable[str], at: str) -> None:
 
 def load_datasets(path: str | os.PathLike = CONFIG / "datasets.yaml") -> tuple[dict, dict]:
     """Read ``datasets.yaml``; returns its ``datasets`` and its ``sources`` by name."""
-    content = check_schema(read_yaml(path), "datasets", str(path))
+    return check_datasets(read_yaml(path), {}, str(path))
+
+
+def check_datasets(content: dict, registered: Mapping, where: str) -> tuple[dict, dict]:
+    """Check ``datasets`` and ``sources`` of a YAML file; returns both by name, with the schema's defaults.
+
+    Args:
+        content: the file's mapping.
+        registered: sources that stand elsewhere, which its datasets may name as well.
+        where: the file, for messages.
+
+    Raises:
+        ContractError: a mistake in it, by its key.
+    """
+    content = check_schema(content, "datasets", where)
     for name, dataset in content["datasets"].items():
-        needed = "file" if dataset["kind"] == "table" else "sources"
-        if not dataset.get(needed):
-            raise ContractError(f"{path}: datasets.{name}: kind '{dataset['kind']}' needs the key '{needed}'")
+        if not (dataset["sources"] or "file" in dataset):
+            raise ContractError(
+                f"{where}: datasets.{name}: no data; it needs the key 'file', a file of yours, or 'sources'"
+            )
         for source in dataset["sources"]:
-            check_known("source", source, content["sources"], f"{path}: datasets.{name}.sources")
+            check_known("source", source, registered | content["sources"], f"{where}: datasets.{name}.sources")
     return content["datasets"], content["sources"]
+
+
+def with_own_datasets(datasets: dict, sources: dict, config: dict, where: str = "config") -> tuple[dict, dict]:
+    """The registered ``datasets`` and ``sources``, and those that a configuration brings itself.
+
+    Raises:
+        ContractError: one of its own is wrong, or has the name of a registered one.
+    """
+    content = {key: config[key] for key in ("datasets", "sources") if key in config}
+    own = check_datasets({"datasets": {}} | content, sources, where)
+    for key, registered, brought in zip(("datasets", "sources"), (datasets, sources), own, strict=True):
+        for name in brought:
+            if name in registered:
+                raise ContractError(f"{where}: {key}.{name}: config/datasets.yaml has this name; choose another")
+    return datasets | own[0], sources | own[1]
 
 
 def load_models(folder: str | os.PathLike = CONFIG / "models") -> dict:

@@ -11,7 +11,7 @@ rule download_source:
     log:
         "logs/download_source/{source}.log",
     wildcard_constraints:
-        source=one_of(SOURCES) or "(?!x)x",
+        source=one_of(plan.sources),
     cache: "omit-software"
     retries: 1
     localrule: True
@@ -22,7 +22,7 @@ rule download_source:
         mem_mb=500,
         runtime=60,
     params:
-        source=lookup("{source}", within=SOURCES),
+        source=lookup("{source}", within=plan.sources),
     message:
         "Download {wildcards.source}"
     script:
@@ -31,7 +31,7 @@ rule download_source:
 
 rule prepare_molecules:
     input:
-        sources=get_sources,
+        sources=plan.get_sources,
     output:
         molecules="results/data/{dataset}/molecules.parquet",
         rejects="results/data/{dataset}/rejects.csv",
@@ -46,8 +46,9 @@ rule prepare_molecules:
         mem_mb=4000,
         runtime=30,
     params:
-        dataset=get_reading,
-        code=code_of_dataset,
+        dataset=plan.get_reading,
+        inputs=find_inputs,
+        code=plan.code_of_dataset,
     message:
         "Read and check the molecules of {wildcards.dataset}"
     script:

@@ -25,8 +25,9 @@ rule evaluate:
         mem_mb=1000,
         runtime=10,
     params:
-        unit=lookup("{dataset}/properties/{property}/unit", within=DATASETS),
-        code=code_of("boomlib.evaluation.score"),
+        unit=lookup("{dataset}/properties/{property}/unit", within=plan.datasets),
+        inputs=find_inputs,
+        code=code_of("workflow_scripts.evaluate"),
     message:
         "Score {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
@@ -53,8 +54,9 @@ rule evaluate_policy:
         mem_mb=2000,
         runtime=10,
     params:
-        unit=lookup("{dataset}/properties/{property}/unit", within=DATASETS),
-        code=code_of("boomlib.evaluation.policy"),
+        unit=lookup("{dataset}/properties/{property}/unit", within=plan.datasets),
+        inputs=find_inputs,
+        code=code_of("workflow_scripts.evaluate_policy"),
     message:
         "Score the policy of {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:

@@ -11,7 +11,7 @@ molecules, wherever a cluster has room, and their parts are merged in order to t
 rule featurize_part:
     input:
         molecules="results/data/{dataset}/molecules.parquet",
-        geometry=get_geometry,
+        geometry=plan.get_geometry,
     output:
         features="results/features/{dataset}/{feature}/part{part}of{parts}.parquet",
     log:
@@ -27,9 +27,9 @@ rule featurize_part:
         mem_mb=4000,
         runtime=120,
     params:
-        part=get_part,
+        part=plan.get_part,
         code=code_of(
-            "boomlib.featurize",
+            "workflow_scripts.featurize",
             "boomlib.features.{feature}",
             files=(ENVIRONMENT,),
         ),
@@ -39,7 +39,7 @@ rule featurize_part:
         "../workflow_scripts/featurize.py"
 
 
-if config["feature_jobs"] == 1:
+if plan.config["feature_jobs"] == 1:
 
     use rule featurize_part as featurize with:
         output:
@@ -54,7 +54,7 @@ else:
 
     rule merge_feature:
         input:
-            parts=get_feature_parts,
+            parts=plan.get_feature_parts,
         output:
             features="results/features/{dataset}/{feature}.parquet",
         log:
@@ -68,7 +68,8 @@ else:
             mem_mb=2000,
             runtime=20,
         params:
-            code=code_of("boomlib.featurize"),
+            inputs=find_inputs,
+            code=code_of("workflow_scripts.merge_feature"),
         message:
             "Merge the parts of {wildcards.feature} of {wildcards.dataset}"
         script:
@@ -91,7 +92,8 @@ rule find_ch2_pairs:
         mem_mb=8000,
         runtime=30,
     params:
-        code=code_of("boomlib.matched_pairs"),
+        inputs=find_inputs,
+        code=code_of("workflow_scripts.find_ch2_pairs"),
     message:
         "Find molecules of {wildcards.dataset} that differ by one CH2"
     script:

@@ -1,15 +1,18 @@
 """Metrics -> summary, figures and the leaderboard.
 
-Needs: the metrics and predictions of every run, and the policy of those that evaluate one.
-Offers: results/leaderboard.md, results/leaderboard.csv, results/plots/….
+Needs: the metrics, record and predictions of every run, and the policy of those that answer one.
+Offers: results/leaderboard.csv (metrics) and results/runs.csv (a row a run); from these results/leaderboard.md and
+results/plots/….
 """
 
 
 rule summarise:
     input:
-        metrics=[f"results/metrics/{run.stem}.json" for run in RUNS],
+        metrics=[f"results/metrics/{run.stem}.json" for run in plan.runs],
+        runs=[f"results/predictions/{run.stem}/run.json" for run in plan.runs],
     output:
-        csv="results/leaderboard.csv",
+        metrics="results/leaderboard.csv",
+        runs="results/runs.csv",
     log:
         "logs/summarise.log",
     benchmark:
@@ -22,8 +25,9 @@ rule summarise:
         mem_mb=1000,
         runtime=10,
     params:
-        runs=RUN_TUPLES,
-        code=code_of("boomlib.evaluation.summary"),
+        runs=plan.list_run_tuples(),
+        inputs=find_inputs,
+        code=code_of("workflow_scripts.summarise"),
     message:
         "Collect the metrics of all runs"
     script:
@@ -53,8 +57,12 @@ rule plot_distribution:
         mem_mb=2000,
         runtime=10,
     params:
-        entry=get_property,
-        code=code_of("boomlib.report.figures.overview"),
+        entry=plan.get_property,
+        code=code_of(
+            "workflow_scripts.plot_distribution",
+            "boomlib.report.figures.distribution",
+            files=("boomlib/splits/{scheme}.py",),
+        ),
     message:
         "Plot the distribution of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
@@ -65,7 +73,7 @@ rule plot_parity:
     input:
         molecules="results/data/{dataset}/molecules.parquet",
         split="results/splits/{dataset}/{property}/{scheme}.parquet",
-        predictions=get_predictions,
+        predictions=plan.get_predictions,
     output:
         figure=report(
             "results/plots/parity/{dataset}/{property}/{scheme}.png",
@@ -85,9 +93,9 @@ rule plot_parity:
         mem_mb=2000,
         runtime=10,
     params:
-        entry=get_property,
-        labels=LABELS,
-        code=code_of("boomlib.report.figures.overview"),
+        entry=plan.get_property,
+        labels=plan.labels,
+        code=code_of("workflow_scripts.plot_parity", "boomlib.report.figures.parity"),
     message:
         "Plot predictions of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
@@ -127,8 +135,8 @@ rule plot_policy:
         mem_mb=2000,
         runtime=10,
     params:
-        unit=lookup("{dataset}/properties/{property}/unit", within=DATASETS),
-        code=code_of("boomlib.report.figures.policy"),
+        unit=lookup("{dataset}/properties/{property}/unit", within=plan.datasets),
+        code=code_of("workflow_scripts.plot_policy", "boomlib.report.figures.policy"),
     message:
         "Plot the policy of {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
@@ -158,9 +166,9 @@ rule plot_heatmap:
         runtime=10,
     params:
         figure="heatmap",
-        labels=LABELS,
-        controls=CONTROLS,
-        code=code_of("boomlib.report.figures.overview"),
+        labels=plan.labels,
+        controls=plan.controls,
+        code=code_of("workflow_scripts.plot_overview", "boomlib.report.figures.heatmap"),
     message:
         "Plot the overview {params.figure} of the {wildcards.scheme} split"
     script:
@@ -182,19 +190,18 @@ use rule plot_heatmap as plot_ratio with:
     localrule: True
     params:
         figure="ratio",
-        labels=LABELS,
-        controls=CONTROLS,
-        code=code_of("boomlib.report.figures.overview"),
+        labels=plan.labels,
+        controls=plan.controls,
+        code=code_of("workflow_scripts.plot_overview", "boomlib.report.figures.ratio"),
 
 
 rule leaderboard:
     input:
-        metrics=[f"results/metrics/{run.stem}.json" for run in RUNS],
-        runs=[f"results/predictions/{run.stem}/run.json" for run in RUNS],
-        policy=[f"results/policy/{run.stem}.json" for run in POLICY_RUNS],
-        rejects=[f"results/data/{name}/rejects.csv" for name in RUN_DATASETS],
-        csv="results/leaderboard.csv",
-        figures=get_figures,
+        metrics="results/leaderboard.csv",
+        runs="results/runs.csv",
+        policy=[f"results/policy/{run.stem}.json" for run in plan.policy_runs],
+        rejects=[f"results/data/{name}/rejects.csv" for name in plan.run_datasets],
+        figures=plan.list_figures,
     output:
         markdown=report(
             "results/leaderboard.md",
@@ -214,12 +221,17 @@ rule leaderboard:
         mem_mb=1000,
         runtime=10,
     params:
-        runs=RUN_TUPLES,
-        config={key: value for key, value in config.items() if key != "mirror"},
-        datasets=RUN_DATASETS,
-        models=RUN_MODELS,
+        config={key: value for key, value in plan.config.items() if key != "mirror"},
+        datasets=plan.run_datasets,
+        models=plan.run_models,
+        inputs=find_inputs,
         code=code_of(
-            "boomlib.report.build", files=("boomlib/report/leaderboard.md.j2",)
+            "workflow_scripts.leaderboard",
+            "boomlib.report.build",
+            files=(
+                "boomlib/report/leaderboard.md.j2",
+                *(f"boomlib/splits/{scheme}.py" for scheme in plan.config["schemes"]),
+            ),
         ),
     message:
         "Write the leaderboard"

@@ -9,8 +9,8 @@ config.json and the tokenizer. Models that pretrain alike share the checkpoint o
 
 rule make_corpus:
     input:
-        molecules=get_corpus_molecules,
-        splits=get_corpus_splits,
+        molecules=plan.get_corpus_molecules,
+        splits=plan.get_corpus_splits,
     output:
         corpus="results/corpora/{scheme}.parquet",
     log:
@@ -24,8 +24,9 @@ rule make_corpus:
         mem_mb=4000,
         runtime=30,
     params:
-        properties=CORPUS,
-        code=code_of("boomlib.text.corpus"),
+        properties=plan.corpus,
+        inputs=find_inputs,
+        code=code_of("workflow_scripts.make_corpus"),
     message:
         "Collect what pretraining may read, {wildcards.scheme} split"
     script:
@@ -43,7 +44,7 @@ rule pretrain:
     benchmark:
         "logs/pretrain/{scheme}/{model}.tsv"
     wildcard_constraints:
-        model=of_family("language"),
+        model=plan.constrain_pretrained(),
     conda:
         "../envs/language.yaml"
     threads: 1
@@ -52,8 +53,9 @@ rule pretrain:
         mem_mb=16000,
         runtime=1440,
     params:
-        settings=get_pretraining,
-        code=code_of_pretraining,
+        settings=plan.get_pretraining,
+        inputs=find_inputs,
+        code=plan.code_of_pretraining,
     message:
         "Pretrain {wildcards.model}, {wildcards.scheme} split"
     script:

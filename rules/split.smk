@@ -1,6 +1,6 @@
 """Molecules -> folds, and the task table that training jobs get, without the labels of the test folds.
 
-Needs: results/data/{dataset}/molecules.parquet, results/features/{dataset}/scaffolds.parquet.
+Needs: results/data/{dataset}/molecules.parquet and the feature tables that the scheme reads.
 Offers: results/splits/{dataset}/{property}/{scheme}.parquet, results/tasks/{dataset}/{property}/{scheme}.parquet.
 """
 
@@ -8,7 +8,7 @@ Offers: results/splits/{dataset}/{property}/{scheme}.parquet, results/tasks/{dat
 rule make_split:
     input:
         molecules="results/data/{dataset}/molecules.parquet",
-        scaffolds="results/features/{dataset}/scaffolds.parquet",
+        features=plan.get_scheme_features,
     output:
         split="results/splits/{dataset}/{property}/{scheme}.parquet",
         task="results/tasks/{dataset}/{property}/{scheme}.parquet",
@@ -23,9 +23,11 @@ rule make_split:
         mem_mb=4000,
         runtime=30,
     params:
-        properties=get_property_names,
-        settings=lookup("{dataset}/split", within=DATASETS),
-        code=code_of("boomlib.split"),
+        properties=plan.get_property_names,
+        settings=lookup("{dataset}/split", within=plan.datasets),
+        feature_names=plan.get_scheme_feature_names,
+        inputs=find_inputs,
+        code=code_of("workflow_scripts.make_split", "boomlib.splits.{scheme}"),
     message:
         "Split {wildcards.dataset}/{wildcards.property} by {wildcards.scheme}"
     script:

@@ -14,6 +14,8 @@ from threadpoolctl import threadpool_limits
 from boomlib.files import ContractError
 from boomlib.processes import SNAKEMAKE, claim, end_with
 
+NEUTRAL = "logs and ends a job, whatever it computes"
+
 
 class Tee:
     """Writes to the log and to the terminal."""

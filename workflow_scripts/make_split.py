@@ -7,7 +7,7 @@ if __name__ == "__main__":
     with logged(snakemake.log[0]):
         counts = make_split(
             snakemake.input.molecules,
-            snakemake.input.scaffolds,
+            dict(zip(snakemake.params.feature_names, snakemake.input.features, strict=True)),
             snakemake.output.split,
             snakemake.output.task,
             properties=snakemake.params.properties,

@@ -1,6 +1,6 @@
 """Adapter of rule plot_distribution."""
 
-from boomlib.report.figures.overview import plot_distribution
+from boomlib.report.figures.distribution import plot_distribution
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":

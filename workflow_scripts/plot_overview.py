@@ -1,11 +1,14 @@
 """Adapter of the rules plot_heatmap and plot_ratio."""
 
-from boomlib.report.figures import overview as figures
+import importlib
+
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":
+    kind = snakemake.params.figure
     with logged(snakemake.log[0]):
-        plot = {"heatmap": figures.plot_heatmap, "ratio": figures.plot_ratio}[snakemake.params.figure]
+        # imported by name, for the code of one figure is not the other's
+        plot = getattr(importlib.import_module(f"boomlib.report.figures.{kind}"), f"plot_{kind}")
         plot(
             snakemake.input.csv,
             snakemake.output.figure,

@@ -6,4 +6,5 @@ from workflow_scripts.job import logged
 
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
-        write_summary("results", [Run(*run) for run in snakemake.params.runs], snakemake.output.csv)
+        runs = [Run(*run) for run in snakemake.params.runs]
+        write_summary("results", runs, snakemake.output.metrics, snakemake.output.runs)

@@ -185,6 +185,28 @@ def announce_device(device: torch.device) -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
 
+def make_trainer(
+    callbacks: list[lightning.Callback], epochs: int, clip: float | None, bfloat16: bool
+) -> lightning.Trainer:
+    """Lightning's trainer for one process on one device; see :func:`fit_module`."""
+    device = choose_device()
+    announce_device(device)
+    return lightning.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=1,
+        precision="bf16-mixed" if bfloat16 and device.type == "cuda" else "32-true",
+        max_epochs=epochs,
+        gradient_clip_val=clip,
+        reload_dataloaders_every_n_epochs=1,
+        num_sanity_val_steps=0,
+        callbacks=[TQDMProgressBar(refresh_rate=20), *callbacks],
+        # one process, also where SLURM's variables say what Lightning would take for a cluster and requeue by itself
+        plugins=[LightningEnvironment(), PlainState()],
+        logger=False,
+        enable_model_summary=False,
+    )
+
+
 def fit_module(
     module: Trainee,
     train: Callable[[int], Iterable],
@@ -223,27 +245,10 @@ def fit_module(
     Raises:
         FloatingPointError: training has diverged: ``monitor`` was never a number.
     """
-    device, keep, history = choose_device(), Keep(folder / CHECKPOINTS, monitor), History(seed, follow)
-    announce_device(device)
-    trainer = lightning.Trainer(
-        accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=1,
-        precision="bf16-mixed" if bfloat16 and device.type == "cuda" else "32-true",
-        max_epochs=epochs,
-        gradient_clip_val=clip,
-        reload_dataloaders_every_n_epochs=1,
-        num_sanity_val_steps=0,
-        callbacks=[
-            history,
-            keep,
-            TQDMProgressBar(refresh_rate=20),
-            *([] if patience is None else [Stop(monitor, patience=patience)]),
-        ],
-        # one process, also where SLURM's variables say what Lightning would take for a cluster and requeue by itself
-        plugins=[LightningEnvironment(), PlainState()],
-        logger=False,
-        enable_model_summary=False,
-    )
+    keep, history = Keep(folder / CHECKPOINTS, monitor), History(seed, follow)
+    # training ends by what valid says before the state is written that says so
+    stop = [] if patience is None else [Stop(monitor, patience=patience)]
+    trainer = make_trainer([history, *stop, keep], epochs, clip, bfloat16)
     resumed = keep.last if keep.last.exists() else None
     trainer.fit(module, datamodule=Epochs(train, valid), ckpt_path=resumed, weights_only=True)
     if not keep.best.exists():

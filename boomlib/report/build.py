@@ -1,17 +1,21 @@
-"""The leaderboard of a configuration: from the registry's entries and what lies in the results folder."""
+"""The leaderboard of a configuration: from the tables of its runs and the registry's entries."""
 
 import csv
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
 import yaml
 
-from boomlib.evaluation.summary import write_summary
+from boomlib.evaluation.records import read_runs
+from boomlib.evaluation.summary import read_metrics, summarise
 from boomlib.files import write_text
-from boomlib.provenance import content_hash, versions
+from boomlib.provenance import content_hash
 from boomlib.report.leaderboard import write_leaderboard
 from boomlib.runs import Run
+
+PARTIAL = "leaderboard.partial.md"
 
 
 def write_config(config: Mapping, path: str | os.PathLike) -> None:
@@ -27,45 +31,47 @@ def count_rejects(path: Path) -> int:
         return sum(1 for _ in csv.DictReader(stream))
 
 
-def write_markdown(
-    results: str | os.PathLike, runs: Sequence[Run], *, config: Mapping, datasets: Mapping, models: Mapping
+def write_page(
+    page: Path, metrics: pd.DataFrame, records: pd.DataFrame, *, config: Mapping, datasets: Mapping, models: Mapping
 ) -> None:
-    """Write ``leaderboard.md`` for ``runs``, done or not.
+    """Write the leaderboard of both tables to ``page``, which stands in the results folder.
 
     Args:
-        results: the results folder.
-        runs: all runs of the configuration.
+        page: the Markdown file.
+        metrics: the tidy table.
+        records: the table of runs.
         config: the checked configuration; its hash stands in the footer.
         datasets: registry entries by dataset.
         models: descriptors by model.
     """
-    described = {
-        name: entry | {"rejected": count_rejects(Path(results, "data", name, "rejects.csv"))}
-        for name, entry in datasets.items()
-    }
-    used = [name for name in models if name in config["models"]]
+    used = {name: models[name] for name in config["models"]}
+    shown = {name: datasets[name] for name in dict.fromkeys(records["dataset"])}
     write_leaderboard(
-        results,
-        runs,
-        labels={name: models[name]["label"] for name in used},
-        controls={name for name in used if models[name]["family"] == "control"},
-        evaluators={name for name in used if models[name]["answers_policy"]},
-        datasets=described,
+        page,
+        page.parent,
+        metrics,
+        records,
+        models=used,
+        datasets=shown,
+        rejected={name: count_rejects(page.parent / "data" / name / "rejects.csv") for name in shown},
         config_hash=content_hash({key: value for key, value in config.items() if key != "mirror"}),
-        versions=versions(),
-        notes={name: models[name]["source"] for name in used},
     )
 
 
-def write_partial(
-    results: str | os.PathLike, runs: Sequence[Run], *, config: Mapping, datasets: Mapping, models: Mapping
+def write_markdown(
+    metrics_csv: str | os.PathLike, runs_csv: str | os.PathLike, page: str | os.PathLike, **described: Mapping
 ) -> None:
-    """Write ``leaderboard.csv`` and ``leaderboard.md`` from what a failed workflow has finished.
+    """Write the leaderboard from ``leaderboard.csv`` and ``runs.csv``, and remove the partial one beside it.
 
-    Both are dated back to 1970, the second before the first: Snakemake would take newer ones for done, whatever of
-    their inputs is missing, and the same command would not take up what failed.
+    ``described`` is what :func:`write_page` wants to know.
     """
-    write_summary(results, runs, Path(results, "leaderboard.csv"))
-    write_markdown(results, runs, config=config, datasets=datasets, models=models)
-    for second, name in enumerate(("leaderboard.md", "leaderboard.csv")):
-        os.utime(Path(results, name), (second, second))
+    write_page(Path(page), read_metrics(metrics_csv), read_runs(runs_csv), **described)
+    Path(page).with_name(PARTIAL).unlink(missing_ok=True)
+
+
+def write_partial(results: str | os.PathLike, runs: Sequence[Run], **described: Mapping) -> None:
+    """Write ``leaderboard.partial.md`` from what a failed workflow has finished; nothing else is touched.
+
+    ``described`` is what :func:`write_page` wants to know.
+    """
+    write_page(Path(results, PARTIAL), *summarise(results, runs), **described)

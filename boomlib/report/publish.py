@@ -1,57 +1,141 @@
-"""Copy a finished leaderboard with its figures and run records out of ``results/``, to be kept under git.
+"""Copy a finished leaderboard with its figures and run records out of ``results/``, to be kept under git."""
 
-Usage: ``python -m boomlib.report.publish docs/benchmarks/csd10k [README.md]``; with a README, its OOD table
-between ``<!-- leaderboard: FOLDER/leaderboard.md -->`` and ``<!-- end -->`` is replaced as well.
-"""
-
-import csv
+import argparse
 import re
 import shutil
 import sys
 from pathlib import Path
 
 from boomlib import registry
-from boomlib.files import ContractError, read_json, write_text
-from boomlib.runs import list_runs
+from boomlib.evaluation.records import list_recorded, read_runs
+from boomlib.evaluation.summary import read_metrics
+from boomlib.files import ContractError, scratch_folder, write_text
+from boomlib.provenance import ROOT
+from boomlib.report.figures.catalogue import find_figures
+from boomlib.report.roles import Roles, assign_roles
+from boomlib.report.tables.errors import tabulate_errors
+from boomlib.report.tables.ranked import RankedModels
 
-RECORD = ("seconds", "peak_memory_mib", "resumed", "device", "threads", "commit")
+USAGE = """\
+python -m boomlib.report.publish FOLDER [README ...]
+
+FOLDER, such as docs/benchmarks/csd10k, is made or replaced; in each README its OOD table between
+<!-- leaderboard: FOLDER/leaderboard.md --> and <!-- end --> is replaced as well."""
+TABLES = ("leaderboard.md", "leaderboard.csv", "runs.csv", "config.yaml")
+PARTS = {*TABLES, "plots", "policy"}
+"""All that a publication has at its top."""
+
+
+def read_roles(folder: Path) -> Roles:
+    """The roles of the models, with the variants of the configuration in ``folder``."""
+    return assign_roles(registry.with_variants(registry.load_models(), registry.read_yaml(folder / "config.yaml")))
+
+
+def list_files(results: Path) -> list[str]:
+    """The files of a publication, relative to ``results``.
+
+    Raises:
+        ContractError: one of them does not exist, or a run has no result.
+    """
+    for table in TABLES:
+        if not (results / table).is_file():
+            raise ContractError(f"{results / table}: no such file; run snakemake to a finished leaderboard first")
+    records = read_runs(results / "runs.csv")
+    lost = records[records["status"] != "done"]
+    if len(lost):
+        raise ContractError(
+            f"{results / 'runs.csv'}: {len(lost)} of {len(records)} runs have no result, the first of them "
+            f"{list_recorded(lost)[0].stem} ({lost['reason'].iloc[0]}); publish finished results only"
+        )
+    runs, roles = list_recorded(records), read_roles(results)
+    files = [figure.path for figure in find_figures(results, runs, roles, finished=True)]
+    return [*TABLES, *files, *(f"policy/{run.stem}.json" for run in runs if run.model in roles.evaluators)]
+
+
+def check_replaceable(folder: Path, results: Path) -> None:
+    """Raise :class:`ContractError` unless ``folder`` is new, empty or an earlier publication and nothing else."""
+    remedy = "give a new folder, or one that this command made"
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise ContractError(f"{folder}: is no folder; {remedy}")
+    for kept in (results, ROOT):
+        if kept.resolve().is_relative_to(folder.resolve()):
+            raise ContractError(f"{folder}: would be replaced, and {kept.resolve()} with it; {remedy}")
+    found = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if found and not set(TABLES) <= found:
+        lacking = ", ".join(name for name in TABLES if name not in found)
+        raise ContractError(f"{folder}: has files, but is no publication (it lacks {lacking}); {remedy}")
+    if found - PARTS:
+        strange = ", ".join(sorted(found - PARTS))
+        raise ContractError(f"{folder}: also holds {strange}, which would be lost; move that away or {remedy}")
 
 
 def publish(results: Path, folder: Path) -> None:
-    """Copy leaderboard, configuration, policies and the figures shown to ``folder``; write ``runs.csv`` there."""
-    text = (results / "leaderboard.md").read_text(encoding="utf-8")
-    if "Every run finished." not in text:
-        raise ContractError(f"{results}/leaderboard.md has failures; publish finished results only")
-    config = registry.read_yaml(results / "config.yaml")
-    runs, models = list_runs(config), registry.with_variants(registry.load_models(), config)
-    shutil.rmtree(folder, ignore_errors=True)
-    files = ["leaderboard.md", "leaderboard.csv", "config.yaml", *re.findall(r"!\[.*?\]\((.+?)\)", text)]
-    files += [f"policy/{run.stem}.json" for run in runs if models[run.model]["answers_policy"]]
-    for file in files:
-        (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(results / file, folder / file)
-    with (folder / "runs.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("dataset", "property", "scheme", "model", "seed", *RECORD))
-        for run in runs:
-            record = read_json(results / "predictions" / run.stem / "run.json")
-            writer.writerow((*run.stem.split("/")[:4], run.seed, *(record[key] for key in RECORD)))
+    """Copy leaderboard, tables, configuration, policies and the figures shown to ``folder``.
+
+    The new publication is made whole beside the old one and then takes its name, so that a failure leaves the old one.
+
+    Raises:
+        ContractError: the results are not finished, or ``folder`` is something else than a publication.
+    """
+    check_replaceable(folder, results)
+    folder = folder.resolve()
+    old = folder.with_name(f".{folder.name}.old")
+    restore(folder, old)  # of a call that was killed between the two names
+    files = list_files(results)
+    with scratch_folder(folder) as scratch:
+        made = scratch / folder.name
+        for file in files:
+            (made / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(results / file, made / file)
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            folder.rename(old)
+        try:
+            made.rename(folder)
+        finally:
+            restore(folder, old)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def restore(folder: Path, old: Path) -> None:
+    """Give a publication that was set aside as ``old`` its name again, unless a new one has it."""
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+
+
+def tabulate_readme(folder: Path) -> str:
+    """The OOD table of the first scheme of the publication in ``folder``, from its ``leaderboard.csv``."""
+    metrics = read_metrics(folder / "leaderboard.csv")
+    measured = metrics[metrics["metric"] == "rmse"]
+    units = measured.groupby(["dataset", "property"])["unit"].first().to_dict()
+    return tabulate_errors(RankedModels(metrics, metrics["scheme"].iloc[0], read_roles(folder), units), "ood")
 
 
 def update_readme(readme: Path, folder: Path) -> None:
-    """Replace the README's marked table by the first OOD table of the leaderboard in ``folder``."""
-    leaderboard = (folder / "leaderboard.md").read_text(encoding="utf-8")
-    table = re.search(r"### OOD RMSE.*?\n\n(\|.*?)\n\n", leaderboard, re.DOTALL)[1]
+    """Replace the README's marked table by :func:`tabulate_readme`."""
     marker = re.compile(
         rf"(<!-- leaderboard: {re.escape(str(folder))}/leaderboard.md -->\n).*?(<!-- end -->)", re.DOTALL
     )
+    table = tabulate_readme(folder)
     text, found = marker.subn(lambda match: f"{match[1]}\n{table}\n\n{match[2]}", readme.read_text(encoding="utf-8"))
     if not found:
         raise ContractError(f"{readme}: no marker <!-- leaderboard: {folder}/leaderboard.md --> … <!-- end -->")
     write_text(readme, text)
 
 
+def main() -> None:
+    """Publish ``results/`` as the command line says."""
+    parser = argparse.ArgumentParser(usage=USAGE, description=__doc__)
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument("readmes", type=Path, metavar="README", nargs="*")
+    arguments = parser.parse_args()
+    try:
+        publish(Path("results"), arguments.folder)
+        for readme in arguments.readmes:
+            update_readme(readme, arguments.folder)
+    except ContractError as error:
+        sys.exit(f"error: {error}")
+
+
 if __name__ == "__main__":
-    publish(Path("results"), Path(sys.argv[1]))
-    for path in sys.argv[2:]:
-        update_readme(Path(path), Path(sys.argv[1]))
+    main()

@@ -7,6 +7,16 @@ import random
 
 import numpy as np
 
+from boomlib.splits import SplitInput
+
+TITLE = "Split by property density (`kde`)"
+TEXT = (
+    "OOD are the molecules with the rarest values of the property, by kernel density: both ends of its "
+    "distribution, and gaps inside it."
+)
+QUANTITY = "KDE density\n(per {unit})"
+FEATURES = ()
+
 # Cells are half a bandwidth wide and a point meets the cells within ten bandwidths: a neighbour farther away adds
 # less than 1e-16 of what a point adds to its own density, even if all of 10⁶ molecules stood there.
 CELL = 0.5
@@ -69,22 +79,15 @@ def ties_at_threshold(density: np.ndarray, size: int) -> int:
 
 
 def assign(
-    properties: dict[str, np.ndarray],
-    name: str,
-    *,
-    ood_size: int,
-    id_fraction: float,
-    seed: int,
-    shared_generator: bool,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Folds ``train``, ``id`` and ``ood`` of one property, as BOOM draws them.
+    table: SplitInput, *, ood_size: int, id_fraction: float, seed: int, shared_generator: bool
+) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    """Folds of one property, as BOOM draws them.
 
     OOD are the ``ood_size`` molecules of lowest density. Row by row, a molecule that is not OOD draws from
     Python's ``random.Random(seed)`` and is ``id`` where the draw is below ``id_fraction``.
 
     Args:
-        properties: values of every property in the registry's order, float64 [n] each.
-        name: the property to split by.
+        table: the values of every property, and which to split by.
         ood_size: molecules in the OOD fold.
         id_fraction: share of the others that becomes the ID test fold.
         seed: seed of the generator.
@@ -92,15 +95,16 @@ def assign(
             otherwise each property has its own (BOOM's QM9).
 
     Returns:
-        fold (str [n]) and density (float64 [n]; unit: one over the property's).
+        fold (str [n]), density (float64 [n]; unit: one over the property's) and how many are tied at the threshold.
     """
-    drawing = list(properties) if shared_generator else [name]
-    density = {drawn: gaussian_kde(properties[drawn]) for drawn in drawing}
+    drawing = list(table.values) if shared_generator else [table.property]
+    density = {drawn: gaussian_kde(table.values[drawn]) for drawn in drawing}
     ood = {drawn: lowest(density[drawn], ood_size) for drawn in drawing}
-    fold = np.where(ood[name], "ood", "train").astype("<U5")
+    fold = np.where(ood[table.property], "ood", "train").astype("<U5")
     generator = random.Random(seed)
     for row in range(len(fold)):
         for drawn in drawing:
-            if not ood[drawn][row] and generator.random() < id_fraction and drawn == name:
+            if not ood[drawn][row] and generator.random() < id_fraction and drawn == table.property:
                 fold[row] = "id"
-    return fold, density[name]
+    cut = density[table.property]
+    return fold, cut, {"tied_at_threshold": ties_at_threshold(cut, ood_size)}

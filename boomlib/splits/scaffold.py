@@ -7,6 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from boomlib.files import ContractError
+from boomlib.splits import SplitInput
+
+TITLE = "Split by scaffold (`scaffold`)"
+TEXT = "OOD are the molecules with the rarest Murcko scaffolds; a scaffold is never divided."
+QUANTITY = "Scaffold rank\n(1 = most common)"
+FEATURES = ("scaffolds",)
 
 
 def rank_scaffolds(scaffolds: Sequence[str]) -> np.ndarray:
@@ -23,16 +29,21 @@ def rank_scaffolds(scaffolds: Sequence[str]) -> np.ndarray:
     return rank[inverse]
 
 
-def assign(scaffolds: Sequence[str], *, ood_size: int, id_fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Folds ``train``, ``id`` and ``ood`` by scaffold.
+def assign(
+    table: SplitInput, *, ood_size: int, id_fraction: float, seed: int, **settings: object
+) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    """Folds by scaffold, whatever the property.
 
     From the rarest scaffold upwards, each goes to OOD as a whole if it still fits into ``ood_size``. A molecule
     of the others is ``id`` where its draw from ``random.Random(seed)``, row by row, is below ``id_fraction``.
 
     Returns:
-        fold (str [n]) and the scaffold's rank (float64 [n], 0 the most common).
+        fold (str [n]), the scaffold's rank (float64 [n], 0 the most common) and no facts.
+
+    Raises:
+        ContractError: every scaffold is larger than the OOD fold.
     """
-    rank = rank_scaffolds(scaffolds)
+    rank = rank_scaffolds(table.features["scaffolds"]["scaffold"].to_pylist())
     sizes = np.bincount(rank)
     chosen, left = [], ood_size
     for scaffold in range(len(sizes) - 1, -1, -1):
@@ -44,11 +55,11 @@ def assign(scaffolds: Sequence[str], *, ood_size: int, id_fraction: float, seed:
     if not chosen:
         raise ContractError(
             f"every scaffold has more than {ood_size} molecules (the rarest: {sizes[-1]}), so none can be held out "
-            "whole; raise `split.ood_size` of the dataset in config/datasets.yaml"
+            "whole; raise `split.ood_size` in the dataset's entry"
         )
     fold = np.where(np.isin(rank, chosen), "ood", "train").astype("<U5")
     generator = random.Random(seed)
     for row in np.flatnonzero(fold == "train"):
         if generator.random() < id_fraction:
             fold[row] = "id"
-    return fold, rank.astype(np.float64)
+    return fold, rank.astype(np.float64), {}

@@ -39,7 +39,7 @@ SMALL = {
     "num_channels": 4,
     "max_L": 0,
     "max_ell": 1,
-    "max_num_epochs": 2,
+    "max_num_epochs": 5,
     "hidden_size": 16,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,

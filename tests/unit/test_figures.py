@@ -1,14 +1,21 @@
+import importlib
+
 import numpy as np
 import pyarrow as pa
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from boomlib.contracts import fold_array, write_molecules, write_predictions, write_table
+from boomlib.contracts import fold_array, read_table, write_molecules, write_predictions, write_table
 from boomlib.evaluation.score import score
 from boomlib.evaluation.summary import write_summary
 from boomlib.files import write_json, write_text
-from boomlib.report.figures import overview as figures
-from boomlib.report.figures.overview import plot_distribution, plot_heatmap, plot_parity, plot_ratio, short_number
+from boomlib.report.figures import density, parity
+from boomlib.report.figures.distribution import plot_distribution
+from boomlib.report.figures.heatmap import plot_heatmap, shorten_number
+from boomlib.report.figures.parity import plot_parity
+from boomlib.report.figures.ratio import plot_ratio
+from boomlib.report.figures.style import FOLD_COLOURS
 from boomlib.runs import Run
 
 
@@ -35,12 +42,13 @@ def task(tmp_path):
 @pytest.mark.parametrize("crowded", [False, True])
 def test_parity(task, tmp_path, drawn, monkeypatch, crowded):
     if crowded:
-        monkeypatch.setattr(figures, "CROWDED", 10)
+        monkeypatch.setattr(parity, "CROWDED", 10)
     molecules, split, seed1 = task
-    predictions = {"Model": [tmp_path / "no seed0.parquet", seed1], "Failed": [tmp_path / "nothing.parquet"]}
+    predictions = {"model": [tmp_path / "no seed0.parquet", seed1], "failed": [tmp_path / "nothing.parquet"]}
+    named = {"labels": {"model": "Model", "failed": "Failed"}, "property_name": "hof", "label": "heat", "unit": "eV"}
     out = [tmp_path / "plots/a.png", tmp_path / "plots/b.png"]
     for path in out:
-        plot_parity(molecules, split, predictions, path, property_name="hof", label="heat", unit="eV")
+        plot_parity(molecules, split, predictions, path, **named)
     assert out[0].read_bytes() == out[1].read_bytes()
     panel, failed = drawn[0].axes
     found = texts(drawn[0])
@@ -53,20 +61,33 @@ def test_parity(task, tmp_path, drawn, monkeypatch, crowded):
     assert not failed.images
 
 
+def test_models_with_one_label_have_a_panel_each(task, tmp_path, drawn):
+    molecules, split, seed1 = task
+    predictions, labels = {"a": [tmp_path / "nothing.parquet"], "b": [seed1]}, {"a": "Model", "b": "Model"}
+    out = tmp_path / "a.png"
+    plot_parity(molecules, split, predictions, out, labels=labels, property_name="hof", label="heat", unit="eV")
+    assert [ax.get_title() for ax in drawn[0].axes] == ["Model", "Model"]
+    assert sum("no result" in [text.get_text() for text in ax.texts] for ax in drawn[0].axes) == 1
+
+
 def test_density_keeps_every_point(drawn):
     ax = Figure().subplots()
     points = np.array([0.05, 0.05, 0.55]), np.array([0.05, 0.05, 0.95])
-    figures.draw_density(ax, points, (np.array([0.55]), np.array([0.05])), (0, 1), bins=10)
+    density.draw_density(ax, points, (np.array([0.55]), np.array([0.05])), (0, 1), bins=10)
     image = np.asarray(ax.images[0].get_array())
     assert {tuple(cell) for cell in np.argwhere(image[..., 3] > 0)} == {(0, 0), (9, 5), (0, 5)}  # row is y
     assert image[0, 0, 3] > image[9, 5, 3]
-    assert image[9, 5, :3] == pytest.approx(figures.to_rgb(figures.FOLD_COLOURS["id"]))
-    assert image[0, 5, :3] == pytest.approx(figures.to_rgb(figures.FOLD_COLOURS["ood"]))
+    assert image[9, 5, :3] == pytest.approx(to_rgb(FOLD_COLOURS["id"]))
+    assert image[0, 5, :3] == pytest.approx(to_rgb(FOLD_COLOURS["ood"]))
 
 
 @pytest.mark.parametrize("scheme", ["kde", "scaffold"])
 def test_distribution(task, tmp_path, drawn, scheme):
     molecules, split, _ = task
+    rank = np.arange(300) // 3
+    if scheme == "scaffold":
+        table = read_table(split)
+        write_table(table.set_column(2, "density", pa.array(rank.astype(float))), split)
     out = [tmp_path / "a.png", tmp_path / "b.png"]
     for path in out:
         plot_distribution(molecules, split, path, property_name="hof", label="heat", unit="eV", scheme=scheme)
@@ -77,7 +98,13 @@ def test_distribution(task, tmp_path, drawn, scheme):
     assert [patch.get_data().values.sum() for patch in top.patches] == [200, 20, 30, 50]
     assert [len(points.get_offsets()) for points in bottom.collections] == [200, 20, 30, 50]
     assert bottom.get_xlabel() == "heat (eV)"
-    assert ("rank" in bottom.get_ylabel()) == (scheme == "scaffold")
+    module = importlib.import_module(f"boomlib.splits.{scheme}")
+    assert bottom.get_ylabel() == module.QUANTITY.replace("{unit}", "eV")
+    heights = np.ma.getdata(bottom.collections[0].get_offsets())[:, 1]
+    if scheme == "scaffold":
+        assert list(heights) == list(rank[:200] + 1)  # the axis is logarithmic
+    else:
+        assert heights.max() < 1
 
 
 @pytest.fixture
@@ -93,7 +120,9 @@ def leaderboard(tmp_path):
             content = {"run": vars(run), "unit": "eV"} | score(y, fold, y_pred, resamples=5)
             write_json(tmp_path / "metrics" / f"{run.stem}.json", content)
             write_text(tmp_path / "predictions" / f"{run.stem}.parquet", "")
-    write_summary(tmp_path, runs, tmp_path / "leaderboard.csv")
+            facts = {"molecules": {"train": 4}, "versions": {}}
+            write_json(tmp_path / "predictions" / run.stem / "run.json", facts)
+    write_summary(tmp_path, runs, tmp_path / "leaderboard.csv", tmp_path / "runs.csv")
     return tmp_path / "leaderboard.csv"
 
 
@@ -143,4 +172,4 @@ def test_ratio(leaderboard, tmp_path, drawn):
     ],
 )
 def test_short_numbers(value, text):
-    assert short_number(value) == text
+    assert shorten_number(value) == text

@@ -86,7 +86,8 @@ def test_the_read_out_follows_the_kind_of_the_property():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_can_learn_32_molecules_by_heart(name, molecules, tmp_path):
     rate = 0.01 if name.startswith("regression") else 0.005
-    training = {"epochs": 150, "batch": 16, "learning_rate": rate, "warm_up": 10, "weight_decay": 0.0}
+    epochs = 250 if name.startswith("molformer") else 150  # MolFormer draws its random features anew at each step
+    training = {"epochs": epochs, "batch": 16, "learning_rate": rate, "warm_up": 10, "weight_decay": 0.0}
     model = make(name, reference="mean", training=training)
     model.fit(molecules, molecules, tmp_path)
     error = model.predict(molecules).mean - molecules.y

@@ -1,13 +1,16 @@
 import math
 import re
+import shutil
 
 import numpy as np
 import pytest
 
 from boomlib.evaluation.score import score
+from boomlib.evaluation.summary import write_summary
 from boomlib.files import write_json, write_text
-from boomlib.report.leaderboard import write_leaderboard
-from boomlib.report.tables.markdown import format_interval, format_metric, format_number, markdown_table
+from boomlib.report.build import write_markdown, write_partial
+from boomlib.report.numbers import format_interval, format_metric, format_number
+from boomlib.report.tables.markdown import format_table
 from boomlib.runs import Run
 
 Y = np.arange(12, dtype=float)
@@ -20,7 +23,7 @@ DATASETS = {
         "label": "Our data",
         "licence": "CC0",
         "doi": "10.1/x",
-        "rejected": 1234,
+        "note": "Half of\nthe molecules.",
         "properties": {
             "x": {"label": "Width", "unit": "eV", "kind": "intensive"},
             "y": {"unit": "D", "kind": "extensive"},
@@ -51,34 +54,49 @@ def make_results(folder):
                 content = {"run": vars(run), "unit": "eV"} | score(Y, FOLD, y_pred, resamples=5)
                 write_json(folder / "metrics" / f"{run.stem}.json", content)
                 write_text(folder / "predictions" / f"{run.stem}.parquet", "")
-                facts = {"device": "CPU" if seed else "A GPU"}
+                facts = {"device": "CPU" if seed else "A GPU", "molecules": {"train": 4}}
+                facts["versions"] = {"python": "3.11.2", "numpy": "2.4.1"}
+                if model == "good":
+                    facts["versions"] |= {"numpy": "2.4.2", "torch": "2.9.0"}
                 facts |= {"pretrained": PRETRAINED[model][seed]} if model in PRETRAINED else {}
                 write_json(folder / "predictions" / run.stem / "run.json", facts)
     for seed, errors in enumerate(([3.0, 1.0, 2.0], [3.0, 2.0, 1.5, 1.75])):
         history = "".join(f"{epoch},{error}\n" for epoch, error in enumerate(errors, start=1))
         write_text(folder / f"predictions/data/x/kde/good/seed{seed}/history.csv", "epoch,valid_rmse\n" + history)
     write_text(folder / "predictions/data/x/kde/same/seed0/history.csv", "penalty,valid_rmse\n0.1,2.0\n")
+    write_text(folder / "data/data/rejects.csv", "row,reason\n" + "7,none\n" * 1234)
     return runs
 
 
-def write(folder, runs, **changed):
-    arguments = {
-        "labels": LABELS,
-        "controls": {"oracle"},
-        "evaluators": set(),
-        "datasets": DATASETS,
-        "config_hash": "c0ffee",
-        "versions": {"python": "3.11.2", "numpy": "2.4.1"},
-        "notes": {"good": "From the\npaper."},
-    }
-    write_leaderboard(folder, runs, **(arguments | changed))
+CONFIG = {"tasks": ["data/x", "data/y"], "schemes": ["kde"], "models": ["oracle", "half", "good", "same"]}
+MODELS = {name: {"label": label, "family": "tabular", "source": "Ours."} for name, label in LABELS.items()}
+MODELS["oracle"]["family"] = "control"
+MODELS["good"]["source"] = "From the\npaper."
+
+
+def write(folder, runs, page="leaderboard.partial.md", **changed):
+    """The page of what a command has finished, as text; ``changed`` are the models'."""
+    models = {name: MODELS[name] | changed.get(name, {}) for name in dict.fromkeys(run.model for run in runs)}
+    config = CONFIG | {"models": list(models)}
+    write_partial(folder, runs, config=config, datasets=DATASETS, models=models)
+    return (folder / page).read_text(encoding="utf-8")
+
+
+def write_whole(folder, runs, **changed):
+    """The page that the rules summarise and leaderboard write, as text."""
+    tables = folder / "leaderboard.csv", folder / "runs.csv"
+    write_summary(folder, runs, *tables)
+    models = {name: MODELS[name] | changed.get(name, {}) for name in dict.fromkeys(run.model for run in runs)}
+    config = CONFIG | {"models": list(models)}
+    write_markdown(*tables, folder / "leaderboard.md", config=config, datasets=DATASETS, models=models)
     return (folder / "leaderboard.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def results(tmp_path):
-    runs = make_results(tmp_path)
-    return tmp_path, runs, write(tmp_path, runs)
+    folder = tmp_path / "results"
+    runs = make_results(folder)
+    return folder, runs, write(folder, runs)
 
 
 def rows(text, heading):
@@ -129,7 +147,7 @@ def test_rmse_tables(results):
 
 def test_a_control_is_never_bold(results):
     folder, runs, _ = results
-    table = rows(write(folder, runs, controls={"oracle", "same"}), "### OOD RMSE ↓")
+    table = rows(write(folder, runs, same={"family": "control"}), "### OOD RMSE ↓")
     assert [row[0] for row in table[1:]] == ["Good \\| model", "Half", "*Oracle*", "*Same*"]
     assert [row[2] for row in table[1:]] == ["**4.00 ± 0.71**", "—", "0 ± 0", "4.00 ± 0.71"]
 
@@ -152,7 +170,19 @@ def test_splits_and_sources(results):
     assert re.search(r"\| data +\| Our data +\| CC0 +\| 10.1/x +\| +1,234 \|", text)
     assert "Seeds: 0, 1." in text
     assert "- **Good | model**: From the paper.\n" in text
-    assert "Configuration `c0ffee`; python 3.11.2, numpy 2.4.1." in text
+
+
+def test_the_footer_names_the_versions_of_what_trained(results):
+    _, _, text = results
+    assert re.search(
+        r"^Configuration `[0-9a-f]{12}`; python 3.11.2, numpy 2.4.1 and 2.4.2, torch 2.9.0\.$", text, re.M
+    )
+
+
+def test_a_dataset_says_what_its_numbers_stand_on(results):
+    _, _, text = results
+    assert "\n\n**Our data**: Half of the molecules.\n\n## Notes" in text
+    assert "The same seed gives the same bytes on one machine; on another processor" in text
 
 
 def test_failures_are_listed_with_their_reason(results):
@@ -168,24 +198,61 @@ def test_failures_are_listed_with_their_reason(results):
     assert len(reason.replace("\\|", "|")) == 200
     assert reason.endswith("…")
     assert table[1][3] == "`logs/half.log`"
-    assert table[2][2:] == ["`no result; see its log`", ""]
+    assert table[2][2:] == ["`prepare_molecules has not run`", ""]
+
+
+def test_a_page_with_failures_says_so_at_its_top(results):
+    _, _, text = results
+    assert text.splitlines()[2].startswith("**Not finished: 3 of 16 runs have no result")
 
 
 def test_every_run_finished(tmp_path):
     runs = [run for run in make_results(tmp_path) if run.model != "half"]
-    assert "## Failures\n\nEvery run finished.\n" in write(tmp_path, runs)
+    text = write_whole(tmp_path, runs)
+    assert "## Failures\n\nEvery run finished.\n" in text
+    assert "Not finished" not in text
 
 
-def test_figures_that_exist_are_shown(results):
-    folder, runs, text = results
-    assert "![" not in text
-    for path in ("plots/heatmap/kde.png", "plots/parity/data/x/kde.png", "plots/parity/data/x/scaffold.png"):
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).touch()
-    assert re.findall(r"!\[[^]]+\]\((.*)\)", write(folder, runs)) == [
-        "plots/heatmap/kde.png",
-        "plots/parity/data/x/kde.png",
-    ]
+def test_a_failed_command_leaves_the_finished_leaderboard_as_it_is(results):
+    folder, runs, _ = results
+    write_whole(folder, [run for run in runs if run.model != "half"])
+    assert not (folder / "leaderboard.partial.md").exists()  # that of the fixture is stale
+    kept = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
+    assert "Not finished" in write(folder, runs)
+    made = {path for path in folder.rglob("*") if path.is_file()} - set(kept)
+    assert made == {folder / "leaderboard.partial.md"}
+    assert all((path.read_bytes(), path.stat().st_mtime_ns) == was for path, was in kept.items())
+    assert (folder / "leaderboard.partial.md").stat().st_mtime > 1e9
+
+
+def test_the_page_is_made_from_the_tables_alone(tmp_path):
+    runs = [run for run in make_results(tmp_path) if run.model != "half"]
+    text = write_whole(tmp_path, runs)
+    for folder in ("metrics", "predictions"):
+        shutil.rmtree(tmp_path / folder)
+    models, config = {name: MODELS[name] for name in ("oracle", "good", "same")}, CONFIG
+    page, tables = tmp_path / "leaderboard.md", (tmp_path / "leaderboard.csv", tmp_path / "runs.csv")
+    config = config | {"models": list(models)}
+    write_markdown(*tables, page, config=config, datasets=DATASETS, models=models)
+    assert page.read_text(encoding="utf-8") == text
+
+
+def test_a_partial_page_is_that_of_the_tables(tmp_path):
+    runs = [run for run in make_results(tmp_path) if run.model != "half"]
+    assert write(tmp_path, runs) == write_whole(tmp_path, runs)
+
+
+FIGURES = ("plots/heatmap/kde.png", "plots/parity/data/x/kde.png", "plots/parity/data/x/scaffold.png")
+
+
+@pytest.mark.parametrize(("lost", "shown"), [("", FIGURES[:2]), ("half", FIGURES[1:2])])
+def test_figures_that_exist_are_shown(tmp_path, lost, shown):
+    runs = [run for run in make_results(tmp_path) if run.model in ("good", "oracle", lost)]
+    assert "![" not in write(tmp_path, runs)
+    for path in FIGURES:
+        write_text(tmp_path / path, "")
+    # an overview is drawn from a finished leaderboard: with failures the one that exists is an earlier one's
+    assert re.findall(r"!\[[^]]+\]\((.*)\)", write(tmp_path, runs)) == list(shown)
 
 
 def test_same_bytes_again_and_no_other_file(results):
@@ -193,13 +260,12 @@ def test_same_bytes_again_and_no_other_file(results):
     before = sorted(folder.rglob("*"))
     assert write(folder, runs) == text
     assert sorted(folder.rglob("*")) == before
-    assert not (folder / "leaderboard.csv").exists()  # the rule `summarise` writes it
 
 
 def test_policies_stand_between_the_schemes_and_the_training(results):
     folder, runs, text = results
     assert "## Policy" not in text
-    text = write(folder, runs, evaluators={"half"})
+    text = write(folder, runs, half={"answers_policy": True})
     headings = re.findall(r"^## .*", text, re.MULTILINE)
     assert headings[headings.index("## Policy") + 1] == "## Training"
     assert headings.index("## Policy") > headings.index("## Split by property density (`kde`)")
@@ -244,9 +310,9 @@ def test_metrics_without_unit_have_three_decimals():
 
 
 def test_markdown_table_is_aligned_and_escaped():
-    assert markdown_table(["Name", "n"], [["a|b\nc", "1"], ["long name", "10"]]).splitlines() == [
+    assert format_table(["Name", "n"], [["a|b\nc", "1"], ["long name", "10"]]).splitlines() == [
         "| Name      |   n |",
-        "| --------- | --: |",
+        "|:----------|----:|",
         "| a\\|b c    |   1 |",
         "| long name |  10 |",
     ]

@@ -1,19 +1,29 @@
 import dataclasses
 import logging
+import os
+from types import SimpleNamespace
 
+import ase
+import e3nn
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+from mace.cli.run_train import get_params_options
+from mace.data import AtomicData, config_from_atoms
+from mace.tools import AtomicNumberTable
+from mace.tools.torch_geometric import DataLoader
 from rdkit import Chem
 from rdkit.Chem import Crippen
 from scipy.spatial.transform import Rotation
 from threadpoolctl import threadpool_limits
+from torch_ema import ExponentialMovingAverage
 
-from boomlib.features import conformers
+from boomlib.features import conformers, elements
 from boomlib.files import ContractError
 from boomlib.harness.interface import Molecules
+from boomlib.harness.training import History
 from boomlib.models.graph import mace
 
 SMILES = [
@@ -21,18 +31,28 @@ SMILES = [
     *("COC", "CNC", "CC=O", "CC#N", "NC=O", "OC=O", "OCO", "FCF", "C1CC1", "C1CO1", "C1CN1", "CC(C)C", "CC(C)=O"),
     *("CC(N)=O", "CC(=O)O", "COC=O", "[F-]"),
 ]
-OPTIONS = {
+NETWORK = {
     "num_interactions": 2,
     "num_channels": 8,
     "max_L": 1,
     "max_ell": 2,
     "correlation": 2,
     "r_max": 4.0,
-    "default_dtype": "float64",
+    "radial_MLP": [16, 16],
+}
+TRAINING = {
     "batch_size": 16,
     "valid_batch_size": 32,
-    "lr": 0.01,
     "max_num_epochs": 2,
+    "patience": 10,
+    "default_dtype": "float64",
+    "lr": 0.01,
+    "weight_decay": 5e-7,
+    "clip_grad": 10.0,
+    "ema_decay": 0.99,
+    "scheduler": "ReduceLROnPlateau",
+    "lr_factor": 0.8,
+    "scheduler_patience": 15,
 }
 
 
@@ -45,7 +65,7 @@ def one_thread():
 def as_molecules(smiles) -> Molecules:
     """With Crippen's log P: a sum over atoms, by their neighbours rather than by their elements."""
     y = np.array([Crippen.MolLogP(Chem.MolFromSmiles(text)) for text in smiles])
-    features = {"conformers": pa.table(conformers.compute(smiles))}
+    features = {module.__name__.split(".")[-1]: pa.table(module.compute(smiles)) for module in (conformers, elements)}
     return Molecules(np.arange(len(smiles)), np.array(smiles, dtype=object), y, features)
 
 
@@ -54,12 +74,12 @@ def labelled() -> Molecules:
     return as_molecules(SMILES)
 
 
-def new_model(kind="extensive", **options) -> mace.MACE:
-    return mace.MACE(kind=kind, seed=0, reference="elements", options=OPTIONS | options)
+def new_model(kind="extensive", **training) -> mace.MACE:
+    return mace.MACE(kind=kind, seed=0, reference="elements", network=NETWORK, training=TRAINING | training)
 
 
 def fitted(labelled, folder, **arguments) -> mace.MACE:
-    folder.mkdir(exist_ok=True)
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     model = new_model(**arguments)
     model.fit(labelled, labelled.take(np.arange(20)), folder)
     return model
@@ -79,12 +99,67 @@ def rebuilt(molecules, change) -> Molecules:
         "atomic_numbers": pa.array([numbers.tolist() for numbers, _ in pairs], pa.list_(pa.uint8())),
         "positions": pa.array([positions.ravel().tolist() for _, positions in pairs], pa.list_(pa.float64())),
     }
-    return dataclasses.replace(molecules, features={"conformers": pa.table(columns)})
+    return dataclasses.replace(molecules, features=dict(molecules.features) | {"conformers": pa.table(columns)})
 
 
 def learnt(model, molecules) -> np.ndarray:
     """The network's part of the predictions, standard deviations."""
-    return model.references.transform(model.composition(molecules), model.predict(molecules).mean)
+    return model.read(model.network, model.encode(molecules))
+
+
+def draw_weights(network, seed) -> None:
+    """Weights anew, from a normal distribution."""
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_()
+
+
+# -- the network -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["extensive", "intensive"])
+def test_a_sum_is_what_mace_calls_the_energy_and_a_mean_is_that_over_the_atoms(labelled, kind):
+    model = new_model(kind)
+    network = model.start(labelled)
+    draw_weights(network, 1)
+    found, table = [], AtomicNumberTable(model.elements)
+    with mace.building("float64"):
+        rows = labelled.features["conformers"].to_pylist()
+        atoms = [ase.Atoms(row["atomic_numbers"], np.reshape(row["positions"], (-1, 3))) for row in rows]
+        graphs = [AtomicData.from_config(config_from_atoms(each), table, NETWORK["r_max"]) for each in atoms]
+        for batch in DataLoader(graphs, batch_size=7):
+            found.append(network.mace(batch.to_dict(), compute_force=True)["energy"].detach())
+    expected = torch.cat(found).numpy() / ([len(each) for each in atoms] if kind == "intensive" else 1)
+    assert np.std(expected) > 1e-3
+    np.testing.assert_allclose(model.read(network, model.encode(labelled)), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_weights_decay_where_those_of_the_command_line_do(labelled):
+    model = new_model(weight_decay=0.5)
+    network = model.start(labelled)
+    names = {"lr": 0.01, "weight_decay": 0.5, "lr_params_factors": "{}", "freeze": None, "amsgrad": True, "beta": 0.9}
+    theirs = get_params_options(SimpleNamespace(**names), network.mace)
+    groups = model.optimise(network, steps=1)["optimizer"].param_groups
+    assert {group["amsgrad"] for group in groups} == {theirs["amsgrad"]}
+    assert {group["betas"] for group in groups} == {theirs["betas"]}
+
+    def decays(groups) -> dict:
+        return {id(parameter): group["weight_decay"] for group in groups for parameter in group["params"]}
+
+    assert decays(groups) == decays({**group, "params": list(group["params"])} for group in theirs["params"])
+
+
+def test_the_average_is_that_of_torch_ema(labelled):
+    model = new_model(ema_decay=0.5)
+    network = model.start(labelled)
+    average, expected = model.average(network), ExponentialMovingAverage(network.parameters(), decay=0.5)
+    for step in range(12):  # from the eighth on the decay is 0.5
+        draw_weights(network, step)
+        average.update_parameters(network)
+        expected.update()
+    for found, wanted in zip(average.module.parameters(), expected.shadow_params, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
 
 
 # -- symmetries ------------------------------------------------------------------------------------------
@@ -116,9 +191,10 @@ def test_answers_change_when_a_molecule_is_stretched_unless_it_is_one_atom(model
 def test_twice_the_molecule_is_twice_what_is_extensive_and_no_more_of_what_is_intensive(
     models, labelled, kind, factor
 ):
-    model = models[kind]
     pairs = rebuilt(labelled, lambda numbers, at: (np.tile(numbers, 2), np.concatenate([at, at + 60.0])))
-    np.testing.assert_allclose(model.predict(pairs).mean, factor * model.predict(labelled).mean, rtol=1e-9)
+    np.testing.assert_allclose(
+        learnt(models[kind], pairs), factor * learnt(models[kind], labelled), rtol=1e-9, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("kind", ["extensive", "intensive"])
@@ -151,7 +227,8 @@ def test_a_molecule_of_unknown_elements_alone_is_named(models):
 
 def test_a_network_can_learn_32_molecules_by_heart(labelled, tmp_path):
     some = labelled.take(np.arange(32))
-    model = new_model(max_num_epochs=70, batch_size=8, ema_decay=0.9, scheduler_patience=5)
+    model = new_model(max_num_epochs=70, patience=70, batch_size=8, ema_decay=0.9, scheduler_patience=5)
+    (tmp_path / "checkpoints").mkdir()
     model.fit(some, some, tmp_path)
     rmse = np.sqrt(np.mean((model.predict(some).mean - some.y) ** 2))
     assert rmse < 0.05 * some.y.std()
@@ -160,9 +237,9 @@ def test_a_network_can_learn_32_molecules_by_heart(labelled, tmp_path):
 @pytest.mark.parametrize("kind", ["extensive", "intensive"])
 def test_the_epoch_of_least_rmse_on_valid_is_used(labelled, tmp_path, kind):
     model, valid = new_model(kind, lr=0.3, max_num_epochs=6), labelled.take(np.arange(0, 33, 3))
+    (tmp_path / "checkpoints").mkdir()
     model.fit(labelled, valid, tmp_path)
     history = pd.read_csv(tmp_path / "history.csv")
-    assert list(history) == ["epoch", "valid_rmse", "loss"]
     assert history["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
     rmse = np.sqrt(np.mean((model.predict(valid).mean - valid.y) ** 2))
     assert rmse == pytest.approx(history["valid_rmse"].min(), rel=1e-6)
@@ -170,66 +247,111 @@ def test_the_epoch_of_least_rmse_on_valid_is_used(labelled, tmp_path, kind):
 
 
 def test_patience_ends_training(labelled, tmp_path):
-    fitted(labelled, tmp_path, lr=0.0, max_num_epochs=9, patience=3)
+    fitted(labelled, tmp_path, lr=0.0, weight_decay=0.0, max_num_epochs=9, patience=3)
     assert len(pd.read_csv(tmp_path / "history.csv")) == 4
 
 
-def test_an_interrupted_training_ends_with_the_same_bytes(labelled, tmp_path, monkeypatch):
-    def results(name):
-        model = fitted(labelled, tmp_path / name, max_num_epochs=4)
-        model.save(tmp_path / name)
-        return model.predict(labelled).mean.tobytes(), *(
-            (tmp_path / name / file).read_bytes() for file in ("history.csv", "weights.pt")
-        )
-
-    expected = results("whole")
-    evaluate, epochs = mace.evaluate, []
-
-    def killed(*arguments):
-        epochs.append(len(epochs))
-        if len(epochs) == 3:
-            raise KeyboardInterrupt
-        return evaluate(*arguments)
-
-    monkeypatch.setattr(mace, "evaluate", killed)
-    with pytest.raises(KeyboardInterrupt):
-        results("killed")
-    assert results("killed") == expected
-    assert len(epochs) == 5
+SCHEDULES = {
+    "ReduceLROnPlateau": ({"lr_factor": 0.5, "scheduler_patience": 1}, [1.0, 1.0, 0.5, 0.5, 0.25]),
+    "ExponentialLR": ({"lr_scheduler_gamma": 0.5}, [0.5, 0.25, 0.125, 0.0625, 0.03125]),
+}
 
 
-def test_progress_is_shown_and_nothing_is_written_outside_the_folder(labelled, tmp_path, monkeypatch, capsys):
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    fitted(labelled, tmp_path / "run")
-    assert not list((tmp_path / "here").iterdir())
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["checkpoints", "history.csv"]
-    shown = capsys.readouterr().out
-    assert "training on " in shown
-    assert "Epoch 2: loss " in shown
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_the_rate_changes_once_an_epoch_before_the_state_is_kept(labelled, tmp_path, name):
+    settings, factors = SCHEDULES[name]
+    rates, finish = [], History.on_train_epoch_end
+
+    def note(self, trainer, module):
+        rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+        finish(self, trainer, module)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(History, "on_train_epoch_end", note)
+        # a rate at which nothing moves, so that valid does not improve after the first epoch
+        fitted(labelled, tmp_path, lr=1e-6, max_num_epochs=5, scheduler=name, **settings)
+    assert np.array(rates) / 1e-6 == pytest.approx(factors)
 
 
-@pytest.mark.parametrize("options", [{}, {"num_channels": 0}])
-def test_what_mace_changes_in_the_process_is_given_back(labelled, tmp_path, options):
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("moves", [False, True], ids=["in place", "moved"])
+def test_a_training_interrupted_in_each_epoch_ends_with_the_same_bytes(
+    labelled, tmp_path, monkeypatch, schedule, moves
+):
+    settings = SCHEDULES[schedule][0] | {"max_num_epochs": 4, "scheduler_patience": 0, "ema_decay": 0.5, "lr": 0.3}
+
+    def results(folder):
+        model = fitted(labelled, folder, scheduler=schedule, **settings)
+        model.save(folder)
+        files = ("history.csv", "epochs.parquet", "weights.safetensors", "start.json", "references.json")
+        return [(folder / file).read_bytes() for file in files]
+
+    expected = results(tmp_path / "whole")
+    finish, epochs, folder = History.on_train_epoch_end, [], tmp_path / "killed"
+
+    def killed(self, trainer, module):
+        epochs.append(trainer.current_epoch)
+        if epochs.count(trainer.current_epoch) == 1:
+            raise InterruptedError
+        finish(self, trainer, module)
+
+    monkeypatch.setattr(History, "on_train_epoch_end", killed)
+    for attempt in range(4):
+        with pytest.raises(InterruptedError):
+            results(folder)
+        if moves:
+            folder = folder.rename(tmp_path / f"moved{attempt}")
+    assert results(folder) == expected
+    assert epochs == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+@pytest.mark.parametrize("kind", ["extensive", "intensive"])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_loaded_model_predicts_what_the_saved_one_did(labelled, tmp_path, kind, precision):
+    model, fresh = (new_model(kind, default_dtype=precision) for _ in range(2))
+    (tmp_path / "checkpoints").mkdir()
+    model.fit(labelled, labelled, tmp_path)
+    model.save(tmp_path)
+    fresh.load(tmp_path)
+    assert fresh.predict(labelled).mean.tobytes() == model.predict(labelled).mean.tobytes()
+    assert {weight.dtype for weight in fresh.network.parameters()} == {torch.float64}
+
+
+@pytest.mark.parametrize("network", [{}, {"num_interactions": "two"}], ids=["it ends", "it fails"])
+def test_nothing_of_the_process_is_changed(labelled, tmp_path, network):
     root = logging.getLogger()
 
     def state():
-        return root.level, root.handlers[:], root.filters[:], torch.get_default_dtype(), mace.run_train.tools.train
+        settings = torch.get_default_dtype(), e3nn.get_optimization_defaults()
+        return (
+            root.level,
+            root.handlers[:],
+            root.filters[:],
+            *settings,
+            "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD" in os.environ,
+        )
 
     before = state()
-    if options:
-        with pytest.raises(AssertionError, match="num_channels"):
-            fitted(labelled, tmp_path, **options)
+    assert "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD" not in os.environ
+    model = new_model(max_num_epochs=1)
+    model.sizes = model.sizes | network
+    (tmp_path / "checkpoints").mkdir()
+    if network:
+        with pytest.raises(TypeError):
+            model.fit(labelled, labelled, tmp_path)
     else:
-        fitted(labelled, tmp_path).predict(labelled)
+        model.fit(labelled, labelled, tmp_path)
+        model.predict(labelled)
     assert state() == before
 
 
-def test_an_option_that_the_trainer_does_not_know_fails_as_any_error(labelled, tmp_path):
-    with pytest.raises(ValueError, match=r"mace_run_train does not take these options.*chanels"):
-        fitted(labelled, tmp_path, chanels=3)
+def test_nothing_is_written_outside_the_folder(labelled, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    fitted(labelled, tmp_path / "run", max_num_epochs=1)
+    assert not list((tmp_path / "here").iterdir())
 
 
 def test_a_training_that_diverges_says_so(labelled, tmp_path):
-    with pytest.raises(FloatingPointError, match="after epoch 1: training has diverged"):
+    with pytest.raises(FloatingPointError, match="training has diverged"):
         fitted(labelled, tmp_path, lr=1e200)

@@ -4,7 +4,6 @@ import collections
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from sklearn.neighbors import KernelDensity
 
@@ -12,7 +11,7 @@ from boomlib import contracts, registry
 from boomlib.datasets.fetch import fetch, find_in_mirror
 from boomlib.datasets.prepare import prepare
 from boomlib.split import make_split
-from boomlib.splits import kde
+from boomlib.splits import SplitInput, kde
 
 DATASETS, SOURCES = registry.load_datasets()
 CSD = DATASETS["csd10k"]
@@ -26,7 +25,6 @@ def csd10k(mirror, tmp_path_factory):
         fetch(name, SOURCES[name], folder / name, str(mirror))
     sources = [folder / name for name in CSD["sources"]]
     prepare(CSD, sources, *(folder / name for name in ("molecules.parquet", "rejects.csv", "geometry.parquet")))
-    contracts.write_table(pa.table({"molecule_id": pa.array([], pa.int64())}), folder / "scaffolds.parquet")
     return folder
 
 
@@ -39,7 +37,7 @@ def test_no_row_of_csd10k_is_rejected(csd10k):
 def test_csd10k_has_booms_folds(csd10k, tmp_path, name, train, id_):
     counts = make_split(
         csd10k / "molecules.parquet",
-        csd10k / "scaffolds.parquet",
+        {},
         tmp_path / "split.parquet",
         tmp_path / "task.parquet",
         properties=list(CSD["properties"]),
@@ -68,5 +66,5 @@ def test_all_of_qm9_has_booms_fold_sizes(mirror, name):
     assert len(values) == 133885
     split = DATASETS["qm9"]["split"]
     rule = {key: split[key] for key in ("ood_size", "id_fraction", "seed", "shared_generator")}
-    fold, _ = kde.assign({name: values}, name, **rule)
+    fold, *_ = kde.assign(SplitInput(name, {name: values}, {}), **rule)
     assert collections.Counter(fold.tolist()) == {"train": 117768, "id": 6117, "ood": 10000}

@@ -4,16 +4,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-import yaml
 
 from boomlib.contracts import EPOCHS, PAIRS, POLICY, fold_array, write_molecules, write_table
 from boomlib.evaluation.policy import RATIOS, score_policy_file
-from boomlib.files import ContractError, read_json, write_json, write_text
+from boomlib.files import ContractError, read_json, write_json
 from boomlib.report.figures import policy as policy_figure
 from boomlib.report.figures.policy import learning_curves, plot_policy
-from boomlib.report.publish import RECORD, publish
-from boomlib.report.tables.markdown import format_interval
-from boomlib.report.tables.policy import policy_section
+from boomlib.report.numbers import format_interval
+from boomlib.report.roles import Roles
+from boomlib.report.tables.policy import tabulate_policies
 from boomlib.runs import Run
 
 CH2 = 14.01565
@@ -172,9 +171,8 @@ def rows(table):
 def test_the_section_has_effect_overlap_and_chemistry(run, tmp_path):
     scores = read_json(run / "scores.json")
     write_json(tmp_path / "policy" / f"{RUN.stem}.json", scores)
-    write_text(tmp_path / "plots/policy" / f"{RUN.stem}.png", "")
-    section = policy_section(tmp_path, [RUN], {"net": "Net"})
-    (effect,), header = rows(section["effects"])
+    effects, pairs = tabulate_policies(tmp_path, [RUN], Roles({"net": "Net"}, frozenset(), frozenset()))
+    (effect,), header = rows(effects)
     found = scores["populations"]["held out"]
     assert list(effect.values())[:6] == ["data/hof (kcal/mol)", "kde", "Net", "0", "14.0157", "60"]
     shown = dict(zip(header, effect.values(), strict=True))
@@ -184,38 +182,15 @@ def test_the_section_has_effect_overlap_and_chemistry(run, tmp_path):
     assert shown["ESS, classifier"] == (f"{found['estimates']['classifier']['contrast']['effective_sample_size']:.0f}")
     assert shown["α"] == f"{found['alpha']['mean']:.3f} ± {found['alpha']['std']:.3f}"
     assert effect[7] == format_interval(contrast["low"], contrast["high"])
-    (every, unseen), header = rows(section["pairs"])
+    (every, unseen), header = rows(pairs)
     assert (every[4], unseen[4], every[5]) == ("all", "unseen", "120")
     shown = dict(zip(header, unseen.values(), strict=True))
     assert shown["Pearson r"] == f"{scores['pairs']['unseen']['pearson_r']:.3f}"
     assert shown["Same sign"] == f"{100 * scores['pairs']['unseen']['same_sign']:.1f} %"
-    assert [each["path"] for each in section["figures"]] == ["plots/policy/data/hof/kde/net/seed0.png"]
 
 
 def test_a_policy_that_was_not_scored_is_a_row_without_numbers(tmp_path):
-    section = policy_section(tmp_path, [RUN], {})
-    for name in ("effects", "pairs"):
-        (only,), _ = rows(section[name])
+    for table in tabulate_policies(tmp_path, [RUN], Roles({}, frozenset(), frozenset())):
+        (only,), _ = rows(table)
         assert list(only.values())[:4] == ["data/hof", "kde", "net", "0"]
         assert set(list(only.values())[4:]) == {"—"}
-    assert section["figures"] == []
-    assert policy_section(tmp_path, [], {}) is None
-
-
-def test_publish_copies_policies_and_their_figures(tmp_path):
-    results, folder = tmp_path / "results", tmp_path / "docs"
-    runs = [Run("data", "hof", "kde", model, 0) for model in ("ridge", "nlmtp_small", "no_fast_weights")]
-    config = {"tasks": ["data/hof"], "schemes": ["kde"], "models": [each.model for each in runs], "seeds": [0]}
-    config["variants"] = {"no_fast_weights": {"of": "nlmtp_small"}}
-    write_text(results / "config.yaml", yaml.safe_dump(config))
-    write_text(results / "leaderboard.csv", "")
-    figure = f"plots/policy/{runs[1].stem}.png"
-    write_text(results / "leaderboard.md", f"![Policy]({figure})\n\nEvery run finished.\n")
-    write_text(results / figure, "")
-    for each in runs:
-        write_json(results / "predictions" / each.stem / "run.json", dict.fromkeys(RECORD, 1))
-        write_json(results / "policy" / f"{each.stem}.json", {})
-    publish(results, folder)
-    assert (folder / figure).is_file()
-    assert {path.parent.name for path in folder.glob("policy/**/*.json")} == {"nlmtp_small", "no_fast_weights"}
-    assert len((folder / "runs.csv").read_text().splitlines()) == 4

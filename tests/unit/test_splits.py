@@ -13,7 +13,7 @@ from sklearn.neighbors import KernelDensity
 from boomlib import contracts
 from boomlib.files import ContractError
 from boomlib.split import cut_valid, make_split, ood_molecules
-from boomlib.splits import kde, scaffold
+from boomlib.splits import SplitInput, kde, scaffold
 
 RNG = np.random.default_rng(5)
 DISTRIBUTIONS = {
@@ -29,6 +29,15 @@ DISTRIBUTIONS = {
     "far from zero": 1e4 + RNG.normal(size=300),
     "zeros of both signs": np.array([0.0, -0.0, 1.0, -1.0, 0.0]),
 }
+
+
+def kde_folds(properties, name, **rule):
+    return kde.assign(SplitInput(name, properties, {}), **rule)
+
+
+def scaffold_folds(names, **rule):
+    features = {"scaffolds": pa.table({"scaffold": pa.array(names, pa.string())})}
+    return scaffold.assign(SplitInput("any", {}, features), **rule)
 
 
 def sklearn_density(values: np.ndarray) -> np.ndarray:
@@ -85,7 +94,7 @@ def boom_folds(properties, name, *, size, fraction, seed, shared):
 def test_kde_assign_is_booms_procedure(shared, name):
     rng = np.random.default_rng(11)
     properties = {"a": rng.normal(size=300), "b": rng.gamma(2, 30, size=300), "c": rng.normal(size=300) * 100}
-    fold, density = kde.assign(properties, name, ood_size=40, id_fraction=0.2, seed=42, shared_generator=shared)
+    fold, density, _ = kde_folds(properties, name, ood_size=40, id_fraction=0.2, seed=42, shared_generator=shared)
     assert fold.tolist() == boom_folds(properties, name, size=40, fraction=0.2, seed=42, shared=shared)
     np.testing.assert_allclose(density, sklearn_density(properties[name]), rtol=1e-9)
     assert collections.Counter(fold.tolist())["ood"] == 40
@@ -95,7 +104,7 @@ def test_generators_differ_between_shared_and_separate():
     rng = np.random.default_rng(11)
     properties = {"a": rng.normal(size=300), "b": rng.normal(size=300)}
     rule = {"ood_size": 40, "id_fraction": 0.2, "seed": 42}
-    together, apart = (kde.assign(properties, "b", shared_generator=shared, **rule)[0] for shared in (True, False))
+    together, apart = (kde_folds(properties, "b", shared_generator=shared, **rule)[0] for shared in (True, False))
     assert (together != apart).any()
     assert np.array_equal(together == "ood", apart == "ood")
 
@@ -103,7 +112,7 @@ def test_generators_differ_between_shared_and_separate():
 def test_the_seed_decides_id_and_nothing_else():
     properties = {"a": np.random.default_rng(0).normal(size=200)}
     one, other = (
-        kde.assign(properties, "a", ood_size=20, id_fraction=0.3, seed=seed, shared_generator=False)[0]
+        kde_folds(properties, "a", ood_size=20, id_fraction=0.3, seed=seed, shared_generator=False)[0]
         for seed in (1, 2)
     )
     assert (one != other).any()
@@ -125,7 +134,7 @@ def ood_scaffolds(names, fold):
 @pytest.mark.parametrize("size", range(1, 26))
 def test_scaffolds_go_to_ood_whole_and_never_beyond_its_size(size):
     names = shuffled_scaffolds()
-    fold, _ = scaffold.assign(names, ood_size=size, id_fraction=0.3, seed=42)
+    fold, _, _ = scaffold_folds(names, ood_size=size, id_fraction=0.3, seed=42)
     taken = ood_scaffolds(names, fold)
     assert sum(taken.values()) <= size
     assert all(count == names.count(name) for name, count in taken.items())
@@ -135,7 +144,7 @@ def test_scaffolds_go_to_ood_whole_and_never_beyond_its_size(size):
 
 def test_the_rarest_scaffolds_go_to_ood_first():
     names = shuffled_scaffolds()
-    fold, rank = scaffold.assign(names, ood_size=11, id_fraction=0.3, seed=42)
+    fold, rank, _ = scaffold_folds(names, ood_size=11, id_fraction=0.3, seed=42)
     assert sorted(ood_scaffolds(names, fold).values()) == [1, 1, 1, 1, 1, 3, 3]
     by_name = dict(zip(names, rank.tolist(), strict=True))
     assert by_name[""] == 0
@@ -152,7 +161,7 @@ def test_equally_common_scaffolds_stand_in_the_order_of_a_hash():
 
 def test_molecules_outside_ood_draw_for_id_row_by_row():
     names = shuffled_scaffolds()
-    fold, _ = scaffold.assign(names, ood_size=8, id_fraction=0.3, seed=42)
+    fold, _, _ = scaffold_folds(names, ood_size=8, id_fraction=0.3, seed=42)
     generator = random.Random(42)
     drawn = ["id" if generator.random() < 0.3 else "train" for each in fold if each != "ood"]
     assert [each for each in fold if each != "ood"] == drawn
@@ -160,14 +169,17 @@ def test_molecules_outside_ood_draw_for_id_row_by_row():
 
 def test_acyclic_molecules_are_one_scaffold_and_a_rare_one_is_ood():
     names = ["c1ccccc1"] * 8 + [""] * 2 + ["c1ccncc1"] * 5
-    fold, _ = scaffold.assign(names, ood_size=4, id_fraction=0.2, seed=0)
+    fold, _, _ = scaffold_folds(names, ood_size=4, id_fraction=0.2, seed=0)
     assert ood_scaffolds(names, fold) == {"": 2}
 
 
 def test_scaffold_split_does_not_depend_on_pythons_hash_seed():
     code = (
-        "from boomlib.splits import scaffold\n"
-        f"print(scaffold.assign({shuffled_scaffolds()!r}, ood_size=9, id_fraction=0.3, seed=42))"
+        "import pyarrow as pa\n"
+        "from boomlib.splits import SplitInput, scaffold\n"
+        f"table = pa.table({{'scaffold': {shuffled_scaffolds()!r}}})\n"
+        "known = SplitInput('any', {}, {'scaffolds': table})\n"
+        "print(scaffold.assign(known, ood_size=9, id_fraction=0.3, seed=42))"
     )
     outputs = {
         subprocess.run(
@@ -213,7 +225,7 @@ def test_valid_is_never_empty():
     ],
 )
 def test_ood_size_is_a_number_or_below_1_a_share(size, n, expected):
-    assert ood_molecules(size, n, "x") == expected
+    assert ood_molecules(size, n) == expected
 
 
 SETTINGS = {"ood_size": 12, "id_fraction": 0.2, "valid_fraction": 0.1, "seed": 42, "shared_generator": False}
@@ -234,7 +246,7 @@ def split(tmp_path):
         out = (tmp_path / "split.parquet", tmp_path / "task.parquet")
         counts = make_split(
             tmp_path / "m.parquet",
-            tmp_path / "scaffolds.parquet",
+            {"scaffolds": tmp_path / "scaffolds.parquet"} if scheme == "scaffold" else {},
             *out,
             properties=["p", "q"],
             name="q",
@@ -263,7 +275,7 @@ def test_the_task_shows_labels_of_train_and_valid_alone(split, scheme):
 
 def test_make_split_by_density_is_kde_assign_with_the_valid_cut(split):
     counts, table, _, values, _ = split()
-    fold, density = kde.assign({"q": values}, "q", ood_size=12, id_fraction=0.2, seed=42, shared_generator=False)
+    fold, density, _ = kde_folds({"q": values}, "q", ood_size=12, id_fraction=0.2, seed=42, shared_generator=False)
     assert table["fold"].to_pylist() == cut_valid(fold, 0.1, 42).tolist()
     assert table["density"].to_pylist() == density.tolist()
     assert counts["tied_at_threshold"] == 0
@@ -290,19 +302,25 @@ def test_too_few_molecules_for_the_ood_fold(split, tmp_path, size, scheme):
     with pytest.raises(ContractError) as error:
         split(scheme, ood_size=size)
     number = 100 if size < 1 else size
-    for part in ("m.parquet", "'q'", "100 molecules", f"fold of {number}", "`split.ood_size`", "config/datasets.yaml"):
+    for part in ("m.parquet", "'q'", "100 molecules", f"fold of {number}", "`split.ood_size`"):
         assert part in str(error.value)
     assert not (tmp_path / "task.parquet").exists()
 
 
-def test_a_split_without_train_molecules_is_refused(split):
-    with pytest.raises(ContractError):
-        split(ood_size=99, id_fraction=0.01)
-
-
-def test_a_split_whose_train_is_used_up_by_id_is_refused(split):
-    with pytest.raises(ContractError):
-        split(ood_size=99, id_fraction=0.99)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"ood_size": 99, "id_fraction": 0.01}, id="ood leaves one"),
+        pytest.param({"ood_size": 90, "id_fraction": 0.999}, id="id takes the rest"),
+        pytest.param({"ood_size": 90, "valid_fraction": 0.96}, id="valid takes all of train"),
+    ],
+)
+def test_a_split_without_molecules_to_train_on_is_refused(split, tmp_path, changes):
+    with pytest.raises(ContractError) as error:
+        split(**changes)
+    for part in ("m.parquet", "'q'", "too few for train and valid", "`split.valid_fraction`"):
+        assert part in str(error.value)
+    assert not (tmp_path / "task.parquet").exists()
 
 
 def test_a_scaffold_split_in_which_no_scaffold_fits_is_refused(split):

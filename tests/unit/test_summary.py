@@ -2,14 +2,27 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from boomlib.evaluation.ranking import pivot, rank_models
+from boomlib.evaluation.records import COLUMNS as RUN_COLUMNS
+from boomlib.evaluation.records import read_runs, tabulate_runs
 from boomlib.evaluation.score import score
-from boomlib.evaluation.summary import COLUMNS, overall, pivot, read_results, read_summary, tidy_table, write_summary
+from boomlib.evaluation.summary import COLUMNS, read_metrics, summarise, tabulate_metrics, write_summary
 from boomlib.files import write_json, write_text
 from boomlib.runs import Run
 
 Y = np.arange(12, dtype=float)
 FOLD = np.array(["train"] * 4 + ["valid"] * 2 + ["id"] * 3 + ["ood"] * 3)
 CONTROLS = {"oracle"}
+RECORD = {
+    "seconds": 1.5,
+    "peak_memory_mib": 200.25,
+    "resumed": False,
+    "device": "CPU (a kind)",
+    "threads": 2,
+    "commit": "c0ffee+",
+    "molecules": {"train": 4},
+    "versions": {"python": "3.11.2", "numpy": "2.4.1"},
+}
 
 
 def save(results, run, id_error, ood_error):
@@ -18,6 +31,7 @@ def save(results, run, id_error, ood_error):
     content = {"run": vars(run), "unit": "eV"} | score(Y, FOLD, y_pred, resamples=5)
     write_json(results / "metrics" / f"{run.stem}.json", content)
     write_text(results / "predictions" / f"{run.stem}.parquet", "")
+    write_json(results / "predictions" / run.stem / "run.json", RECORD)
 
 
 @pytest.fixture
@@ -32,11 +46,12 @@ def table(tmp_path):
                 runs.append(run)
                 if error is None:
                     record = {"error": "ValueError", "message": "bad |\n input", "log": "logs/a.log"}
-                    write_json(tmp_path / "predictions" / run.stem / "failure.json", record)
+                    write_json(tmp_path / "results/predictions" / run.stem / "failure.json", record)
                 elif (model, seed) != ("d", 1):
-                    save(tmp_path, run, error / 2, error + (0.5 - seed) * (model == "a"))
-    write_summary(tmp_path, runs, tmp_path / "leaderboard.csv")
-    return read_summary(tmp_path / "leaderboard.csv")
+                    save(tmp_path / "results", run, error / 2, error + (0.5 - seed) * (model == "a"))
+    results = tmp_path / "results"
+    write_summary(results, runs, results / "leaderboard.csv", results / "runs.csv")
+    return read_metrics(results / "leaderboard.csv")
 
 
 def cell(table, model, task, fold, metric):
@@ -79,8 +94,8 @@ def test_failed_and_missing_runs_are_rows(table):
     assert list(zip(lost["model"], lost["property"], lost["status"], lost["reason"], strict=True)) == [
         ("c", "y", "failed", "seed 0: ValueError: bad | input"),
         ("c", "y", "failed", "seed 1: ValueError: bad | input"),
-        ("d", "x", "missing", "seed 1: no result; see its log"),
-        ("d", "y", "missing", "seed 1: no result; see its log"),
+        ("d", "x", "missing", "seed 1: prepare_molecules has not run"),
+        ("d", "y", "missing", "seed 1: prepare_molecules has not run"),
     ]
 
 
@@ -88,13 +103,13 @@ def test_undefined_in_one_seed_is_undefined(tmp_path):
     runs = [Run("data", "x", "kde", "a", seed) for seed in (0, 1)]
     good = {"unit": "eV"} | score(Y, FOLD, Y + 1, resamples=5)
     bad = {"unit": "eV"} | score(Y, FOLD, np.ones(12), resamples=5)
-    table = tidy_table(runs, dict(zip(runs, (good, bad), strict=True)), [])
+    table = tabulate_metrics(tabulate_runs(tmp_path, runs), dict(zip(runs, (good, bad), strict=True)))
     assert np.isnan(cell(table, "a", "x", "ood", "pearson")["mean"])
     assert cell(table, "a", "x", "ood", "rmse")["mean"] > 1
 
 
 def test_ranking(table):
-    frame = overall(table, "kde", CONTROLS)
+    frame = rank_models(table, "kde", CONTROLS)
     # ranks on x: a 1, d 2, b 3; on y: b 1, d 2, a 3; c has x alone and would be first there
     assert frame["mean_rank"].to_dict() == pytest.approx(
         {"a": 2, "b": 2, "d": 2, "c": np.nan, "oracle": np.nan}, nan_ok=True
@@ -120,7 +135,7 @@ def test_equal_errors_share_the_mean_rank(tmp_path):
     runs = [Run("data", "x", "kde", model, 0) for model in ("late", "b", "a")]
     for run, error in zip(runs, (5, 2, 2), strict=True):
         save(tmp_path, run, 1, error)
-    frame = overall(tidy_table(runs, *read_results(tmp_path, runs)), "kde", set())
+    frame = rank_models(summarise(tmp_path, runs)[0], "kde", set())
     assert frame["mean_rank"].to_dict() == {"b": 1.5, "a": 1.5, "late": 3}
 
 
@@ -134,19 +149,78 @@ def test_pivot_keeps_models_and_tasks_without_results(table):
 
 def test_nothing_done_at_all(tmp_path):
     runs = [Run("data", "x", "kde", "a", 0)]
-    table = tidy_table(runs, *read_results(tmp_path, runs))
-    frame = overall(table, "kde", set())
+    table, _ = summarise(tmp_path, runs)
+    frame = rank_models(table, "kde", set())
     assert frame["mean_rank"].isna().all()
     assert frame.loc["a", ["tasks_done", "runs_done", "runs"]].tolist() == [0, 0, 1]
 
 
-def test_an_equal_table_is_not_written_again(tmp_path):
-    runs = [Run("data", "x", "kde", "NA", 0)]
+def test_what_is_written_is_read(tmp_path):
+    runs = [Run("data", "x", "kde", "NA", seed) for seed in (0, 1)]
     save(tmp_path, runs[0], 1, 2)
-    out = tmp_path / "leaderboard.csv"
-    write_summary(tmp_path, runs, out)
-    before = out.stat().st_mtime_ns, out.stat().st_ino
-    write_summary(tmp_path, runs, out)
-    assert (out.stat().st_mtime_ns, out.stat().st_ino) == before
-    expected = tidy_table(runs, *read_results(tmp_path, runs))
-    pd.testing.assert_frame_equal(read_summary(out), expected, check_dtype=False, rtol=1e-9)
+    write_summary(tmp_path, runs, tmp_path / "leaderboard.csv", tmp_path / "runs.csv")
+    metrics, records = summarise(tmp_path, runs)
+    found = read_metrics(tmp_path / "leaderboard.csv")
+    pd.testing.assert_frame_equal(found, metrics, check_dtype=False, rtol=1e-9)
+    pd.testing.assert_frame_equal(read_runs(tmp_path / "runs.csv"), records)
+
+
+def test_a_row_a_run(tmp_path):
+    runs = [Run("data", "x", "kde", model, 0) for model in ("tabular", "network", "lost")]
+    for run in runs[:2]:
+        save(tmp_path, run, 1, 2)
+    folder = tmp_path / "predictions" / runs[1].stem
+    network = {"peak_gpu_memory_mib": 3.5, "prediction_device": "A GPU", "pretrained": None}
+    write_json(folder / "run.json", RECORD | network)
+    write_text(folder / "history.csv", "epoch,valid_rmse\n1,3.0\n2,1.0\n3,2.0\n")
+    table = tabulate_runs(tmp_path, runs)
+    assert tuple(table.columns) == RUN_COLUMNS
+    tabular, trained, lost = table.to_dict("records")
+    assert tabular == dict.fromkeys(RUN_COLUMNS, "") | {
+        "dataset": "data",
+        "property": "x",
+        "scheme": "kde",
+        "model": "tabular",
+        "seed": "0",
+        "status": "done",
+        "n_train": "4",
+        "seconds": "1.5",
+        "peak_memory_mib": "200.25",
+        "resumed": "False",
+        "device": "CPU (a kind)",
+        "threads": "2",
+        "commit": "c0ffee+",
+        "versions": "python==3.11.2 numpy==2.4.1",
+    }
+    new = {key: trained[key] for key in trained if trained[key] != tabular[key]}
+    assert new == {
+        "model": "network",
+        "peak_gpu_memory_mib": "3.5",
+        "prediction_device": "A GPU",
+        "pretrained": "scratch",
+        "epochs": "3",
+        "epoch_kept": "2",
+    }
+    assert (lost["status"], lost["device"]) == ("missing", "")
+
+
+def test_a_missing_run_names_the_stage_and_its_log(tmp_path):
+    run, results = Run("data", "x", "kde", "a", 0), tmp_path / "results"
+
+    def outcome():
+        return tuple(tabulate_runs(results, [run])[["status", "reason", "log"]].iloc[0])
+
+    assert outcome() == ("missing", "prepare_molecules has not run", "")
+    write_text(results / "data/data/molecules.parquet", "")
+    assert outcome() == ("missing", "make_split has not run", "")
+    write_text(results / "tasks/data/x/kde.parquet", "")
+    assert outcome() == ("missing", "train has not run", "")
+    log = "logs/train/data/x/kde/a/seed0.log"
+    write_text(tmp_path / log, "Killed")
+    assert outcome() == ("missing", "train left no result; see its log", log)
+    save(results, run, 1, 2)
+    assert outcome() == ("done", "", "")
+    (results / f"metrics/{run.stem}.json").unlink()
+    assert outcome() == ("missing", "evaluate has not run", "")
+    write_json(results / "predictions" / run.stem / "failure.json", {"error": "E", "message": "no", "log": None})
+    assert outcome() == ("failed", "E: no", "")

@@ -44,6 +44,32 @@ def test_a_comment_reruns_nothing(finished, tmp_path):
     assert project.planned() == set()
 
 
+def test_edits_that_cannot_change_a_number_rerun_nothing(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    project.edit("boomlib/contracts.py", "no such file; rerun", "there is no such file: rerun")  # an error text
+    project.edit("boomlib/harness/training.py", "training on {", "this run trains on {")  # a log message
+    project.edit("boomlib/processes.py", "GRACE = 30.0", "GRACE = 40.0")  # how jobs end and lock
+    project.edit("workflow_scripts/make_split.py", 'print(", "', 'print("; "')
+    project.edit("envs/boomlib.yaml", "channels:", "# a remark\nchannels:")
+    for script in project.folder.glob("workflow_scripts/*.py"):
+        script.touch()
+    assert project.planned() == set()
+
+
+def test_an_edit_of_the_report_reruns_the_report_alone(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    project.edit("boomlib/report/leaderboard.py", "\n\n\ndef ", "\n\nMORE = 1\n\n\ndef ")
+    assert project.planned() == {"Write the leaderboard"}
+
+
+def test_what_an_adapter_does_reruns_its_stage_and_what_reads_it(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    project.edit(
+        "workflow_scripts/train_predict.py", "int(snakemake.wildcards.seed)", "1 + int(snakemake.wildcards.seed)"
+    )
+    assert project.planned() == set().union(*(jobs_of(m) for m in ("oracle", "train_mean", "ridge", "mlp"))) | REPORT
+
+
 def test_code_that_models_share_reruns_those_that_use_it(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     project.edit("boomlib/harness/design.py", "> 1e-12", "> 1e-13")

@@ -11,7 +11,7 @@ from conftest import ROOT
 
 RULES = {
     match[1]: match[0]
-    for path in ROOT.glob("rules/*.smk")
+    for path in sorted(ROOT.glob("rules/**/*.smk"))
     for match in re.finditer(
         r"^ *(?:use rule \w+ as|rule) (\w+)(?s:.*?)(?=^ *(?:use )?rule |\Z)", path.read_text(), re.M
     )
@@ -49,7 +49,7 @@ def test_the_snakefile_is_a_table_of_contents():
 
 
 def test_only_common_defines_functions():
-    for path in ROOT.glob("rules/*.smk"):
+    for path in ROOT.glob("rules/**/*.smk"):
         assert path.name == "common.smk" or not re.search(r"^\s*def |lambda", path.read_text(), re.M), path
 
 

@@ -1,60 +1,91 @@
-"""MACE through its own trainer: equivariant messages of more than two bodies, on the conformer.
+"""MACE: equivariant messages of more than two bodies, on the conformer.
 
-Batatia et al., NeurIPS 2022, arXiv 2206.07697; mace-torch, mace/cli/run_train.py (the command ``mace_run_train``). A
-molecule's property is what MACE calls its energy: a sum over atoms.
+Batatia et al., NeurIPS 2022, arXiv 2206.07697; the network and its input are mace-torch's. Names of settings, and what
+no setting says, are those of its command ``mace_run_train`` (mace/tools/arg_parser.py). A molecule's property is what
+MACE calls its energy: a sum over atoms.
 """
 
-import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
-from unittest.mock import patch
+from typing import Literal, NotRequired, TypedDict
 
 import ase
-import ase.io
 import e3nn
-import joblib
-import mace.tools
 import numpy as np
 import torch
-from mace.cli import run_train
 from mace.data import AtomicData, config_from_atoms
-from mace.modules.loss import mean_squared_error_energy, weighted_mean_squared_error_energy
-from mace.tools import AtomicNumberTable, CheckpointHandler, CheckpointState
-from mace.tools.model_script_utils import configure_model
-from mace.tools.torch_geometric.dataloader import DataLoader
-from mace.tools.train import evaluate, train_one_epoch
-from torch import nn
+from mace.modules import ScaleShiftMACE, compute_avg_num_neighbors, gate_dict, interaction_classes
+from mace.tools import AtomicNumberTable
+from mace.tools.torch_geometric import Batch, Data
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel
 
 from boomlib.contracts import listed
-from boomlib.files import ContractError, atomic_path, commit
-from boomlib.harness.interface import CHECKPOINTS, Model, Molecules, Prediction, write_history
-from boomlib.harness.references import References
-from boomlib.harness.training import choose_accelerator, read_state
-from boomlib.models.graph.graphs import ragged
+from boomlib.files import ContractError, read_json, write_json
+from boomlib.harness.batches import cut
+from boomlib.harness.columns import split_lists
+from boomlib.harness.interface import Molecules
+from boomlib.harness.network import NetworkModel
 
 # mace sets it for the whole process, where every torch.load would then unpickle whatever it finds
 os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
 
-NAME = "mace"
-ENERGY = "REF_energy"
-# all of MACE's losses with an energy ask for forces as well; these are the energy's parts of them
-LOSSES = {"extensive": mean_squared_error_energy, "intensive": weighted_mean_squared_error_energy}
-ERRORS = {"extensive": "rmse_e", "intensive": "rmse_e_per_atom"}
+READ = ("positions", "node_attrs", "edge_index", "shifts", "cell")  # of the thirty tensors of MACE's data
+
+
+class MaceNetwork(TypedDict):
+    """Sizes of the network, as ``mace_run_train`` names them.
+
+    ``num_channels`` and ``max_L``: channels of the hidden features and their highest degree. ``max_ell``: highest
+    degree of the spherical harmonics. ``correlation``: bodies of a message, less one. ``r_max``: cut-off, Å.
+    ``radial_MLP``: widths of the radial networks.
+    """
+
+    num_interactions: int
+    num_channels: int
+    max_L: int
+    max_ell: int
+    correlation: int
+    r_max: float
+    radial_MLP: list[int]
+
+
+class MaceTraining(TypedDict):
+    """How it is trained, as ``mace_run_train`` names it: Adam with amsgrad, and the weights' average is what counts.
+
+    ``default_dtype``: the precision. ``clip_grad``: largest norm of the gradient; None: any. ``ema_decay``: of the
+    average. ``scheduler``: what changes the learning rate after an epoch, ``ReduceLROnPlateau`` by ``lr_factor`` after
+    ``scheduler_patience`` epochs without a better RMSE on valid, ``ExponentialLR`` by ``lr_scheduler_gamma``.
+    ``patience``: such epochs after which training ends.
+    """
+
+    batch_size: int
+    valid_batch_size: int
+    max_num_epochs: int
+    patience: int
+    default_dtype: Literal["float32", "float64"]
+    lr: float
+    weight_decay: float
+    clip_grad: float | None
+    ema_decay: float
+    scheduler: Literal["ReduceLROnPlateau", "ExponentialLR"]
+    lr_factor: NotRequired[float]
+    scheduler_patience: NotRequired[int]
+    lr_scheduler_gamma: NotRequired[float]
 
 
 @contextmanager
-def contained() -> Iterator[None]:
-    """Give back torch's default dtype and the root logger as they were, both of which MACE's trainer changes.
+def building(precision: str) -> Iterator[None]:
+    """Make MACE's objects in a precision (``float32`` or ``float64``), which they take from torch's default.
 
-    Without a GPU e3nn does not compile its products meanwhile: that takes seconds and makes nothing faster there.
+    Without a GPU e3nn does not compile its products: that takes seconds and makes nothing faster there.
     """
-    root, dtype, compiling = logging.getLogger(), torch.get_default_dtype(), e3nn.get_optimization_defaults()
-    level, handlers, filters = root.level, root.handlers[:], root.filters[:]
+    dtype, compiling = torch.get_default_dtype(), e3nn.get_optimization_defaults()
+    torch.set_default_dtype(getattr(torch, precision))
     e3nn.set_optimization_defaults(jit_script_fx=torch.cuda.is_available())
     try:
         with warnings.catch_warnings():
@@ -63,253 +94,157 @@ def contained() -> Iterator[None]:
     finally:
         e3nn.set_optimization_defaults(**compiling)
         torch.set_default_dtype(dtype)
-        for handler in root.handlers:
-            if handler not in handlers:
-                handler.close()
-        root.setLevel(level)
-        root.handlers[:], root.filters[:] = handlers, filters
 
 
-def train_epochs(
-    file: Path,
-    seed: int,
-    valid_rmse: Callable[[dict], float],
-    *,
-    model: nn.Module,
-    loss_fn: Callable,
-    train_loader: DataLoader,
-    valid_loaders: dict[str, DataLoader],
-    optimizer: torch.optim.Optimizer,
-    lr_scheduler: object,
-    ema: object,
-    checkpoint_handler: CheckpointHandler,
-    output_args: dict[str, bool],
-    device: torch.device,
-    max_num_epochs: int,
-    patience: int,
-    max_grad_norm: float | None,
-    **_: object,
-) -> None:
-    """Stands in for MACE's loop over epochs, ``mace.tools.train``: one that can be resumed.
-
-    MACE's ends with other weights after a kill: its checkpoint holds averaged weights in place of the trained ones,
-    the average, the lowest loss and the place in the shuffled order start anew, and the epoch is run a second time.
-    Here ``file`` holds all of it, written once an epoch, and an epoch's order depends on seed and epoch alone. Epochs
-    are chosen by RMSE on valid rather than by MACE's loss on valid, which is a mean over batches.
+class Energy(nn.Module):
+    """What MACE says of each molecule of a batch, [molecules].
 
     Args:
-        file: the state to resume from, if it exists.
-        seed: seed of the order of molecules.
-        valid_rmse: of MACE's metrics on valid, native units.
-        model: to be trained, left as it was in its best epoch.
-        checkpoint_handler: told that epoch, for the trainer to go on with.
-
-    The others are as in MACE's.
-
-    Raises:
-        FloatingPointError: training has diverged.
+        mace: the network.
+        mean: whether it is the mean over a molecule's atoms, instead of the sum.
     """
-    (valid,) = valid_loaders.values()
-    parts = {"model": model, "optimizer": optimizer, "lr_scheduler": lr_scheduler, "ema": ema}
-    rows, best = [], {"rmse": np.inf, "epoch": 0}
-    if file.exists():
-        state = read_state(file)
-        rows, best = state["rows"], state["best"]
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
-        logging.info("Going on after epoch %d", len(rows))
-    while len(rows) < max_num_epochs and len(rows) - best["epoch"] < patience:
-        epoch, steps = len(rows) + 1, []
-        order = np.random.SeedSequence([seed, epoch]).generate_state(1)[0]
-        train_loader.generator.manual_seed(int(order))
-        train_one_epoch(
-            model=model,
-            loss_fn=loss_fn,
-            data_loader=train_loader,
-            optimizer=optimizer,
-            epoch=epoch,
-            output_args=output_args,
-            max_grad_norm=max_grad_norm,
-            ema=ema,
-            logger=SimpleNamespace(log=steps.append),
-            device=device,
-            distributed=False,
-        )
-        with ema.average_parameters():
-            _, metrics = evaluate(model, loss_fn, valid, output_args, device)
-            rmse = valid_rmse(metrics)
-            if not np.isfinite(rmse):
-                raise FloatingPointError(f"RMSE on valid is {rmse} after epoch {epoch}: training has diverged")
-            if rmse < best["rmse"]:
-                weights = {name: value.clone() for name, value in model.state_dict().items()}
-                best = {"rmse": rmse, "epoch": epoch, "weights": weights}
-        loss = float(np.mean([step["loss"] for step in steps]))
-        logging.info("Epoch %d: loss %.4g, RMSE on valid %.4g", epoch, loss, rmse)
-        rows.append([epoch, rmse, loss])
-        lr_scheduler.step(metrics=rmse)
-        state = {name: part.state_dict() for name, part in parts.items()}
-        torch.save(state | {"rows": rows, "best": best}, atomic_path(file))
-        commit(file)
-    model.load_state_dict(best["weights"])
-    checkpoint_handler.save(CheckpointState(model, optimizer, lr_scheduler), epochs=best["epoch"])
-    write_history(file.parent.parent, ["epoch", "valid_rmse", "loss"], rows)
+
+    def __init__(self, mace: ScaleShiftMACE, mean: bool) -> None:
+        super().__init__()
+        self.mace, self.mean = mace, mean
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Read a batch in the network's precision."""
+        dtype = self.mace.r_max.dtype
+        data = {name: x.to(dtype) if x.is_floating_point() else x for name, x in batch.to_dict().items()}
+        energy = self.mace(data, compute_force=False)["energy"]
+        return energy / batch.ptr.diff() if self.mean else energy
 
 
-class MACE(Model):
-    """MACE on standardised residuals of the composition.
+class MACE(NetworkModel):
+    """MACE on standardised residuals of the composition: a sum over atoms, or for an intensive property their mean.
 
-    An extensive property is MACE's energy, and the loss is the squared error of the molecule. For an intensive one the
-    energy is the property times the number of atoms, so that the prediction is a mean over atoms; the loss is MACE's
-    own, whose error per atom is then the error of the property. Atoms of elements that train does not have are left
-    out of the structure. A molecule of one atom gets what its element contributes and no more: that is MACE's design.
+    Atoms of elements that train does not have are left out of the structure. A molecule of one atom gets what its
+    element contributes and no more: that is MACE's design. With ``reference: elements`` what the elements contribute
+    to an extensive property are MACE's ``--E0s average``; its own are therefore 0.
 
     Args:
-        reference: see :class:`boomlib.harness.references.References`; for an extensive property ``elements`` is MACE's
-            ``--E0s average``.
-        options: of ``mace_run_train``, by their names there.
+        network: see :class:`MaceNetwork`.
+        training: see :class:`MaceTraining`.
     """
 
-    def __init__(self, *, reference: str, options: dict, **common) -> None:
-        super().__init__(**common)
-        self.references, self.options = References(reference), options
+    def __init__(self, *, network: MaceNetwork, training: MaceTraining, **common) -> None:
+        names = {"batch": "batch_size", "epochs": "max_num_epochs", "clip": "clip_grad"}
+        super().__init__(training=training | {ours: training[theirs] for ours, theirs in names.items()}, **common)
+        self.sizes = network
 
-    def arguments(self, work: Path) -> object:
-        """What ``mace_run_train`` would be called with, parsed by its own parser.
+    # -- structures --------------------------------------------------------------------------------------
 
-        Args:
-            work: the folder for all its files.
+    def start(self, train: Molecules) -> nn.Module:
+        """Learn which elements occur, and how many neighbours an atom has on average."""
+        self.elements = np.unique(np.concatenate(split_lists(train.features["conformers"], "atomic_numbers"))).tolist()
+        self.neighbours = compute_avg_num_neighbors(self.encode(train))
+        torch.manual_seed(self.seed)
+        return self.make_network()
 
-        Raises:
-            ValueError: the trainer does not know an option, or not such a value of it.
-        """
-        folders = ("work_dir", "log_dir", "model_dir", "checkpoints_dir", "results_dir", "downloads_dir")
-        options = {
-            "name": NAME,
-            "seed": self.seed,
-            "device": "cuda" if torch.cuda.is_available() else "cpu",
-            "train_file": work / "train.xyz",
-            "valid_file": work / "valid.xyz",
-            "energy_key": ENERGY,
-            "atomic_numbers": self.elements.tolist(),
-            "E0s": dict.fromkeys(self.elements.tolist(), 0.0),
-            "scaling": "no_scaling",
-            "loss": "weighted",
-            "forces_weight": 0,
-            "compute_forces": False,
-            "error_table": "TotalRMSE",
-            "pin_memory": torch.cuda.is_available(),
-            "plot": False,
-            "skip_evaluate_heads": "Default",
-        }
-        options |= dict.fromkeys(folders, work) | self.options
-        parser = mace.tools.build_default_arg_parser()
-        try:
-            args = parser.parse_args(
-                ["--ema", "--save_cpu", *(f"--{name}={value}" for name, value in options.items())]
-            )
-        except SystemExit:
-            raise ValueError(f"mace_run_train does not take these options: {self.options}") from None
-        return args
-
-    def structures(self, molecules: Molecules) -> list[ase.Atoms]:
-        """The conformers, as far as train has their elements.
+    def encode(self, molecules: Molecules) -> list[Data]:
+        """Conformers with the pairs of atoms within the cut-off, in double precision.
 
         Raises:
-            ContractError: nothing is left of some molecules.
+            ContractError: some molecules have no atom of an element that train has.
         """
-        table = molecules.features["conformers"]
-        found = []
-        for numbers, positions in zip(ragged(table, "atomic_numbers"), ragged(table, "positions"), strict=True):
-            known = np.isin(numbers, self.elements)
-            found.append(ase.Atoms(numbers[known], positions.reshape(-1, 3)[known]))
-        empty = np.array([len(atoms) == 0 for atoms in found])
-        if empty.any():
+        table, found, empty = AtomicNumberTable(self.elements), [], []
+        columns = [split_lists(molecules.features["conformers"], name) for name in ("atomic_numbers", "positions")]
+        with building("float64"):
+            for molecule, numbers, positions in zip(molecules.molecule_id, *columns, strict=True):
+                known = np.isin(numbers, self.elements)
+                if not known.any():
+                    empty.append(molecule)
+                    continue
+                atoms = config_from_atoms(ase.Atoms(numbers[known], positions.reshape(-1, 3)[known]))
+                graph = AtomicData.from_config(atoms, table, self.sizes["r_max"])
+                found.append(Data(num_nodes=graph.num_nodes, **{name: graph[name] for name in READ}))
+        if empty:
             raise ContractError(
-                f"{empty.sum()} molecules have no atom of an element that occurs in train (molecule_id "
-                f"{listed(molecules.molecule_id[empty])}); every model predicts every molecule, so remove them in the "
-                "source"
+                f"{len(empty)} molecules have no atom of an element that occurs in train (molecule_id "
+                f"{listed(np.array(empty))}); every model predicts every molecule, so remove them in the source"
             )
         return found
 
-    def composition(self, molecules: Molecules) -> np.ndarray:
-        """Atoms of each element of train, or for an intensive property their fraction, float64 [n, elements]."""
-        found = ragged(molecules.features["conformers"], "atomic_numbers")
-        reduce = np.sum if self.kind == "extensive" else np.mean
-        return np.array([reduce(numbers[:, None] == self.elements, axis=0, dtype=np.float64) for numbers in found])
+    def collate(self, items: Sequence[Data]) -> Batch:
+        """Structures side by side."""
+        return Batch.from_data_list(items)
 
-    def sizes(self, structures: Sequence[ase.Atoms]) -> np.ndarray:
-        """By what an energy is divided to be the property: the number of atoms of an intensive one."""
-        return np.array([1 if self.kind == "extensive" else len(atoms) for atoms in structures])
+    def group(self, items: Sequence) -> list[np.ndarray]:
+        """Rows of each batch for prediction."""
+        return cut(np.arange(len(items)), self.training["valid_batch_size"])
 
-    def write(self, molecules: Molecules, file: Path) -> None:
-        """Write structures and their energies as extended XYZ."""
-        structures = self.structures(molecules)
-        z = self.references.transform(self.composition(molecules), molecules.y) * self.sizes(structures)
-        for atoms, energy in zip(structures, z, strict=True):
-            atoms.info[ENERGY] = energy
-        ase.io.write(file, structures, format="extxyz")
+    # -- network -----------------------------------------------------------------------------------------
 
-    def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
-        """Train by ``mace_run_train``, all of whose files go to the run's checkpoints."""
-        torch.set_num_threads(self.threads)
-        self.elements = np.unique(np.concatenate(ragged(train.features["conformers"], "atomic_numbers")))
-        self.references.fit(self.composition(train), train.y)
-        work = folder / CHECKPOINTS
-        work.mkdir(exist_ok=True)
-        self.write(train, work / "train.xyz")
-        self.write(valid, work / "valid.xyz")
-        args = self.arguments(work)
-        args.batch_size = min(args.batch_size, len(train))  # it drops the last batch if that is not full
-        choose_accelerator()
-        loop = partial(
-            train_epochs,
-            work / "last.pt",
-            self.seed,
-            lambda metrics: self.references.spread * metrics[ERRORS[self.kind]],
+    def make_network(self) -> Energy:
+        """An untrained network for the elements of train."""
+        sizes = self.sizes
+        hidden = [(sizes["num_channels"], (degree, (-1) ** degree)) for degree in range(sizes["max_L"] + 1)]
+        with building(self.training["default_dtype"]):
+            mace = ScaleShiftMACE(
+                r_max=sizes["r_max"],
+                num_bessel=8,
+                num_polynomial_cutoff=5,
+                max_ell=sizes["max_ell"],
+                interaction_cls=interaction_classes["RealAgnosticResidualInteractionBlock"],
+                interaction_cls_first=interaction_classes["RealAgnosticInteractionBlock"],
+                num_interactions=sizes["num_interactions"],
+                num_elements=len(self.elements),
+                hidden_irreps=e3nn.o3.Irreps(hidden),
+                MLP_irreps=e3nn.o3.Irreps("16x0e"),
+                atomic_energies=np.zeros(len(self.elements)),
+                avg_num_neighbors=self.neighbours,
+                atomic_numbers=self.elements,
+                correlation=sizes["correlation"],
+                gate=gate_dict["silu"],
+                use_reduced_cg=False,
+                radial_MLP=sizes["radial_MLP"],
+                atomic_inter_scale=1.0,
+                atomic_inter_shift=0.0,
+            )
+        for buffer in mace.buffers():
+            buffer.data = buffer.clone()  # some are views of larger ones, which safetensors does not write
+        return Energy(mace, mean=self.kind == "intensive")
+
+    def save_start(self, folder: Path) -> None:
+        """Write elements and neighbours."""
+        write_json(folder / "start.json", {"elements": self.elements, "neighbours": self.neighbours})
+
+    def load_start(self, folder: Path) -> nn.Module:
+        """Read them."""
+        self.elements, self.neighbours = (read_json(folder / "start.json")[key] for key in ("elements", "neighbours"))
+        return self.make_network()
+
+    # -- training ----------------------------------------------------------------------------------------
+
+    def optimise(self, network: nn.Module, steps: int) -> dict:
+        """Adam; weights decay where ``mace_run_train`` has them decay, in products and in linear maps of messages."""
+        settings, decayed, others = self.training, [], []
+        for name, parameter in network.named_parameters():
+            linear = "interactions." in name and name.endswith(("linear.weight", "skip_tp_full.weight"))
+            (decayed if linear or "products." in name else others).append(parameter)
+        optimizer = torch.optim.Adam(
+            [{"params": decayed, "weight_decay": settings["weight_decay"]}, {"params": others}],
+            lr=settings["lr"],
+            amsgrad=True,
         )
-        with (
-            contained(),
-            patch.object(run_train, "get_loss_fn", lambda *_: LOSSES[self.kind]),
-            patch.object(mace.tools, "train", loop),
-            patch.object(run_train, "jit", None),  # without it no compiled copy is made, which nothing would read
-        ):
-            run_train.run(args)
-        self.network = torch.load(work / f"{NAME}.model", weights_only=False)
-        self.freeze()
+        if settings["scheduler"] == "ExponentialLR":
+            schedule = ExponentialLR(optimizer, settings["lr_scheduler_gamma"])
+        else:
+            factor, patience = settings["lr_factor"], settings["scheduler_patience"]
+            schedule = ReduceLROnPlateau(optimizer, factor=factor, patience=patience)
+        # after an epoch's last step: by Lightning's `epoch` a plateau is seen after the state to go on from is written
+        when = {"interval": "step", "frequency": steps, "monitor": "valid_rmse"}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule} | when}
 
-    def freeze(self) -> None:
-        """Ready the network for prediction, in double precision: what else is in a batch then changes nothing."""
-        self.network.double().eval().to("cuda" if torch.cuda.is_available() else "cpu")
+    def average(self, network: nn.Module) -> AveragedModel:
+        """The exponential average of torch_ema, which follows faster at first."""
 
-    @torch.no_grad()
-    def predict(self, molecules: Molecules) -> Prediction:
-        """Composition's part plus the network's."""
-        structures, cutoff = self.structures(molecules), self.network.r_max.item()
-        table, device = AtomicNumberTable(self.elements.tolist()), self.network.r_max.device
-        with contained():
-            torch.set_default_dtype(torch.float64)
-            graphs = [AtomicData.from_config(config_from_atoms(each), table, cutoff) for each in structures]
-            batches = DataLoader(graphs, self.options["batch_size"])
-            energies = [self.network(each.to(device).to_dict(), compute_force=False)["energy"] for each in batches]
-        z = torch.cat(energies).cpu().numpy() / self.sizes(structures)
-        return Prediction(self.references.inverse(self.composition(molecules), z))
+        def follow(average: Tensor, weights: Tensor, updates: Tensor) -> Tensor:
+            decay = min(self.training["ema_decay"], (1 + int(updates)) / (10 + int(updates)))
+            return average.lerp(weights, 1 - decay)
 
-    def save(self, folder: Path) -> None:
-        """Write weights, and with joblib what else the model is (a pickle: load only files of your own)."""
-        torch.save(self.network.state_dict(), folder / "weights.pt")
-        neighbours = self.network.interactions[0].avg_num_neighbors
-        joblib.dump((self.elements, self.references, neighbours), folder / "references.joblib")
-
-    def load(self, folder: Path) -> None:
-        """Read both."""
-        self.elements, self.references, neighbours = joblib.load(folder / "references.joblib")
-        with contained():
-            args, _ = mace.tools.check_args(self.arguments(folder))
-            vars(args).update(avg_num_neighbors=neighbours, compute_energy=True, compute_dipole=False)
-            mace.tools.set_default_dtype(args.default_dtype)
-            zeros = np.zeros((1, len(self.elements)))
-            head = SimpleNamespace(std=1.0)
-            table = AtomicNumberTable(self.elements.tolist())
-            self.network, _ = configure_model(args, None, zeros, heads=["Default"], z_table=table, head_configs=[head])
-        self.network.load_state_dict(torch.load(folder / "weights.pt", map_location="cpu", weights_only=True))
-        self.freeze()
+        with building(self.training["default_dtype"]):
+            average = AveragedModel(network, avg_fn=follow)
+        average.n_averaged += 1  # it holds the first weights, which an average of none would not count
+        return average

@@ -25,10 +25,10 @@ from boomlib.evaluation.policy import (
     weights,
 )
 from boomlib.evaluation.score import fold_masks
-from boomlib.evaluation.summary import as_float
 from boomlib.files import ContractError, read_json
-from boomlib.report.figures.overview import CROWDED, FOLD_COLOURS, FOLD_LABELS, TASK_COLOURS, draw_density, figure
-from boomlib.report.tables.markdown import format_number
+from boomlib.report.figures.density import CROWDED, draw_density
+from boomlib.report.figures.style import FOLD_COLOURS, FOLD_LABELS, TASK_COLOURS, open_figure
+from boomlib.report.numbers import format_number
 
 COLOURS = {"train": FOLD_COLOURS["valid"], HELD_OUT: FOLD_COLOURS["id"], "ood": FOLD_COLOURS["ood"]}
 NAMES = {"train": "train", HELD_OUT: "held out (valid and ID)", "ood": "OOD"}
@@ -84,7 +84,7 @@ def plot_policy(
     pairs, scores = read_table(pairs_path, PAIRS), read_json(scores_path)
     populations = scores["populations"]
     masks = {name: np.isin(fold, POPULATIONS[name]) for name in populations}
-    with figure(out_png, 7.6, 9.6) as fig:
+    with open_figure(out_png, 7.6, 9.6) as fig:
         axes = fig.subplot_mosaic(PANELS)
         draw_curves(axes["curves"], learning_curves(y, fold, epochs), history, unit)
         draw_terms(axes["terms"], axes["key"], history)
@@ -182,7 +182,7 @@ def draw_sweep(
     each = (sweep_of(table) - table["m_observed"].to_numpy()[:, None])[held_out]
     ax.fill_between(shift, *np.quantile(each, (0.05, 0.95), axis=0), color=colour, alpha=0.15, lw=0)
     ax.plot(shift, line["slope"] * shift, color="k", lw=0.7, ls="--", zorder=4)
-    entitle(ax, "Mean contrast over δ", (f"straight line through 0: R² {format_number(as_float(line['r2']))}", colour))
+    entitle(ax, "Mean contrast over δ", (f"straight line through 0: R² {format_number(line['r2'])}", colour))
     ax.axvline(facts["shift"], color="0.35", lw=0.7, ls=":")
     ax.set(xlabel="δ (Da)", ylabel=f"Mean contrast ({unit})")
 
@@ -233,8 +233,8 @@ def draw_pairs(
 
 def describe_pairs(found: Mapping) -> list[str]:
     """What the score of a group of pairs found, in two lines."""
-    mean, true = (format_number(as_float(found[key])) for key in ("mean_predicted", "mean_true"))
-    return [f"r {format_number(as_float(found['pearson_r']))}, n {found['n']:,}", f"mean {mean} (true {true})"]
+    mean, true = (format_number(found[key]) for key in ("mean_predicted", "mean_true"))
+    return [f"r {format_number(found['pearson_r'])}, n {found['n']:,}", f"mean {mean} (true {true})"]
 
 
 def draw_alpha(ax: Axes, alpha: np.ndarray, masks: Mapping[str, np.ndarray], populations: Mapping) -> None:

@@ -1,12 +1,13 @@
-"""The leaderboard's section on policies: effect and overlap, and contrasts against chemistry."""
+"""What models say of a policy: effect and overlap, and contrasts against chemistry."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from boomlib.evaluation.policy import HELD_OUT, RATIOS
-from boomlib.evaluation.summary import as_float
 from boomlib.files import read_json
-from boomlib.report.tables.markdown import NONE, format_interval, format_number, markdown_table
+from boomlib.report.numbers import NONE, format_decimals, format_interval, format_number, format_percent
+from boomlib.report.roles import Roles
+from boomlib.report.tables.markdown import format_table
 from boomlib.runs import Run
 
 RUN_COLUMNS = ["Task", "Scheme", "Model", "Seed"]
@@ -35,34 +36,26 @@ PAIR_COLUMNS = [
 ]
 
 
-def policy_section(results_dir: Path, runs: Sequence[Run], labels: dict[str, str]) -> dict | None:
-    """Both tables and the figures of ``runs``, all of them finished; None if there are none.
+def tabulate_policies(results_dir: Path, runs: Sequence[Run], roles: Roles) -> tuple[str, str]:
+    """Both tables of ``runs``, all of them finished: effect and overlap, and pairs that differ by one CH₂.
 
     A run without ``policy/…/seed{seed}.json`` is shown with a row of —.
     """
-    if not runs:
-        return None
-    effects, pairs, figures = [], [], []
+    effects, pairs = [], []
     for run in runs:
         path = results_dir / "policy" / f"{run.stem}.json"
         scores = read_json(path) if path.is_file() else {}
-        model = labels.get(run.model, run.model)
         task = f"{run.task} ({scores['unit']})" if scores else run.task
-        name = [task, run.scheme, model, str(run.seed)]
-        effects.append(name + effect_cells(scores))
-        pairs += [name + cells for cells in pair_cells(scores)]
-        figure = f"plots/policy/{run.stem}.png"
-        if (results_dir / figure).is_file():
-            caption = f"Policy of {model}, {run.task}, {run.scheme} split, seed {run.seed}"
-            figures.append({"path": figure, "caption": caption})
-    return {
-        "effects": markdown_table(RUN_COLUMNS + EFFECT_COLUMNS, effects, text_columns=len(RUN_COLUMNS)),
-        "pairs": markdown_table(RUN_COLUMNS + PAIR_COLUMNS, pairs, text_columns=len(RUN_COLUMNS) + 1),
-        "figures": figures,
-    }
+        name = [task, run.scheme, roles.label(run.model), str(run.seed)]
+        effects.append(name + list_effect_cells(scores))
+        pairs += [name + cells for cells in list_pair_cells(scores)]
+    return (
+        format_table(RUN_COLUMNS + EFFECT_COLUMNS, effects, text_columns=len(RUN_COLUMNS)),
+        format_table(RUN_COLUMNS + PAIR_COLUMNS, pairs, text_columns=len(RUN_COLUMNS) + 1),
+    )
 
 
-def effect_cells(scores: dict) -> list[str]:
+def list_effect_cells(scores: dict) -> list[str]:
     """What a policy does to the molecules held out, and how far the data support that; see :data:`EFFECT_COLUMNS`."""
     if not scores:
         return [NONE] * len(EFFECT_COLUMNS)
@@ -75,33 +68,23 @@ def effect_cells(scores: dict) -> list[str]:
         f"{scores['facts']['shift']:g}",
         f"{found['n']:,}",
         *effects,
-        percent(found["abstention"]),
+        format_percent(found["abstention"]),
         *(f"{each['effective_sample_size']:,.0f}" for each in contrasts),
         f"{found['alpha']['mean']:.3f} ± {found['alpha']['std']:.3f}",
-        decimals(found["linearity"]["r2"]),
+        format_decimals(found["linearity"]["r2"]),
     ]
 
 
-def pair_cells(scores: dict) -> list[list[str]]:
+def list_pair_cells(scores: dict) -> list[list[str]]:
     """A row each for all CH₂ pairs and for the unseen ones; see :data:`PAIR_COLUMNS`."""
     if not scores:
         return [[NONE] * len(PAIR_COLUMNS)]
     rows = []
     for group, found in scores["pairs"].items():
         means, errors = (
-            [format_number(as_float(found[key])) for key in keys]
+            [format_number(found[key]) for key in keys]
             for keys in (("mean_true", "mean_predicted"), ("rmse", "rmse_of_mean"))
         )
-        agreement = [percent(found["same_sign"]), decimals(found["pearson_r"])]
+        agreement = [format_percent(found["same_sign"]), format_decimals(found["pearson_r"])]
         rows.append([group, f"{found['n']:,}", *means, *agreement, *errors])
     return rows
-
-
-def percent(share: float | None) -> str:
-    """A share in percent with one decimal; None is —."""
-    return NONE if share is None else f"{100 * share:.1f} %"
-
-
-def decimals(value: float | None) -> str:
-    """Three decimals; None is —."""
-    return NONE if value is None else f"{value:z.3f}"

@@ -1,47 +1,43 @@
-"""How models were trained: on what device, from which weights, for how long. A table of the leaderboard."""
+"""How models were trained: on what device, from which weights, for how many epochs; and with which versions."""
 
-import csv
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 
-from boomlib.report.tables.markdown import NONE, markdown_table
-from boomlib.runs import Run
+import pandas as pd
+
+from boomlib.report.numbers import NONE
+from boomlib.report.roles import Roles
+from boomlib.report.tables.markdown import format_table
+
+COLUMNS = ("Model", "Device", "Pretrained", "Epochs", "Epoch kept")
 
 
-def training_table(results_dir: Path, runs: Sequence[Run], labels: Mapping[str, str]) -> str:
-    """Device, pretraining, epochs and the epochs kept of every model, over its finished runs; — for what has none.
+def tabulate_training(records: pd.DataFrame, roles: Roles) -> str:
+    """Device, pretraining, epochs and the epochs kept of every model but the controls; — for what has none.
 
     Args:
-        results_dir: the folder of results; ``run.json`` and ``history.csv`` of each run are read.
-        runs: finished runs, in the order of the table.
-        labels: name for people, by model.
+        records: the table of runs, see :func:`boomlib.evaluation.records.tabulate_runs`.
+        roles: labels and controls.
     """
+    trained = records[(records["status"] == "done") & ~records["model"].isin(roles.controls)]
     rows = []
-    for model in dict.fromkeys(run.model for run in runs):
-        folders = [results_dir / "predictions" / run.stem for run in runs if run.model == model]
-        records = [json.loads((folder / "run.json").read_text(encoding="utf-8")) for folder in folders]
-        devices = sorted({record["device"] for record in records})
-        starts = sorted({record.get("pretrained", NONE) or "scratch" for record in records})
-        epochs = [found for folder in folders if (found := read_epochs(folder / "history.csv"))]
-        trained, kept = (extent(each) for each in zip(*epochs, strict=True)) if epochs else (NONE, NONE)
-        rows.append([labels.get(model, model), ", ".join(devices), "; ".join(starts), trained, kept])
-    return markdown_table(["Model", "Device", "Pretrained", "Epochs", "Epoch kept"], rows, text_columns=3)
+    for model, runs in trained.groupby("model", sort=False):
+        devices = sorted(set(runs["device"]))
+        starts = sorted({start or NONE for start in runs["pretrained"]})
+        epochs, kept = (format_extent(runs[column]) for column in ("epochs", "epoch_kept"))
+        rows.append([roles.label(model), ", ".join(devices), "; ".join(starts), epochs, kept])
+    return format_table(COLUMNS, rows, text_columns=3)
 
 
-def read_epochs(history: Path) -> tuple[int, int] | None:
-    """The last epoch and the one of the least RMSE on valid; None of a model that is not trained by epochs."""
-    if not history.is_file():
-        return None
-    with history.open(encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if "epoch" in row]
-    if not rows:
-        return None
-    best = min(rows, key=lambda row: float(row["valid_rmse"]))
-    return int(rows[-1]["epoch"]), int(best["epoch"])
+def format_extent(values: Iterable[str]) -> str:
+    """A whole number, or the smallest and the largest; — where all are empty."""
+    numbers = sorted({int(value) for value in values if value})
+    return "–".join(str(number) for number in dict.fromkeys((numbers[0], numbers[-1]))) if numbers else NONE
 
 
-def extent(values: Sequence[int]) -> str:
-    """A number, or the smallest and the largest."""
-    low, high = min(values), max(values)
-    return str(low) if low == high else f"{low}–{high}"
+def list_versions(records: pd.DataFrame) -> str:
+    """Every package that a run had loaded with its version, with all of them where runs differ."""
+    found: dict[str, dict[str, None]] = {}
+    for versions in records["versions"]:
+        for package, _, version in (each.partition("==") for each in versions.split()):
+            found.setdefault(package, {})[version] = None
+    return ", ".join(f"{package} {' and '.join(versions)}" for package, versions in found.items())

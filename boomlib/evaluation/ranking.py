@@ -1,0 +1,62 @@
+"""The tidy table as models by tasks, and the overall ranking of the models."""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+TASK = ["dataset", "property"]
+
+
+def pivot(table: pd.DataFrame, scheme: str, metric: str, fold: str, column: str = "mean") -> pd.DataFrame:
+    """Models by tasks of one column of the tidy table; NaN where there is no result.
+
+    Index and columns are all models and all (dataset, property) of the scheme, in the table's order.
+    """
+    table = table[table["scheme"] == scheme]
+    models = pd.unique(table["model"])
+    tasks = pd.MultiIndex.from_frame(table[TASK].drop_duplicates())
+    chosen = table[(table["metric"] == metric) & (table["fold"] == fold)]
+    return chosen.set_index(["model", *TASK])[column].unstack(TASK).reindex(index=models, columns=tasks)
+
+
+def rank_models(table: pd.DataFrame, scheme: str, controls: set[str]) -> pd.DataFrame:
+    """The ranking of one scheme, best model first.
+
+    Controls are never ranked and stand last. A model is ranked if it has the OOD RMSE of every task, for
+    ranks over different tasks do not compare; one that lacks a task has no mean at all and stands after the
+    ranked ones.
+
+    Args:
+        table: the tidy table.
+        scheme: the scheme.
+        controls: names of the models that bound the leaderboard.
+
+    Returns:
+        By model: ``control``; ``mean_rank``, the mean over tasks of the rank of its OOD RMSE (mean over
+        seeds) among the ranked models, where equals share the mean of their ranks; ``normalised_rmse``, the
+        geometric mean over tasks of OOD RMSE over floor; ``ood_id_ratio``, the mean over tasks of OOD RMSE
+        over ID RMSE; ``tasks_done`` of ``tasks``; ``runs_done`` of ``runs``.
+    """
+    rmse = pivot(table, scheme, "rmse", "ood")
+    normalised = pivot(table, scheme, "normalised_rmse", "ood")
+    ratio = pivot(table, scheme, "ood_id_ratio", "ood")
+    done_seeds = pivot(table, scheme, "rmse", "ood", "n_seeds").sum(axis=1)
+    lost = table[(table["scheme"] == scheme) & (table["metric"] == "")].groupby("model").size()
+
+    frame = pd.DataFrame(index=rmse.index)
+    frame["control"] = frame.index.isin(controls)
+    complete = rmse.notna().all(axis=1)
+    ranked = complete & ~frame["control"]
+    ranks = rankdata(rmse[ranked].to_numpy(), axis=0)
+    frame["mean_rank"] = pd.Series(ranks.mean(axis=1), index=rmse.index[ranked])
+    with np.errstate(divide="ignore"):
+        frame["normalised_rmse"] = np.exp(np.log(normalised.to_numpy()).mean(axis=1))
+    frame["ood_id_ratio"] = ratio.to_numpy().mean(axis=1)
+    frame["tasks_done"] = rmse.notna().sum(axis=1)
+    frame["tasks"] = rmse.shape[1]
+    frame["runs_done"] = done_seeds.astype(int)
+    frame["runs"] = frame["runs_done"] + lost.reindex(frame.index, fill_value=0)
+    order = frame.assign(lacking=-frame["tasks_done"]).sort_values(
+        ["control", "mean_rank", "lacking", "normalised_rmse"], kind="stable"
+    )
+    return frame.loc[order.index]

@@ -1,0 +1,113 @@
+"""What became of every run, as a table: done or why not; where, how long and with which versions it trained."""
+
+import csv
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from boomlib.files import read_json
+from boomlib.runs import Run
+
+KEY = ("dataset", "property", "scheme", "model", "seed")
+MEASURED = (
+    "seconds",
+    "peak_memory_mib",
+    "peak_gpu_memory_mib",
+    "resumed",
+    "device",
+    "prediction_device",
+    "threads",
+    "commit",
+)
+"""Keys of ``run.json`` that are copied."""
+COLUMNS = (*KEY, "status", "reason", "log", "n_train", *MEASURED, "pretrained", "epochs", "epoch_kept", "versions")
+STAGES = {
+    "prepare_molecules/{run.dataset}": ("data/{run.dataset}/molecules.parquet",),
+    "make_split/{run.task}/{run.scheme}": ("tasks/{run.task}/{run.scheme}.parquet",),
+    "train/{run.stem}": ("predictions/{run.stem}.parquet", "predictions/{run.stem}/run.json"),
+    "evaluate/{run.stem}": ("metrics/{run.stem}.json",),
+}
+"""What stands between a source and the score of a run: by rule and the rest of its log's path, the files made."""
+
+
+def find_outcome(results_dir: str | os.PathLike, run: Run) -> dict[str, str]:
+    """``status`` (done, failed or missing), ``reason`` (one line) and ``log`` of a run.
+
+    A failure record, which a later success removes, and deleted predictions outweigh metrics of an earlier run. A
+    missing run names the first stage that has not made its files, and the log of that stage if there is one.
+    """
+    failure = Path(results_dir, "predictions", run.stem, "failure.json")
+    if failure.is_file():
+        record = read_json(failure)
+        reason = " ".join(f"{record['error']}: {record['message']}".split())
+        return {"status": "failed", "reason": reason, "log": record["log"] or ""}
+    made = [all(Path(results_dir, file.format(run=run)).is_file() for file in files) for files in STAGES.values()]
+    if all(made[-2:]):
+        return {"status": "done", "reason": "", "log": ""}
+    stage = list(STAGES)[made.index(False)]
+    rule, log = stage.split("/")[0], f"logs/{stage.format(run=run)}.log"
+    if Path(results_dir).parent.joinpath(log).is_file():
+        return {"status": "missing", "reason": f"{rule} left no result; see its log", "log": log}
+    return {"status": "missing", "reason": f"{rule} has not run", "log": ""}
+
+
+def read_record(folder: Path) -> dict[str, str]:
+    """The columns of a finished run that its folder ``predictions/…/seed{seed}`` tells."""
+    record = read_json(folder / "run.json")
+    measured = {key: as_text(record.get(key)) for key in MEASURED}
+    # of a model without that choice the key is absent, of one trained from scratch it is null
+    start = (record["pretrained"] or "scratch") if "pretrained" in record else ""
+    epochs, kept = read_epochs(folder / "history.csv")
+    versions = " ".join(f"{package}=={version}" for package, version in record["versions"].items())
+    return measured | {
+        "n_train": as_text(record["molecules"]["train"]),
+        "pretrained": start,
+        "epochs": as_text(epochs),
+        "epoch_kept": as_text(kept),
+        "versions": versions,
+    }
+
+
+def as_text(value: object) -> str:
+    """A cell of the table; None is empty."""
+    return "" if value is None else str(value)
+
+
+def read_epochs(history: Path) -> tuple[int | None, int | None]:
+    """The last epoch and the one of the least RMSE on valid; None of a model that is not trained by epochs."""
+    if not history.is_file():
+        return None, None
+    with history.open(encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if "epoch" in row]
+    if not rows:
+        return None, None
+    best = min(rows, key=lambda row: float(row["valid_rmse"]))
+    return int(rows[-1]["epoch"]), int(best["epoch"])
+
+
+def tabulate_runs(results_dir: str | os.PathLike, runs: Iterable[Run]) -> pd.DataFrame:
+    """One row a run, in the order of ``runs``; columns :data:`COLUMNS`, all of them text, empty where there is none.
+
+    ``seconds``, ``peak_memory_mib``, ``peak_gpu_memory_mib`` (MiB), devices, ``threads`` and ``commit`` are those of
+    ``run.json``; ``n_train`` is molecules; ``versions`` are ``package==version`` with spaces between them.
+    """
+    rows = []
+    for run in runs:
+        row = dict.fromkeys(COLUMNS, "") | {key: str(getattr(run, key)) for key in KEY}
+        row |= find_outcome(results_dir, run)
+        if row["status"] == "done":
+            row |= read_record(Path(results_dir, "predictions", run.stem))
+        rows.append(row)
+    return pd.DataFrame(rows, columns=COLUMNS, dtype=str)
+
+
+def read_runs(path: str | os.PathLike) -> pd.DataFrame:
+    """Read ``runs.csv``, the table of :func:`tabulate_runs`."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def list_recorded(records: pd.DataFrame) -> list[Run]:
+    """The runs of the rows of a table of runs, in its order."""
+    return [Run(*names, int(seed)) for *names, seed in records[list(KEY)].itertuples(index=False, name=None)]

@@ -1,0 +1,27 @@
+"""What the report needs to know of the models, from their descriptors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Roles:
+    """``labels``: name for people, by model; ``controls``: models that are shown last and never ranked;
+    ``evaluators``: models that answer a policy."""
+
+    labels: Mapping[str, str]
+    controls: frozenset[str]
+    evaluators: frozenset[str]
+
+    def label(self, model: str) -> str:
+        """The name of a model for people; the model itself where it has none."""
+        return self.labels.get(model, model)
+
+
+def assign_roles(models: Mapping[str, Mapping]) -> Roles:
+    """The roles of ``models``, descriptors by name."""
+    return Roles(
+        labels={name: model["label"] for name, model in models.items()},
+        controls=frozenset(name for name, model in models.items() if model["family"] == "control"),
+        evaluators=frozenset(name for name, model in models.items() if model.get("answers_policy")),
+    )

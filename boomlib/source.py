@@ -1,0 +1,186 @@
+"""Python source reduced to what it computes: what a code hash is made of.
+
+Comments, docstrings, annotations, messages and a scheme's texts go, and with them whatever they alone have read: local
+names, imports and conditions. What is left changes whenever a number may.
+"""
+
+import ast
+from collections.abc import Callable
+
+NEUTRAL = "says what counts as a change and computes nothing"
+
+MESSAGES = {"print", "tqdm.write", "warnings.warn", "sys.stdout.write", "sys.stderr.write"}
+LOGGERS = {"logging", "logger"}
+LEVELS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
+# what a message may do besides being said
+BINDINGS = (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
+# what an expression may do besides having a value: a comprehension and a star use up a generator
+EFFECTS = (*BINDINGS, ast.Call, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Starred)
+SHOWN = {"TITLE", "TEXT", "QUANTITY"}  # constants of a module that people alone read
+SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+READERS_OF_LOCALS = {"locals", "vars", "dir", "eval", "exec"}
+
+
+def reduce_source(text: str) -> ast.Module:
+    """Parse Python source and keep what it computes.
+
+    An exception keeps its class and loses its arguments: code that catches it may tell classes apart, but must not
+    compute with a message. The annotations of a class body stay, since they make the fields of a dataclass.
+    """
+    tree = ast.parse(text)
+    used = read_names(tree)
+    tree = Reducer().visit(tree)
+    while drop_unread_locals(tree):
+        tree = Reducer().visit(tree)
+    drop_unread_imports(tree, used - read_names(tree))
+    return tree
+
+
+def read_names(tree: ast.AST) -> set[str]:
+    """The names that are read anywhere in a tree, or belong to an outer scope."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Global | ast.Nonlocal):
+            names.update(node.names)
+    return names
+
+
+def holds(tree: ast.AST, kinds: tuple[type[ast.AST], ...]) -> bool:
+    """Whether a tree has a node of one of some kinds."""
+    return any(isinstance(node, kinds) for node in ast.walk(tree))
+
+
+def is_message(call: ast.Call) -> bool:
+    """Whether a call says something and does nothing else."""
+    name = ast.unparse(call.func) if isinstance(call.func, ast.Name | ast.Attribute) else ""
+    logger, _, level = name.rpartition(".")
+    return (name in MESSAGES or (logger in LOGGERS and level in LEVELS)) and not holds(call, BINDINGS)
+
+
+def is_shown(node: ast.stmt) -> bool:
+    """Whether a statement gives one of the constants that people alone read."""
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in SHOWN
+
+
+def drop_unread_locals(tree: ast.Module) -> bool:
+    """Drop assignments of names that their function never reads, unless what they assign may do something.
+
+    Returns:
+        Whether there were any.
+    """
+    dropped = False
+    for function in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]:
+        read = read_names(function)
+        if not read & READERS_OF_LOCALS:
+            dropped |= drop_statements(function, lambda node, read=read: is_unread(node, read))
+    return dropped
+
+
+def is_unread(node: ast.stmt, read: set[str]) -> bool:
+    """Whether a statement does nothing but assign to names that are not among those ``read``."""
+    if not isinstance(node, ast.Assign | ast.AugAssign):
+        return False
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    names = all(isinstance(each, ast.Name) and each.id not in read for each in targets)
+    return names and not holds(node.value, EFFECTS)
+
+
+def drop_unread_imports(tree: ast.Module, unread: set[str]) -> None:
+    """Drop the imports of names that only dropped code has read."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            node.names = [each for each in node.names if (each.asname or each.name.split(".")[0]) not in unread]
+    for scope in [node for node in ast.walk(tree) if isinstance(node, (ast.Module, *SCOPES))]:
+        drop_statements(scope, lambda node: isinstance(node, ast.Import | ast.ImportFrom) and not node.names)
+
+
+def drop_statements(scope: ast.AST, is_dropped: Callable[[ast.stmt], bool]) -> bool:
+    """Drop statements of a module, class or function, but not of those inside; returns whether there were any."""
+    blocks, dropped = [scope], False
+    while blocks:
+        block = blocks.pop()
+        blocks += [node for node in ast.iter_child_nodes(block) if not isinstance(node, (*SCOPES, ast.expr))]
+        for _, body in ast.iter_fields(block):
+            if isinstance(body, list) and any(map(is_dropped, body)):
+                body[:] = [node for node in body if not is_dropped(node)]
+                dropped = True
+    return dropped
+
+
+class Reducer(ast.NodeTransformer):
+    """Takes out of a tree what computes nothing."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST | None:
+        """Visit the parts of a node; a block that they leave empty holds ``pass``, or goes if it decides nothing."""
+        super().generic_visit(node)
+        if getattr(node, "body", True) or isinstance(node, ast.Module):
+            return node
+        if isinstance(node, ast.If) and not node.orelse and not holds(node.test, EFFECTS):
+            return None
+        node.body = [ast.Pass()]
+        return node
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        """Drop what type checkers alone read."""
+        return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
+
+    def visit_Pass(self, node: ast.Pass) -> None:
+        """Drop it; an empty block gets it back."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        """Drop docstrings, other bare constants and messages."""
+        said = isinstance(node.value, ast.Constant) or (isinstance(node.value, ast.Call) and is_message(node.value))
+        return None if said else self.generic_visit(node)
+
+    def visit_Module(self, node: ast.Module) -> ast.AST:
+        """Drop the constants that are shown to people."""
+        node.body = [each for each in node.body if not is_shown(each)]
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Drop what a message says where its call is part of an expression, and the looks of a progress bar."""
+        if is_message(node):
+            return ast.Call(node.func, [], [])
+        if ast.unparse(node.func) == "tqdm":
+            node.keywords = [each for each in node.keywords if each.arg == "iterable"]
+        return self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        """Drop the arguments of an exception."""
+        if isinstance(node.exc, ast.Call) and not holds(node.exc, BINDINGS):
+            node.exc = node.exc.func
+        return self.generic_visit(node)
+
+    def visit_Assert(self, node: ast.Assert) -> ast.AST:
+        """Drop the message of an assertion."""
+        node.msg = None
+        return self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        """Drop the annotation of an argument."""
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """Drop the annotation of what a function returns."""
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        """Keep the annotations of a class body."""
+        body = [each if isinstance(each, ast.AnnAssign) else self.visit(each) for each in node.body]
+        node.body = [each for each in body if each is not None] or [ast.Pass()]
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
+        """Make an annotated assignment a plain one; a bare annotation goes."""
+        return None if node.value is None else self.generic_visit(ast.Assign([node.target], node.value, lineno=0))
+
+    def visit_Try(self, node: ast.Try) -> ast.AST:
+        """Give a ``finally`` that only said something its ``pass`` back, without which there may be no block."""
+        self.generic_visit(node)
+        if not node.handlers and not node.finalbody:
+            node.finalbody = [ast.Pass()]
+        return node

@@ -1,0 +1,326 @@
+"""What a configuration asks for: its runs, what they need, and where everything lies. The rules ask a :class:`Plan`.
+
+Nothing heavy is imported, since Snakemake reads this at the beginning of every command and of every job on a cluster.
+"""
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import yaml
+
+from boomlib import registry
+from boomlib.files import ContractError
+from boomlib.provenance import code_hash
+from boomlib.runs import list_runs
+from boomlib.signatures import find_file, read_source
+from boomlib.text.start import find_sharer, name_hub_folder, select_pretraining
+
+# its pins, RDKit's among them, decide molecules and features, which the cache hands from one checkout to another
+ENVIRONMENT = "envs/boomlib.yaml"
+FAMILIES = Path(__file__).parent.parent / "rules/train"
+CHECKPOINT = ("model.safetensors", "checkpoint.json")  # weights, and the record of the files beside them
+# what a leaderboard stands on: never let be where it is gone
+EVIDENCE = tuple(
+    f"results/{each}" for each in ("predictions/", "metrics/", "policy/", "plots/", "leaderboard.", "runs.")
+)
+PARTIAL = "results/leaderboard.partial.md"  # what a failed command leaves, until the leaderboard is made
+
+
+def one_of(names: Iterable[str]) -> str:
+    """A regular expression that matches exactly the given names; nothing if there are none."""
+    return "|".join(map(re.escape, sorted(names))) or "(?!x)x"
+
+
+def read_scalars(value: object) -> object:
+    """The value of a key on the command line: Snakemake leaves what a list or a mapping there holds as text."""
+    if isinstance(value, Mapping):
+        return {key: read_scalars(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [read_scalars(each) for each in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        read = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+    return value if isinstance(read, Mapping | list) else read
+
+
+def list_families() -> list[str]:
+    """Families of models: each has a rule of its own, ``rules/train/{family}.smk``."""
+    return sorted(path.stem for path in FAMILIES.glob("*.smk"))
+
+
+def check_families(models: Mapping[str, dict]) -> None:
+    """Raise :class:`ContractError` unless there is a rule for the family of every model."""
+    for name, model in models.items():
+        registry.check_known("family", model["family"], list_families(), f"config/models/{name}.yaml: family")
+
+
+def reads_geometry(feature: str) -> bool:
+    """Whether a feature's ``compute`` takes the positions that the source brings."""
+    compute = read_source(find_file(f"boomlib.features.{feature}")).defined["compute"]
+    return "geometry" in [argument.arg for argument in compute.args.args]
+
+
+def read_scheme_features(scheme: str) -> list[str]:
+    """The feature tables that a scheme reads: its constant ``FEATURES``."""
+    source = read_source(find_file(f"boomlib.splits.{scheme}"))
+    if "FEATURES" not in source.defined:
+        raise ContractError(f"{source.file}: no FEATURES = (…), the feature tables that the scheme reads")
+    return list(ast.literal_eval(source.defined["FEATURES"]))
+
+
+def locate_hub(start: Mapping) -> list[str]:
+    """The checkpoint of a repository of the hub, given by its name and a commit: its weights, its record."""
+    return [f"results/pretrained/hub/{name_hub_folder(start)}/{file}" for file in CHECKPOINT]
+
+
+def list_checkpoint(folder: str) -> list[str]:
+    """The files of a checkpoint of the user's, its weights first."""
+    weights = Path(folder, CHECKPOINT[0])
+    others = sorted(path for path in Path(folder).glob("[!.]*") if path.is_file() and path != weights)
+    return [str(path) for path in (weights, *others)]
+
+
+def code_of(*modules: str, files: tuple[str, ...] = ()) -> Callable[[Mapping], str]:
+    """A rule's parameter that changes when the code of the modules or a file does; names may hold wildcards."""
+
+    def fill_in(names: Iterable[str], wildcards: Mapping) -> tuple[str, ...]:
+        return tuple(name.format(**wildcards) for name in names)
+
+    return lambda wildcards: code_hash(*fill_in(modules, wildcards), files=fill_in(files, wildcards))
+
+
+class InputFinder:
+    """A rule's parameter that differs from the last time if a file that the rule reads is gone and must be made again.
+
+    Snakemake lets a missing file be while what was made from it exists. But a score without its predictions is no
+    result, nor is a leaderboard without its scores. And what a failed command could not make again Snakemake takes for
+    made, so that old results of what reads it would pass for new ones.
+    """
+
+    WORDS = ("inputs as made", "inputs as made again")
+
+    def __init__(self, read_recorded: Callable[[str], Sequence[str] | None]) -> None:
+        """``read_recorded`` gives the parameters, as ``repr``, with which an output was made; None if not known."""
+        self.read_recorded = read_recorded
+        self.told: dict[str, str] = {}
+
+    def __call__(self, wildcards: Mapping, **job: object) -> str:
+        """One word, the same for as long as this process runs: Snakemake asks before and after inputs are made.
+
+        Args:
+            wildcards: the wildcards of the job.
+            job: what else Snakemake tells of it, among it ``input`` and ``output``, the paths.
+        """
+        output = job["output"][0]
+        if output not in self.told:
+            recorded = self.read_recorded(output) or ()
+            again = repr(self.WORDS[1]) in recorded
+            self.told[output] = self.WORDS[again != must_make_again(job["input"])]
+        return self.told[output]
+
+
+def must_make_again(paths: Iterable[str]) -> bool:
+    """Whether some of the files are gone and matter: evidence always, tables for training if a command has failed."""
+    gone = [path for path in paths if not Path(path).exists()]
+    return bool(gone) and (Path(PARTIAL).exists() or any(path.startswith(EVIDENCE) for path in gone))
+
+
+class Plan:
+    """The runs of a configuration and what they need, by the wildcards of a rule where it asks for one job.
+
+    Attributes:
+        config: the checked configuration, with the schema's defaults.
+        datasets, sources: entries by name, of config/datasets.yaml and of the configuration.
+        models: descriptors by name, the configuration's variants among them.
+        features: all feature tables.
+        schemes: all schemes.
+        properties: the names of all properties of all datasets.
+        runs: all runs.
+        run_models: the descriptors of the run's models, in their order.
+        run_datasets: the entries of the run's datasets.
+        controls: those of the run's models that are never ranked.
+        labels: names for people of the run's models.
+        policy_runs: the runs that evaluate a policy.
+        tasks: (dataset, property, scheme) of the runs.
+        corpus: properties by dataset of what pretraining reads.
+    """
+
+    def __init__(self, config: Mapping) -> None:
+        """Check what is registered and the configuration.
+
+        Raises:
+            ContractError: something in it is wrong; the message names it and the remedy.
+        """
+        self.datasets, self.sources = registry.with_own_datasets(*registry.load_datasets(), config)
+        self.models = registry.with_variants(registry.load_models(), config)
+        self.config = registry.check_config(config, self.datasets, self.models)
+        check_families(self.models)
+        self.features = registry.list_modules("features", "compute")
+        self.schemes = registry.list_modules("splits", "assign")
+        self.properties = sorted({name for dataset in self.datasets.values() for name in dataset["properties"]})
+        self.runs = list_runs(self.config)
+        self.run_models = {name: self.models[name] for name in self.config["models"]}
+        self.run_datasets = {name: self.datasets[name] for name in sorted({run.dataset for run in self.runs})}
+        self.controls = [name for name, model in self.run_models.items() if model["family"] == "control"]
+        self.labels = {name: model["label"] for name, model in self.run_models.items()}
+        self.policy_runs = [run for run in self.runs if self.models[run.model]["answers_policy"]]
+        self.tasks = sorted({(run.dataset, run.property, run.scheme) for run in self.runs})
+        self.corpus = {
+            name: list(self.datasets[name]["properties"])
+            for name in sorted({*self.run_datasets, *self.config["corpus"]})
+        }
+
+    def constrain(self, chosen: Callable[[dict], bool]) -> str:
+        """A regular expression for the models whose descriptor is ``chosen``."""
+        return one_of(name for name, model in self.models.items() if chosen(model))
+
+    def constrain_family(self, family: str) -> str:
+        """A regular expression for the models of a family."""
+        return self.constrain(lambda model: model["family"] == family)
+
+    def constrain_pretrained(self) -> str:
+        """A regular expression for the models that may start from a checkpoint."""
+        return self.constrain(lambda model: "pretrained" in model["parameters"])
+
+    def list_run_tuples(self) -> list[list]:
+        """All runs as plain lists, for the parameters of a rule."""
+        return [[run.dataset, run.property, run.scheme, run.model, run.seed] for run in self.runs]
+
+    def list_prepared(self) -> list[str]:
+        """Molecules, all features and splits of the runs: what needs the network, and no training."""
+        features = [
+            f"results/features/{name}/{feature}.parquet" for name in self.run_datasets for feature in self.features
+        ]
+        splits = [f"results/splits/{'/'.join(task)}.parquet" for task in self.tasks]
+        starts = [model["parameters"].get("pretrained") for model in self.run_models.values()]
+        if "mlm" in starts:
+            splits += [f"results/corpora/{scheme}.parquet" for scheme in self.config["schemes"]]
+        hub = [locate_hub(each)[0] for each in starts if isinstance(each, dict) and "hub" in each]
+        return features + splits + hub
+
+    def list_figures(self, wildcards: Mapping) -> list[str]:
+        """All figures of the leaderboard."""
+        figures = [
+            f"results/plots/{kind}/{each}.png" for kind in ("heatmap", "ratio") for each in self.config["schemes"]
+        ]
+        figures += [f"results/plots/policy/{run.stem}.png" for run in self.policy_runs]
+        return figures + [
+            f"results/plots/{kind}/{'/'.join(task)}.png" for kind in ("parity", "distribution") for task in self.tasks
+        ]
+
+    def get_sources(self, wildcards: Mapping) -> list[str]:
+        """Source files of a dataset: downloads, or the user's own file."""
+        dataset = self.datasets[wildcards["dataset"]]
+        own = [dataset["file"]] if "file" in dataset else []
+        return own + [f"results/downloads/{name}" for name in dataset["sources"]]
+
+    def get_reading(self, wildcards: Mapping) -> dict:
+        """What decides a dataset's molecules: its registry entry without labels, licence and split."""
+        return registry.select_reader_settings(self.datasets[wildcards["dataset"]])
+
+    def get_property_names(self, wildcards: Mapping) -> list[str]:
+        """All properties of a dataset, in the registry's order."""
+        return list(self.datasets[wildcards["dataset"]]["properties"])
+
+    def get_property(self, wildcards: Mapping) -> dict:
+        """Registry entry of a property: label, unit and kind."""
+        return self.datasets[wildcards["dataset"]]["properties"][wildcards["property"]]
+
+    def get_features(self, wildcards: Mapping) -> list[str]:
+        """Feature tables that a model reads."""
+        names = self.models[wildcards["model"]]["features"]
+        return [f"results/features/{wildcards['dataset']}/{name}.parquet" for name in names]
+
+    def get_scheme_feature_names(self, wildcards: Mapping) -> list[str]:
+        """Feature tables that a scheme reads, by name."""
+        return read_scheme_features(wildcards["scheme"])
+
+    def get_scheme_features(self, wildcards: Mapping) -> list[str]:
+        """Feature tables that a scheme reads."""
+        names = self.get_scheme_feature_names(wildcards)
+        return [f"results/features/{wildcards['dataset']}/{name}.parquet" for name in names]
+
+    def get_geometry(self, wildcards: Mapping) -> str | list[str]:
+        """Positions that the source brings, for a feature that reads them."""
+        path = f"results/data/{wildcards['dataset']}/geometry.parquet"
+        return path if reads_geometry(wildcards["feature"]) else []
+
+    def get_feature_parts(self, wildcards: Mapping) -> list[str]:
+        """Parts of a feature table, in order."""
+        parts = self.config["feature_jobs"]
+        return [
+            f"results/features/{wildcards['dataset']}/{wildcards['feature']}/part{part}of{parts}.parquet"
+            for part in range(1, parts + 1)
+        ]
+
+    def get_part(self, wildcards: Mapping) -> list[int]:
+        """Which part of how many a job computes, from 1; the cache of checkouts sees parameters, not wildcards."""
+        return [int(wildcards.get(name, 1)) for name in ("part", "parts")]
+
+    def get_corpus_molecules(self, wildcards: Mapping) -> list[str]:
+        """Molecules of the corpus' datasets, in order."""
+        return [f"results/data/{name}/molecules.parquet" for name in self.corpus]
+
+    def get_corpus_splits(self, wildcards: Mapping) -> list[str]:
+        """Splits of all properties of the corpus' datasets, in order."""
+        return [
+            f"results/splits/{name}/{each}/{wildcards['scheme']}.parquet"
+            for name, properties in self.corpus.items()
+            for each in properties
+        ]
+
+    def get_pretraining(self, wildcards: Mapping) -> dict:
+        """What decides a pretraining: the class and some parameters of a model's descriptor."""
+        return select_pretraining(self.models[wildcards["model"]])
+
+    def get_pretrained(self, wildcards: Mapping) -> list[str]:
+        """The checkpoint that a model starts from, its weights first; none from scratch or without that choice."""
+        start = self.models[wildcards["model"]]["parameters"].get("pretrained")
+        if start is None:
+            return []
+        if start == "mlm":
+            name = find_sharer(wildcards["model"], self.models)
+            return [f"results/pretrained/mlm/{wildcards['scheme']}/{name}/{file}" for file in CHECKPOINT]
+        return locate_hub(start) if "hub" in start else list_checkpoint(start["directory"])
+
+    def get_truth(self, wildcards: Mapping) -> str | list[str]:
+        """All labels, for a model that is allowed to see them."""
+        seen = self.models[wildcards["model"]]["sees_truth"]
+        return f"results/data/{wildcards['dataset']}/molecules.parquet" if seen else []
+
+    def get_predictions(self, wildcards: Mapping) -> list[str]:
+        """Predictions of every model and seed of one task."""
+        task = (wildcards["dataset"], wildcards["property"], wildcards["scheme"])
+        return [
+            f"results/predictions/{run.stem}.parquet"
+            for run in self.runs
+            if task == (run.dataset, run.property, run.scheme)
+        ]
+
+    def code_of_dataset(self, wildcards: Mapping) -> str:
+        """A parameter that changes when the code of the wildcards' kind of dataset does."""
+        kind = self.datasets[wildcards["dataset"]]["kind"]
+        return code_hash("workflow_scripts.prepare_molecules", f"boomlib.datasets.{kind}", files=(ENVIRONMENT,))
+
+    def code_of_model(self, wildcards: Mapping) -> str:
+        """A parameter that changes when the code of the wildcards' model does."""
+        return code_hash("workflow_scripts.train_predict", self.locate_model(wildcards))
+
+    def code_of_pretraining(self, wildcards: Mapping) -> str:
+        """A parameter that changes when the code that pretrains the wildcards' model does."""
+        return code_hash("workflow_scripts.pretrain", self.locate_model(wildcards))
+
+    def locate_model(self, wildcards: Mapping) -> str:
+        """The module of the wildcards' model."""
+        return "boomlib.models." + self.models[wildcards["model"]]["class"].rpartition(".")[0]
+
+    def report_failures(self) -> None:
+        """After a failed command, write :data:`PARTIAL`: what there is, and the failures with their reasons."""
+        from boomlib.report.build import write_partial
+
+        write_partial("results", self.runs, config=self.config, datasets=self.datasets, models=self.models)

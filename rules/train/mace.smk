@@ -1,0 +1,12 @@
+"""MACE."""
+
+
+use rule train_tabular as train_mace with:
+    wildcard_constraints:
+        model=plan.constrain_family("mace"),
+    conda:
+        "../../envs/mace.yaml"
+    resources:
+        gpu=1,
+        mem_mb=32000,
+        runtime=2880,

@@ -1,0 +1,41 @@
+"""Models of feature tables, on a CPU; what the rules of all other families are made of."""
+
+
+rule train_tabular:
+    input:
+        task="results/tasks/{dataset}/{property}/{scheme}.parquet",
+        features=plan.get_features,
+        truth=plan.get_truth,
+        pretrained=plan.get_pretrained,
+    output:
+        predictions="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet",
+        run="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/run.json",
+    log:
+        "logs/train/{dataset}/{property}/{scheme}/{model}/seed{seed}.log",
+    benchmark:
+        "logs/train/{dataset}/{property}/{scheme}/{model}/seed{seed}.tsv"
+    wildcard_constraints:
+        model=plan.constrain_family("tabular"),
+    conda:
+        "../../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        model_class=lookup("{model}/class", within=plan.models),
+        parameters=lookup("{model}/parameters", within=plan.models),
+        feature_names=lookup("{model}/features", within=plan.models),
+        kind=lookup("{dataset}/properties/{property}/kind", within=plan.datasets),
+        observable=lookup(
+            "{dataset}/properties/{property}/observable",
+            within=plan.datasets,
+            default=None,
+        ),
+        keep_model=plan.config["keep_models"],
+        inputs=find_inputs,
+        code=plan.code_of_model,
+    message:
+        "Train {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
+    script:
+        "../../workflow_scripts/train_predict.py"

@@ -1,0 +1,67 @@
+"""A configuration that the user gives stands alone; without one it is config/config.yaml."""
+
+import re
+
+import pytest
+import yaml
+
+DEFAULT = {"schemes": ["kde", "scaffold"], "seeds": [0, 1], "models": ["train_mean", "ridge"]}
+
+
+@pytest.fixture
+def give(project):
+    """Write configurations, give them to a dry run; returns (scheme, model, seed) of its trainings, or its output."""
+    project.write_config(**DEFAULT)
+
+    def give(*arguments, **files):
+        for name, content in files.items():
+            (project.folder / f"{name}.yaml").write_text(yaml.safe_dump(content))
+        done = project.snakemake("--dry-run", *arguments, check=False)
+        if done.returncode:
+            assert "Traceback" not in done.stdout
+            return done.stdout
+        found = re.findall(r"Job \d+: Train (\w+) \(seed (\d+)\) on tiny/\w+, (\w+) split", done.stdout)
+        return {(scheme, model, int(seed)) for model, seed, scheme in found}
+
+    return give
+
+
+TASK = {"tasks": ["tiny/size"]}
+
+
+def test_what_a_given_configuration_leaves_out_is_the_schemas_default(give):
+    assert give("--configfile", "own.yaml", own=TASK | {"models": ["mlp"]}) == {("kde", "mlp", 0)}
+
+
+def test_a_given_configuration_without_models_is_refused(give):
+    assert "'models' is a required property" in give("--configfile", "own.yaml", own=TASK)
+
+
+def test_several_files_and_single_keys_are_merged_in_their_order(give):
+    files = {"first": TASK | {"models": ["mlp"], "seeds": [3]}, "second": {"models": ["oracle"]}}
+    assert give("--configfile", "first.yaml", "second.yaml", **files) == {("kde", "oracle", 3)}
+    arguments = ("--configfile", "first.yaml", "--config", "seeds=[7]")
+    assert give(*arguments, **files) == {("kde", "mlp", 7)}
+
+
+def test_single_keys_alone_change_the_default_run(give):
+    trained = {(scheme, model, 5) for scheme in ("kde", "scaffold") for model in ("train_mean", "ridge")}
+    assert give("--config", "seeds=[5]") == trained
+
+
+def test_a_job_that_snakemake_starts_elsewhere_reads_the_same_configuration(project):
+    """With the arguments that an executor for a cluster hands to a job (``SpawnedJobArgsFactory``)."""
+    project.write_config(**DEFAULT)
+    own = TASK | {"models": ["mean"], "variants": {"mean": {"of": "train_mean", "label": "Mean"}}}
+    (project.folder / "own.yaml").write_text(yaml.safe_dump(own))
+    given = ("--configfiles", str(project.folder / "own.yaml"), "--config", "seeds=[4]")
+    project.snakemake("results/tasks/tiny/size/kde.parquet", *given)
+    spec = "train_control:dataset=tiny,property=size,scheme=kde,model=mean,seed=4"
+    arguments = ("--mode", "remote", "--target-jobs", spec, "--allowed-rules", "train_control", "--nolock", "--force")
+    project.snakemake("--snakefile", "Snakefile", *arguments, *given)
+    assert (project.folder / "results/predictions/tiny/size/kde/mean/seed4.parquet").exists()
+
+
+def test_reading_it_fails_with_one_message(give, project):
+    broken = {"tasks": ["own/x"], "models": ["ridge"], "datasets": {"own": {"kind": "table", "fiel": "x"}}}
+    assert "unknown key 'fiel' at datasets.own; did you mean 'file'?" in give("--configfile", "own.yaml", own=broken)
