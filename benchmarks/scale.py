@@ -4,13 +4,13 @@
     python benchmarks/scale.py results/data/qm9_characterised --sizes 10000 1000000  # beyond its size by repetition
 
 Every step runs in a process of its own, on all cores. Prints its seconds (imports included), molecules a second and
-peak memory: of that process and of its largest worker; what the two have in common counts in both.
+peak memory (Linux): of that process and of its largest worker.
 """
 
 import argparse
 import multiprocessing
 import os
-import resource
+import re
 import sys
 import tempfile
 import time
@@ -18,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -51,8 +52,17 @@ def measure(step: str, folder: Path) -> tuple[float, float, float]:
         extra = {"geometry": folder / "geometry.parquet"} if step == "conformers" else {}
         compute_feature(step, folder / "molecules.parquet", folder / "out.parquet", os.cpu_count(), **extra)
     seconds = time.perf_counter() - start
-    peaks = (resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return seconds, *peaks
+    workers = psutil.Process().children()
+    peaks = [peak_of(worker.pid) for worker in workers]
+    for worker in workers:  # or they would idle, and this process wait for them, for five minutes
+        worker.kill()
+    return seconds, peak_of(os.getpid()), max(peaks, default=0.0)
+
+
+def peak_of(process: int) -> float:
+    """Peak memory of a living process, MiB."""
+    status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
 
 
 def apart(function, *arguments):
