@@ -23,7 +23,7 @@ TEXT_AND_FIGURES = {
     "tqdm",
     "tabulate",
 }
-TEXT_AND_FIGURES |= {"pooch", "filelock", "pygments", "snakemake"}
+TEXT_AND_FIGURES |= {"pooch", "pygments", "snakemake"}
 
 
 @pytest.mark.parametrize("name", sorted(set(REQUIREMENTS) - TEXT_AND_FIGURES))
