@@ -27,7 +27,7 @@ def read_yaml(path: str | os.PathLike) -> dict:
     """Read a YAML mapping; a syntax error names the file and the line."""
     try:
         value = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ContractError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(value, dict):
         raise ContractError(f"{path}: expected a mapping of keys to values")

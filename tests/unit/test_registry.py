@@ -82,6 +82,9 @@ def test_broken_yaml_names_the_file(tmp_path):
     (tmp_path / "m.yaml").write_text("label: [unclosed")
     with pytest.raises(ContractError, match=r"m\.yaml: not valid YAML"):
         registry.load_models(tmp_path)
+    (tmp_path / "m.yaml").write_bytes("label: µ".encode("latin-1"))
+    with pytest.raises(ContractError, match=r"m\.yaml: not valid YAML"):
+        registry.load_models(tmp_path)
 
 
 def test_unknown_key_of_a_model_names_the_file(tmp_path):
