@@ -154,7 +154,7 @@ def main() -> None:
     rows = []
     for seed in range(options.seeds):
         with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "checkpoints").mkdir()
+            (Path(folder) / "state").mkdir()
             rows.append(compare(descriptor, options.kind, seed, train, valid, Path(folder)))
     print(f"\n{options.model}, {options.task}: {len(train)} molecules to train, RMSE on {len(valid)} of valid\n")
     print("| seed | command line | ours | difference |\n|---|---:|---:|---:|")

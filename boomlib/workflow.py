@@ -278,7 +278,7 @@ class Plan:
         """What decides a pretraining: the class and some parameters of a model's descriptor."""
         return select_pretraining(self.models[wildcards["model"]])
 
-    def get_pretrained(self, wildcards: Mapping) -> list[str]:
+    def get_checkpoint(self, wildcards: Mapping) -> list[str]:
         """The checkpoint that a model starts from, its weights first; none from scratch or without that choice."""
         start = self.models[wildcards["model"]]["parameters"].get("pretrained")
         if start is None:

@@ -19,7 +19,7 @@ if __name__ == "__main__":
                 observable=snakemake.params.observable,
                 keep_model=snakemake.params.keep_model,
                 policy=snakemake.output.get("policy"),
-                pretrained=snakemake.input.pretrained,
+                checkpoint=snakemake.input.checkpoint,
                 truth=snakemake.input.truth or None,
                 log=snakemake.log[0],
             )

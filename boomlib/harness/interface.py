@@ -14,7 +14,7 @@ import pyarrow as pa
 from boomlib.contracts import EPOCHS, write_table
 from boomlib.files import atomic_path, commit
 
-CHECKPOINTS = "checkpoints"  # a run's subfolder while a model trains
+STATE = "state"  # a run's subfolder while a model trains: what it goes on from when it was killed
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Model(ABC):
     unlabelled: Molecules | None = None
     """Molecules that will be predicted, without labels but on valid: for learning curves, see :func:`write_epochs`."""
 
-    pretrained: Path | None = None
+    checkpoint: Path | None = None
     """Folder of the checkpoint that :meth:`fit` starts from, for a model that can; None is from scratch."""
 
     facts: Mapping[str, str | None] = MappingProxyType({})
@@ -80,9 +80,9 @@ class Model(ABC):
 
     @abstractmethod
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
-        """Fit to ``train``; choose hyper-parameters, epochs or checkpoints by the RMSE on ``valid``.
+        """Fit to ``train``; choose hyper-parameters or epochs by the RMSE on ``valid``.
 
-        ``folder`` outlives a killed job: checkpoints to resume from and ``history.csv`` go there.
+        ``folder`` outlives a killed job: the state to go on from and ``history.csv`` go there.
         """
 
     @abstractmethod

@@ -25,7 +25,7 @@ from boomlib.contracts import (
     write_table,
 )
 from boomlib.files import ContractError, sha256, write_json, write_text
-from boomlib.harness.interface import CHECKPOINTS, Molecules, model_class
+from boomlib.harness.interface import STATE, Molecules, model_class
 from boomlib.provenance import RunRecord, code_hash, content_hash
 
 FAILURE = "failure.json"
@@ -82,7 +82,7 @@ class Job:
         task: the blinded task table.
         features: feature files by name.
         predictions: the predictions file to write.
-        run: ``run.json`` to write; its folder also holds checkpoints, history and the model if it is kept.
+        run: ``run.json`` to write; its folder also holds the state, history and the model if it is kept.
         model: the descriptor's ``class`` and ``parameters``.
         kind: ``extensive`` or ``intensive``.
         property: its name.
@@ -91,7 +91,7 @@ class Job:
         observable: which quantity the property is, see :class:`boomlib.harness.interface.Model`.
         keep_model: whether to save the fitted model.
         policy: the policy table to write, for a model that evaluates one.
-        pretrained: the files of the checkpoint that the model starts from, all in one folder; none: from scratch.
+        checkpoint: the files of the checkpoint that the model starts from, all in one folder; none: from scratch.
         truth: the molecules table, for a model whose descriptor says ``sees_truth``.
         log: the job's log, named in ``failure.json``.
     """
@@ -108,7 +108,7 @@ class Job:
     observable: str | None = None
     keep_model: bool = False
     policy: str | os.PathLike | None = None
-    pretrained: Sequence[str | os.PathLike] = ()
+    checkpoint: Sequence[str | os.PathLike] = ()
     truth: str | os.PathLike | None = None
     log: str | None = None
 
@@ -125,7 +125,7 @@ class Job:
     @property
     def inputs(self) -> list[str | os.PathLike]:
         """All files that decide the outcome."""
-        return [self.task, *self.features.values(), *self.pretrained]
+        return [self.task, *self.features.values(), *self.checkpoint]
 
 
 def train_and_predict(job: Job) -> None:
@@ -150,18 +150,18 @@ def train_and_predict(job: Job) -> None:
     # the time and memory of the record are those of the last process alone
     settings = {"model": job.model, "property": job.property, "seed": job.seed, "threads": job.threads}
     write_json(job.run, record.finish(**settings, resumed=resumed, **facts))
-    shutil.rmtree(job.folder / CHECKPOINTS)
+    shutil.rmtree(job.folder / STATE)
 
 
 def run_model(job: Job) -> dict:
     """Make, fit and ask the model; returns what ``run.json`` says of that."""
-    check_start(job.model["parameters"].get("pretrained"), job.pretrained)
+    check_checkpoint(job.model["parameters"].get("pretrained"), job.checkpoint)
     labels = property_values(read_molecules(job.truth), job.property, job.truth) if job.truth else None
     molecules, fold = read_task(job.task, job.features, labels)
     model = model_class(job.model["class"])(threads=job.threads, **job.common, **job.model["parameters"])
     asked = np.isin(fold, PREDICTED_FOLDS)
     model.unlabelled = molecules.take(asked)
-    model.pretrained = Path(job.pretrained[0]).parent if job.pretrained else None
+    model.checkpoint = Path(job.checkpoint[0]).parent if job.checkpoint else None
     model.fit(molecules.take(fold == "train"), molecules.take(fold == "valid"), job.folder)
     trained_on = model.device
     predicted = model.predict(model.unlabelled)
@@ -175,17 +175,17 @@ def run_model(job: Job) -> dict:
     return {"device": trained_on, "prediction_device": model.device, "molecules": sizes, **model.facts}
 
 
-def check_start(wanted: object, pretrained: Sequence[str | os.PathLike]) -> None:
+def check_checkpoint(wanted: object, checkpoint: Sequence[str | os.PathLike]) -> None:
     """Raise :class:`ContractError` unless there is a checkpoint just where a descriptor's ``pretrained`` wants one."""
-    if (wanted is None) == bool(pretrained):
+    if (wanted is None) == bool(checkpoint):
         raise ContractError(
             f"the model's descriptor says `pretrained: {wanted}`, but the job was given "
-            f"{', '.join(map(str, pretrained)) or 'no checkpoint'}; its family's rule must hand over what it says"
+            f"{', '.join(map(str, checkpoint)) or 'no checkpoint'}; its family's rule must hand over what it says"
         )
 
 
 def forget_other_runs(folder: Path, settings: dict, *inputs: str | os.PathLike) -> bool:
-    """Remove checkpoints that other settings, other code or other inputs have left in the folder of a run.
+    """Remove the state that other settings, other code or other inputs have left in a run's folder.
 
     Returns:
         Whether there is still a state to go on from, ``last.…``.
@@ -193,7 +193,7 @@ def forget_other_runs(folder: Path, settings: dict, *inputs: str | os.PathLike) 
     module = settings["model"]["class"].rpartition(".")[0]
     code = code_hash(f"boomlib.models.{module}")
     identity = content_hash([settings, code, *(sha256(path) for path in inputs)])
-    mark = folder / CHECKPOINTS / "identity"
+    mark = folder / STATE / "identity"
     if mark.parent.exists() and not (mark.exists() and mark.read_text(encoding="utf-8") == identity):
         shutil.rmtree(mark.parent)
     write_text(mark, identity)

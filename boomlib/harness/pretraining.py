@@ -5,7 +5,7 @@ import shutil
 
 from boomlib.contracts import CORPUS, read_table
 from boomlib.files import atomic_path, commit
-from boomlib.harness.interface import CHECKPOINTS, model_class
+from boomlib.harness.interface import STATE, model_class
 from boomlib.harness.job import forget_other_runs
 
 
@@ -35,6 +35,6 @@ def pretrain(
     datasets = ", ".join(table["dataset"].unique().to_pylist())
     source = f"MLM on {table.num_rows:,} molecules of {datasets}"
     language_model.pretrain(table["smiles"].to_pylist(), part, source)
-    shutil.rmtree(part / CHECKPOINTS)
+    shutil.rmtree(part / STATE)
     shutil.rmtree(folder, ignore_errors=True)
     commit(folder)

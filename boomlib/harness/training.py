@@ -16,7 +16,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from boomlib.files import ContractError, atomic_path, commit
-from boomlib.harness.interface import CHECKPOINTS, write_history
+from boomlib.harness.interface import STATE, write_history
 
 
 class Trainee(lightning.LightningModule):
@@ -223,7 +223,7 @@ def fit_module(
 ) -> list[np.ndarray]:
     """Train ``module``, which logs ``monitor``, and leave its network as it was in the epoch where that is least.
 
-    The state lies in ``folder/checkpoints`` until :func:`boomlib.harness.job.train_and_predict` is done; a job that
+    The state lies in ``folder/state`` until :func:`boomlib.harness.job.train_and_predict` is done; a job that
     starts again with the same folder, wherever that has been moved, goes on from there and ends with the same weights.
 
     Args:
@@ -245,7 +245,7 @@ def fit_module(
     Raises:
         FloatingPointError: training has diverged: ``monitor`` was never a number.
     """
-    keep, history = Keep(folder / CHECKPOINTS, monitor), History(seed, follow)
+    keep, history = Keep(folder / STATE, monitor), History(seed, follow)
     # training ends by what valid says before the state is written that says so
     stop = [] if patience is None else [Stop(monitor, patience=patience)]
     trainer = make_trainer([history, *stop, keep], epochs, clip, bfloat16)

@@ -6,7 +6,7 @@ rule train_tabular:
         task="results/tasks/{dataset}/{property}/{scheme}.parquet",
         features=plan.get_features,
         truth=plan.get_truth,
-        pretrained=plan.get_pretrained,
+        checkpoint=plan.get_checkpoint,
     output:
         predictions="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet",
         run="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/run.json",

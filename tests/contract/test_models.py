@@ -302,7 +302,7 @@ def test_an_interrupted_training_goes_on_in_a_moved_folder_to_the_same_bytes(job
     assert (tmp_path / "again.parquet").read_bytes() == job.predictions.read_bytes()
     assert json.loads((again / "run.json").read_text())["resumed"] is True
     assert {name: (again / name).read_bytes() for name in expected} == expected
-    assert not (again / "checkpoints").exists()
+    assert not (again / "state").exists()
 
 
 def test_a_pickle_in_place_of_a_state_is_refused_and_not_opened(descriptor, data, tmp_path):
@@ -312,25 +312,25 @@ def test_a_pickle_in_place_of_a_state_is_refused_and_not_opened(descriptor, data
         def __reduce__(self):
             return opened.touch, ()
 
-    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "state").mkdir()
     for name in ("last.ckpt", "last.pt"):
-        torch.save({"epoch": 1, "state_dict": Trap()}, tmp_path / "checkpoints" / name)
+        torch.save({"epoch": 1, "state_dict": Trap()}, tmp_path / "state" / name)
     if descriptor["family"] in ("control", "tabular"):  # without a state to go on from
         fit(descriptor, data, tmp_path)
     else:
-        with pytest.raises(ContractError, match=r"checkpoints/last\.(ckpt|pt): .* no other pickle .* run again"):
+        with pytest.raises(ContractError, match=r"state/last\.(ckpt|pt): .* no other pickle .* run again"):
             fit(descriptor, data, tmp_path)
     assert not opened.exists()
 
 
 def test_checkpoints_of_other_settings_are_not_continued(descriptor, job, tmp_path):
     folder = job.folder
-    (folder / "checkpoints").mkdir(parents=True)
-    (folder / "checkpoints/last.ckpt").write_bytes(b"of another run")
-    (folder / "checkpoints/identity").write_text("other settings")
+    (folder / "state").mkdir(parents=True)
+    (folder / "state/last.ckpt").write_bytes(b"of another run")
+    (folder / "state/identity").write_text("other settings")
     job()
     assert job.predictions.exists()
-    assert not (folder / "checkpoints").exists()
+    assert not (folder / "state").exists()
 
 
 def test_a_kept_model_can_be_loaded_from_the_folder_of_its_run(descriptor, benchmark, data, job):

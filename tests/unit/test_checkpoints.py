@@ -371,7 +371,7 @@ def test_a_training_begins_anew_when_any_file_of_its_checkpoint_has_changed(own,
     run = tmp_path / "run"
     settings = {"model": {"class": "control.train_mean.TrainMean"}}
     forget_other_runs(run, settings, *checkpoint_files(own))
-    (run / "checkpoints/last.ckpt").write_bytes(b"state")
+    (run / "state/last.ckpt").write_bytes(b"state")
     assert forget_other_runs(run, settings, *checkpoint_files(own))
     (own / changed).write_bytes((own / changed).read_bytes() + b" ")
     assert not forget_other_runs(run, settings, *checkpoint_files(own))

@@ -121,5 +121,5 @@ def test_nothing_is_left_outside_the_folder_or_changed_in_the_process(parts, tmp
     model.fit(*parts, folder)
     model.predict(parts[1])
     assert not list(elsewhere.iterdir())
-    assert {path.name for path in folder.iterdir()} == {"checkpoints", "epochs.parquet", "history.csv"}
+    assert {path.name for path in folder.iterdir()} == {"state", "epochs.parquet", "history.csv"}
     assert before == (torch.are_deterministic_algorithms_enabled(), logging.getLogger().handlers)

@@ -165,12 +165,12 @@ def test_pretraining_learns_and_training_starts_from_it(name, molecules, tmp_pat
     assert json.loads((tmp_path / "mlm/checkpoint.json").read_text())["source"] == "MLM on 32 molecules"
 
     model = make(name, pretrained="mlm", training={"epochs": 1, "learning_rate": 0.0})
-    model.pretrained = tmp_path / "mlm"
+    model.checkpoint = tmp_path / "mlm"
     (tmp_path / "fit").mkdir()
     model.fit(molecules, molecules, tmp_path / "fit")
     assert model.facts["pretrained"] == "MLM on 32 molecules"
     again = make(name)
-    again.pretrained = tmp_path / "mlm"
+    again.checkpoint = tmp_path / "mlm"
     expected = again.start_from_checkpoint().state_dict()
     trained = {
         key.removeprefix("backbone.").removeprefix("language_model."): value

@@ -79,7 +79,7 @@ def new_model(kind="extensive", **training) -> mace.MACE:
 
 
 def fitted(labelled, folder, **arguments) -> mace.MACE:
-    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    (folder / "state").mkdir(parents=True, exist_ok=True)
     model = new_model(**arguments)
     model.fit(labelled, labelled.take(np.arange(20)), folder)
     return model
@@ -228,7 +228,7 @@ def test_a_molecule_of_unknown_elements_alone_is_named(models):
 def test_a_network_can_learn_32_molecules_by_heart(labelled, tmp_path):
     some = labelled.take(np.arange(32))
     model = new_model(max_num_epochs=70, patience=70, batch_size=8, ema_decay=0.9, scheduler_patience=5)
-    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "state").mkdir()
     model.fit(some, some, tmp_path)
     rmse = np.sqrt(np.mean((model.predict(some).mean - some.y) ** 2))
     assert rmse < 0.05 * some.y.std()
@@ -237,7 +237,7 @@ def test_a_network_can_learn_32_molecules_by_heart(labelled, tmp_path):
 @pytest.mark.parametrize("kind", ["extensive", "intensive"])
 def test_the_epoch_of_least_rmse_on_valid_is_used(labelled, tmp_path, kind):
     model, valid = new_model(kind, lr=0.3, max_num_epochs=6), labelled.take(np.arange(0, 33, 3))
-    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "state").mkdir()
     model.fit(labelled, valid, tmp_path)
     history = pd.read_csv(tmp_path / "history.csv")
     assert history["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
@@ -309,7 +309,7 @@ def test_a_training_interrupted_in_each_epoch_ends_with_the_same_bytes(
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_a_loaded_model_predicts_what_the_saved_one_did(labelled, tmp_path, kind, precision):
     model, fresh = (new_model(kind, default_dtype=precision) for _ in range(2))
-    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "state").mkdir()
     model.fit(labelled, labelled, tmp_path)
     model.save(tmp_path)
     fresh.load(tmp_path)
@@ -335,7 +335,7 @@ def test_nothing_of_the_process_is_changed(labelled, tmp_path, network):
     assert "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD" not in os.environ
     model = new_model(max_num_epochs=1)
     model.sizes = model.sizes | network
-    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "state").mkdir()
     if network:
         with pytest.raises(TypeError):
             model.fit(labelled, labelled, tmp_path)

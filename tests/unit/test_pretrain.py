@@ -8,7 +8,7 @@ from boomlib import contracts
 from boomlib.files import ContractError
 from boomlib.harness import job as train
 from boomlib.harness import pretraining as stage
-from boomlib.harness.interface import CHECKPOINTS, Model, Prediction
+from boomlib.harness.interface import STATE, Model, Prediction
 
 SMILES = ["CC", "CO", "CN", "CF"]
 MODEL = {"class": "control.train_mean.TrainMean", "parameters": {"epochs": 2, "pretrained": "mlm"}}
@@ -25,20 +25,20 @@ class Learner(Model):
         self.epochs, self.start = epochs, pretrained
 
     def pretrain(self, smiles, folder, source):
-        assert (self.kind, self.seed, self.threads, self.start, self.pretrained) == ("extensive", 0, 2, None, None)
+        assert (self.kind, self.seed, self.threads, self.start, self.checkpoint) == ("extensive", 0, 2, None, None)
         for epoch in range(self.epochs):
-            if not (folder / CHECKPOINTS / str(epoch)).exists():
+            if not (folder / STATE / str(epoch)).exists():
                 self.trained.append(epoch)
                 if epoch == self.stop:
                     raise InterruptedError
-                (folder / CHECKPOINTS / str(epoch)).touch()
+                (folder / STATE / str(epoch)).touch()
         (folder / "model.safetensors").write_text(" ".join(smiles))
         (folder / "checkpoint.json").write_text(source)
 
     def fit(self, train, valid, folder):
-        source = self.pretrained and (self.pretrained / "checkpoint.json").read_text()
+        source = self.checkpoint and (self.checkpoint / "checkpoint.json").read_text()
         self.facts = {"pretrained": source}
-        (folder / CHECKPOINTS / "last.ckpt").touch()
+        (folder / STATE / "last.ckpt").touch()
         if self.stop is not None:
             raise InterruptedError
 
@@ -139,7 +139,7 @@ def job(learner, tmp_path):
                 kind="extensive",
                 property="p",
                 seed=0,
-                pretrained=files,
+                checkpoint=files,
             )
         )
         return json.loads(path.read_text())

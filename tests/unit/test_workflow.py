@@ -109,9 +109,9 @@ def test_all_files_of_a_checkpoint_in_a_directory_are_inputs(tmp_path):
     own = {"of": "chemberta", "label": "own", "parameters": {"pretrained": {"directory": str(tmp_path)}}}
     plan = make_plan(models=["own"], variants={"own": own})
     names = ("model.safetensors", "config.json", "tokenizer.json")
-    assert plan.get_pretrained({"model": "own", "scheme": "kde"}) == [str(tmp_path / name) for name in names]
-    assert plan.get_pretrained({"model": "chemberta", "scheme": "kde"}) == []
-    assert plan.get_pretrained({"model": "ridge", "scheme": "kde"}) == []
+    assert plan.get_checkpoint({"model": "own", "scheme": "kde"}) == [str(tmp_path / name) for name in names]
+    assert plan.get_checkpoint({"model": "chemberta", "scheme": "kde"}) == []
+    assert plan.get_checkpoint({"model": "ridge", "scheme": "kde"}) == []
 
 
 def test_a_configuration_brings_its_own_datasets_and_sources():

@@ -90,7 +90,7 @@ class LanguageModel(NetworkModel):
         reference: see :class:`boomlib.harness.composition.References`.
         read_out: over tokens: ``sum``, ``mean``, or ``kind``: a sum for an extensive property, a mean for an intensive
             one; ``crossed``: the other way round, for an ablation.
-        pretrained: None, ``mlm``, or where a checkpoint is; the files themselves come as :attr:`pretrained`. A
+        pretrained: None, ``mlm``, or where a checkpoint is; the files themselves come as :attr:`checkpoint`. A
             checkpoint brings its own ``network`` and ``notation``.
         pretraining: see :class:`Pretraining`.
         training: see :class:`boomlib.harness.network.Training`.
@@ -252,18 +252,18 @@ class LanguageModel(NetworkModel):
         return self.language_model(self.config)
 
     def start_from_checkpoint(self) -> PreTrainedModel:
-        """The language model in :attr:`pretrained`.
+        """The language model in :attr:`checkpoint`.
 
         Raises:
             ContractError: the descriptor asks for a checkpoint and there is none: training never starts from scratch
                 instead. See also :func:`boomlib.text.checkpoints.load_checkpoint`.
         """
-        if self.pretrained is None:
+        if self.checkpoint is None:
             raise ContractError(
                 f"the descriptor says `pretrained: {self.starts_from}`, but no checkpoint came with it; "
                 "run the model by the workflow, which makes or fetches it"
             )
-        model, self.tokenizer, source = load_checkpoint(self.pretrained, self.language_model)
+        model, self.tokenizer, source = load_checkpoint(self.checkpoint, self.language_model)
         self.config, self.facts = model.config, {"pretrained": source}
         return model
 

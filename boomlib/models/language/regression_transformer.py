@@ -152,7 +152,7 @@ class RegressionTransformer(LanguageModel):
         """
         if language_model.config.vocab_size != self.tokenizer.size + TOKENS:
             raise ContractError(
-                f"{self.pretrained}: vocab_size is {language_model.config.vocab_size}, not the "
+                f"{self.checkpoint}: vocab_size is {language_model.config.vocab_size}, not the "
                 f"tokenizer's {self.tokenizer.size} and {TOKENS} for values; take a checkpoint of this pipeline"
             )
         return ValueTokens(language_model, self.tokenizer.pad)
