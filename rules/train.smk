@@ -3,7 +3,7 @@
 Needs: results/tasks/{dataset}/{property}/{scheme}.parquet, the feature tables that the model reads, and the checkpoint
 that it starts from.
 Offers: results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet; beside it, in the folder
-seed{seed}/, run.json and what the model leaves (history, checkpoints, the model itself if it is kept); of a model whose
+seed{seed}/, run.json and what the model leaves (history, its state while it trains, the model itself if it is kept); of a model whose
 test error is followed over its epochs also epochs.parquet, of one that evaluates a policy policy.parquet.
 """
 
