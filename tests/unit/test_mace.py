@@ -12,8 +12,10 @@ import pytest
 import torch
 from mace.cli.run_train import get_params_options
 from mace.data import AtomicData, config_from_atoms
+from mace.modules.loss import mean_squared_error_energy, weighted_mean_squared_error_energy
 from mace.tools import AtomicNumberTable
 from mace.tools.torch_geometric import DataLoader
+from mace.tools.train import train_one_epoch
 from rdkit import Chem
 from rdkit.Chem import Crippen
 from scipy.spatial.transform import Rotation
@@ -54,6 +56,8 @@ TRAINING = {
     "lr_factor": 0.8,
     "scheduler_patience": 15,
 }
+# MACE's, of the energy and of the energy per atom
+LOSSES = {"extensive": mean_squared_error_energy, "intensive": weighted_mean_squared_error_energy}
 
 
 @pytest.fixture(autouse=True)
@@ -160,6 +164,42 @@ def test_the_average_is_that_of_torch_ema(labelled):
         expected.update()
     for found, wanted in zip(average.module.parameters(), expected.shadow_params, strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["extensive", "intensive"])
+def test_epochs_are_those_of_maces_own_trainer_on_the_same_batches(labelled, tmp_path, kind):
+    model = fitted(labelled, tmp_path, kind=kind, clip_grad=0.5)
+    copy = new_model(kind, clip_grad=0.5)
+    network = copy.start(labelled)
+    plan, z = copy.plan_epochs(labelled), model.references.transform(labelled)
+    optimizer, average = (
+        copy.optimise(network, steps=3)["optimizer"],
+        ExponentialMovingAverage(network.parameters(), 0.99),
+    )
+    for epoch in range(2):
+        items, groups = plan(epoch)
+        batches = [copy.collate([items[row] for row in rows]) for rows in groups]
+        for rows, batch in zip(groups, batches, strict=True):
+            batch.weight = batch.energy_weight = torch.ones(len(rows))
+            batch.energy = torch.as_tensor(z[rows]) * (1 if kind == "extensive" else batch.ptr.diff())
+        train_one_epoch(
+            model=network.mace,
+            loss_fn=LOSSES[kind],
+            data_loader=batches,
+            optimizer=optimizer,
+            epoch=epoch,
+            output_args={"forces": False, "virials": False, "stress": False},
+            max_grad_norm=0.5,
+            ema=average,
+            logger=SimpleNamespace(log=lambda _: None),
+            device=torch.device("cpu"),
+            distributed=False,
+        )
+    average.copy_to()
+    kept = pd.read_csv(tmp_path / "history.csv")["valid_rmse"].idxmin()
+    assert kept == 1  # the epoch of the weights is the last
+    for found, wanted in zip(model.network.parameters(), network.parameters(), strict=True):
+        torch.testing.assert_close(found, wanted.detach(), rtol=1e-5, atol=1e-6)
 
 
 # -- symmetries ------------------------------------------------------------------------------------------
