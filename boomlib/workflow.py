@@ -303,9 +303,9 @@ class Plan:
         ]
 
     def code_of_dataset(self, wildcards: Mapping) -> str:
-        """A parameter that changes when the code of the wildcards' kind of dataset does."""
-        kind = self.datasets[wildcards["dataset"]]["kind"]
-        return code_hash("workflow_scripts.prepare_molecules", f"boomlib.datasets.{kind}", files=(ENVIRONMENT,))
+        """A parameter that changes when the code that reads the wildcards' dataset does."""
+        reader = self.datasets[wildcards["dataset"]]["reader"]
+        return code_hash("workflow_scripts.prepare_molecules", f"boomlib.datasets.{reader}", files=(ENVIRONMENT,))
 
     def code_of_model(self, wildcards: Mapping) -> str:
         """A parameter that changes when the code of the wildcards' model does."""

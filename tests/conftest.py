@@ -35,7 +35,7 @@ def make_molecules(n: int) -> pd.DataFrame:
 
 
 TINY = {
-    "kind": "table",
+    "reader": "table",
     "label": "Tiny",
     "file": "tiny.csv",
     "split": {"ood_size": 20, "id_fraction": 0.1},

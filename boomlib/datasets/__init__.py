@@ -1,1 +1,1 @@
-"""Source files -> the molecules table; one module a kind of dataset, each with a function ``read``."""
+"""Source files -> the molecules table; one module a reader, with a function ``read``."""

@@ -17,7 +17,7 @@ def read(sources: Sequence[str | os.PathLike], dataset: dict) -> Rows:
     properties = dataset["properties"]
     if len(sources) != len(properties):
         raise ContractError(
-            f"config/datasets.yaml: kind 'csd10k' reads one source a property, in their order, but the dataset has "
+            f"config/datasets.yaml: reader 'csd10k' takes one source a property, in their order, but the dataset has "
             f"{len(sources)} ({', '.join(map(str, sources)) or 'none'}) for {len(properties)} properties "
             f"({', '.join(properties)}); correct its `sources` or `properties`"
         )

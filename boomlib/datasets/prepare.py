@@ -1,4 +1,4 @@
-"""The one way from source files to ``molecules.parquet``, whatever the kind of dataset."""
+"""The one way from source files to ``molecules.parquet``, whatever the reader."""
 
 import importlib
 import os
@@ -34,7 +34,7 @@ def prepare(
                 f"config/datasets.yaml: properties.{name}: the molecules table has a column of this name already; "
                 "choose another, and name the source's as its `column`"
             )
-    reader = importlib.import_module(f"boomlib.datasets.{dataset['kind']}")
+    reader = importlib.import_module(f"boomlib.datasets.{dataset['reader']}")
     rows = reader.read(sources, dataset)
     if "sample" in dataset:
         rows = draw_sample(rows, dataset["sample"]["size"], dataset["sample"]["seed"])

@@ -52,11 +52,11 @@ class Rows:
         )
 
 
-def only_source(sources: Sequence[str | os.PathLike], kind: str) -> str | os.PathLike:
+def only_source(sources: Sequence[str | os.PathLike], reader: str) -> str | os.PathLike:
     """The source of a dataset whose reader takes one; raises :class:`ContractError` if there are more or none."""
     if len(sources) != 1:
         raise ContractError(
-            f"config/datasets.yaml: kind '{kind}' reads one source, but the dataset has {len(sources)} "
+            f"config/datasets.yaml: reader '{reader}' takes one source, but the dataset has {len(sources)} "
             f"({', '.join(map(str, sources)) or 'none'}); correct its `sources` or `file`"
         )
     return sources[0]

@@ -11,7 +11,7 @@ from boomlib.datasets.rows import Rows, draw_sample, find_rejects, read_columns
 from boomlib.files import ContractError
 
 TABLE = {
-    "kind": "table",
+    "reader": "table",
     "smiles_column": "smiles",
     "properties": {"size": {"unit": "kcal/mol", "kind": "extensive"}, "mu": {"unit": "D", "kind": "intensive"}},
 }
@@ -251,7 +251,10 @@ def test_a_truncated_parquet_source_is_named(tmp_path):
         prepared(tmp_path, tmp_path / "x.parquet")
 
 
-CSD = {"kind": "csd10k", "properties": {"density": {"unit": "g/cm³"}, "hof": {"unit": "kcal/mol", "column": "hof_s"}}}
+CSD = {
+    "reader": "csd10k",
+    "properties": {"density": {"unit": "g/cm³"}, "hof": {"unit": "kcal/mol", "column": "hof_s"}},
+}
 
 
 def csd_sources(tmp_path, density: str, hof: str):
@@ -298,7 +301,7 @@ def test_csd10k_takes_one_source_a_property(tmp_path, count):
 def test_a_table_takes_one_file(tmp_path):
     source = write(tmp_path / "x.csv", f"{HEADER}C,1,2\n")
     with pytest.raises(
-        ContractError, match=r"datasets\.yaml: kind 'table' reads one source, but the dataset has 2 \("
+        ContractError, match=r"datasets\.yaml: reader 'table' takes one source, but the dataset has 2 \("
     ):
         prepared(tmp_path, [source, source])
 

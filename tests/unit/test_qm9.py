@@ -13,7 +13,7 @@ from boomlib.datasets.prepare import prepare
 from boomlib.datasets.qm9 import FIELDS, PARTS, heat_of_formation, read, read_archive, read_wheel
 from boomlib.files import ContractError
 
-QM9 = {"kind": "qm9", "properties": {name: {"unit": "?"} for name in ("mu", "hof", "cv")}}
+QM9 = {"reader": "qm9", "properties": {name: {"unit": "?"} for name in ("mu", "hof", "cv")}}
 MOLECULES = [
     # SMILES, elements, fields that matter, positions as the wheel writes them
     ("C", "CHHHH", {"enthalpy": "-40.475117", "mu": "0.", "alpha": "13.21", "cv": "6.469"}, -0.0126981359),
@@ -184,8 +184,8 @@ def test_no_path_of_a_member_is_trusted(tmp_path):
             r"properties\.dipole: QM9 has no property 'dipole'; it has .*mu.*hof",
         ),
         ({"properties": {"u": {"column": "U298"}}}, r"properties\.u: QM9 has no property 'U298'; it has .*energy"),
-        ({"sources": ["a.whl", "b.whl"]}, r"kind 'qm9' reads one source, but the dataset has 2 \(a.whl, b.whl\)"),
-        ({"sources": []}, r"kind 'qm9' reads one source, but the dataset has 0 \(none\); correct its `sources`"),
+        ({"sources": ["a.whl", "b.whl"]}, r"reader 'qm9' takes one source, but the dataset has 2 \(a.whl, b.whl\)"),
+        ({"sources": []}, r"reader 'qm9' takes one source, but the dataset has 0 \(none\); correct its `sources`"),
     ],
     ids=["an unknown property", "an unknown column", "two sources", "no source"],
 )
@@ -204,7 +204,7 @@ def test_a_property_may_have_another_name_than_its_column(tmp_path):
 
 def test_a_dataset_without_positions_has_an_empty_geometry(tmp_path):
     (tmp_path / "t.csv").write_text("smiles,p\nC,1\nN,2\n")
-    table = {"kind": "table", "smiles_column": "smiles", "properties": {"p": {"unit": "1", "kind": "intensive"}}}
+    table = {"reader": "table", "smiles_column": "smiles", "properties": {"p": {"unit": "1", "kind": "intensive"}}}
     paths = [tmp_path / name for name in ("molecules.parquet", "rejects.csv", "geometry.parquet")]
     prepare(table, [tmp_path / "t.csv"], *paths)
     assert contracts.read_table(paths[2], contracts.GEOMETRY).num_rows == 0

@@ -60,7 +60,7 @@ def test_mistakes_in_the_config_are_named_with_a_remedy(changes, message):
 def test_unknown_source_of_a_dataset(tmp_path):
     path = tmp_path / "datasets.yaml"
     entry = {
-        "kind": "qm9",
+        "reader": "qm9",
         "label": "x",
         "sources": ["a.csv"],
         "properties": {"p": {"unit": "1", "kind": "intensive"}},
@@ -72,7 +72,7 @@ def test_unknown_source_of_a_dataset(tmp_path):
 
 def test_a_dataset_without_its_source(tmp_path):
     path = tmp_path / "datasets.yaml"
-    entry = {"kind": "qm9", "label": "x", "properties": {"p": {"unit": "1", "kind": "intensive"}}}
+    entry = {"reader": "qm9", "label": "x", "properties": {"p": {"unit": "1", "kind": "intensive"}}}
     path.write_text(yaml.safe_dump({"datasets": {"d": entry}}))
     with pytest.raises(ContractError, match=r"datasets\.d: no data; it needs the key 'file', .* or 'sources'"):
         registry.load_datasets(path)

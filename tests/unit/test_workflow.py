@@ -14,7 +14,7 @@ from boomlib.files import ContractError
 from boomlib.workflow import InputFinder, Plan, list_families, must_make_again, one_of, read_scalars, reads_geometry
 
 OWN = {
-    "kind": "table",
+    "reader": "table",
     "label": "Own",
     "file": "own.csv",
     "properties": {"logS": {"unit": "1", "kind": "intensive"}},
@@ -143,7 +143,7 @@ def test_a_configuration_brings_its_own_datasets_and_sources():
             "unknown key 'fiel' at datasets.own; did you mean 'file'?",
         ),
         ({"datasets": {"own": OWN | {1: "x", "fiel": "x"}}}, "config: unknown key '1' at datasets.own; known:"),
-        ({"datasets": {"own": OWN | {"kind": "tabel"}}}, "datasets.own.kind: 'tabel' is not one of"),
+        ({"datasets": {"own": OWN | {"reader": "tabel"}}}, "datasets.own.reader: 'tabel' is not one of"),
         ({"datasets": {"own": 3}}, "config: datasets.own: 3 is not of type 'object'"),
         ({"datasets": {1: OWN}}, "config: datasets: 1 is not of type 'string'"),
         ({"datasets": [OWN]}, "config: datasets: "),

@@ -1,4 +1,4 @@
-"""A model, a feature, a scheme, a kind of dataset, a dataset and a family of models are new files alone."""
+"""A model, a feature, a scheme, a reader, a dataset and a family of models are new files alone."""
 
 import hashlib
 
@@ -101,8 +101,8 @@ CONFIG = {
     "schemes": ["longest", "kde"],
     "models": ["oracle", "train_mean", "ridge", "line"],
     "datasets": {
-        "own": {"kind": "table", "label": "Own", "file": "own.csv", "properties": {"size": PROPERTY}},
-        "lines": {"kind": "lines", "label": "Lines", "file": "lines.txt", "properties": {"size": PROPERTY}},
+        "own": {"reader": "table", "label": "Own", "file": "own.csv", "properties": {"size": PROPERTY}},
+        "lines": {"reader": "lines", "label": "Lines", "file": "lines.txt", "properties": {"size": PROPERTY}},
     },
 }
 
