@@ -13,4 +13,4 @@ def split_lists(table: pa.Table, name: str) -> list[np.ndarray]:
     """The lists of a column, one array a row."""
     lists = table[name].combine_chunks()
     ends = np.cumsum(lists.value_lengths().to_numpy(zero_copy_only=False))
-    return np.split(lists.flatten().to_numpy(), ends[:-1])
+    return np.split(lists.flatten().to_numpy(), ends)[:-1]  # what follows the last end is empty

@@ -72,8 +72,11 @@ class Model(ABC):
     """What ``run.json`` says of the fitted model beside its settings. The leaderboard shows ``pretrained``, the source
     of the weights that training started from (None: from scratch); a model without such a choice has no such key."""
 
+    trained_on: str = "cpu"
+    """Where :meth:`fit` trained, as PyTorch names it."""
+
     device: str = "cpu"
-    """Where the fitted model is and predicts, as PyTorch names it."""
+    """Where the fitted model is and predicts."""
 
     def __init__(self, *, kind: str, seed: int, threads: int = 1, observable: str | None = None) -> None:
         self.kind, self.seed, self.threads, self.observable = kind, seed, threads, observable
@@ -106,7 +109,7 @@ def write_history(folder: Path, header: Sequence[str], rows: Iterable[Sequence])
 
 
 def write_epochs(folder: Path, molecule_id: np.ndarray, predictions: Sequence[np.ndarray]) -> None:
-    """Write ``epochs.parquet``: predictions after each epoch, which evaluation scores once training is over.
+    """Write ``epochs.parquet``: predictions after each epoch, for learning curves once training is over.
 
     Args:
         folder: the run's folder.

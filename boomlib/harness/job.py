@@ -163,7 +163,6 @@ def run_model(job: Job) -> dict:
     model.unlabelled = molecules.take(asked)
     model.checkpoint = Path(job.checkpoint[0]).parent if job.checkpoint else None
     model.fit(molecules.take(fold == "train"), molecules.take(fold == "valid"), job.folder)
-    trained_on = model.device
     predicted = model.predict(model.unlabelled)
     write_predictions(job.predictions, molecules.molecule_id[asked], fold[asked], predicted.mean, predicted.std)
     read_predictions(job.predictions, fold)
@@ -172,7 +171,7 @@ def run_model(job: Job) -> dict:
     if job.keep_model:
         model.save(job.folder)
     sizes = {each: int((fold == each).sum()) for each in ("train", *PREDICTED_FOLDS)}
-    return {"device": trained_on, "prediction_device": model.device, "molecules": sizes, **model.facts}
+    return {"device": model.trained_on, "prediction_device": model.device, "molecules": sizes, **model.facts}
 
 
 def check_checkpoint(wanted: object, checkpoint: Sequence[str | os.PathLike]) -> None:

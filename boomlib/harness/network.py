@@ -197,6 +197,7 @@ class NetworkModel(Model):
             patience=self.training.get("patience"),
             bfloat16=self.bfloat16,
         )
+        self.trained_on = module.trained_on
         write_epochs(folder, unlabelled.molecule_id, [self.references.inverse(unlabelled, each) for each in history])
         freeze(self.network)
 

@@ -33,6 +33,8 @@ class Trainee(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.network, self.optimise, self.average = network, optimise, average
+        self.trained_on = "cpu"
+        """Where training ran, as PyTorch names it."""
 
     @property
     def judged(self) -> nn.Module:
@@ -42,6 +44,10 @@ class Trainee(lightning.LightningModule):
     def configure_optimizers(self) -> dict:
         """The optimiser and its schedule."""
         return self.optimise(self.network)
+
+    def on_train_start(self) -> None:
+        """Note where it runs."""
+        self.trained_on = str(self.device)
 
     def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
         """Let the average follow."""
@@ -100,7 +106,10 @@ class History(lightning.Callback):
 
 
 class Stop(EarlyStopping):
-    """Ends a training that no longer improves on valid; one that was killed just then ends there too when resumed."""
+    """Ends a training that no longer improves on valid; one that was killed just then ends there too when resumed.
+
+    An epoch whose figure is no number is one without improvement, and does not end training by itself.
+    """
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Do not begin another epoch."""
@@ -195,6 +204,8 @@ def make_trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
         precision="bf16-mixed" if bfloat16 and device.type == "cuda" else "32-true",
+        # a GPU adds up in any order unless told not to; where an operation has no other way, its log says so
+        deterministic="warn" if device.type == "cuda" else None,
         max_epochs=epochs,
         gradient_clip_val=clip,
         reload_dataloaders_every_n_epochs=1,
@@ -247,7 +258,7 @@ def fit_module(
     """
     keep, history = Keep(folder / STATE, monitor), History(seed, follow)
     # training ends by what valid says before the state is written that says so
-    stop = [] if patience is None else [Stop(monitor, patience=patience)]
+    stop = [] if patience is None else [Stop(monitor, patience=patience, check_finite=False)]
     trainer = make_trainer([history, *stop, keep], epochs, clip, bfloat16)
     resumed = keep.last if keep.last.exists() else None
     trainer.fit(module, datamodule=Epochs(train, valid), ckpt_path=resumed, weights_only=True)

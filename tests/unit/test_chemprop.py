@@ -4,10 +4,11 @@ import logging
 
 import lightning
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from chemprop.data import MoleculeDatapoint, MoleculeDataset, build_dataloader
+from chemprop.data import MoleculeDatapoint, MoleculeDataset, build_dataloader, collate_batch
 from chemprop.nn import MeanAggregation, SumAggregation
 from rdkit import Chem
 from rdkit.Chem import Crippen
@@ -72,6 +73,41 @@ def test_answers_are_those_that_chemprop_gives_with_the_same_network(parts, labe
     ours = model.read(model.network, model.encode(labelled))
     theirs = torch.cat(trainer.predict(model.network.mpnn.float(), loader))[:, 0]
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_a_step_is_chemprops_own(labelled):
+    """The same first weights and batches: the loss that Chemprop's own module minimises, and its optimiser."""
+    ours, theirs = small_model(), small_model().start(labelled).mpnn
+    ours.references.fit(labelled)
+    network, graphs = ours.start(labelled), ours.encode(labelled)
+    z = torch.as_tensor(ours.references.transform(labelled), dtype=torch.float32)
+    points = [MoleculeDatapoint.from_smi(text, y=[value]) for text, value in zip(SMILES, z.tolist(), strict=True)]
+    batch = collate_batch(MoleculeDataset(points)[row] for row in range(32))
+    optimizers = [ours.optimise(network, 1)["optimizer"], torch.optim.Adam(theirs.parameters(), 1e-4)]
+    theirs.log = lambda *_, **__: None  # without a trainer
+    for _ in range(3):
+        losses = [ours.losses(network, ours.collate(graphs), z).mean(), theirs.training_step(batch, 0)]
+        assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-5)
+        for optimizer, loss in zip(optimizers, losses, strict=True):
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+
+def test_a_smiles_that_cannot_be_read_is_named(parts):
+    with pytest.raises(RuntimeError, match="SMILES C1CC is invalid"):
+        small_model().encode(Molecules(np.arange(1), np.array(["C1CC"], dtype=object), np.zeros(1)))
+
+
+def test_the_epoch_of_the_least_rmse_on_valid_is_kept(parts, tmp_path):
+    # a learning rate so high that the last epoch is not the best
+    model = small_model(epochs=12, init_lr=0.01, max_lr=0.1, final_lr=0.1)
+    model.fit(*parts, tmp_path)
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert history["epoch"].tolist() == list(range(1, 13))
+    assert history["valid_rmse"].idxmin() < 11
+    rmse = np.sqrt(np.mean((model.predict(parts[1]).mean - parts[1].y) ** 2))
+    assert rmse == pytest.approx(history["valid_rmse"].min(), rel=1e-5)
 
 
 def test_the_rate_is_chemprops(parts):

@@ -244,6 +244,14 @@ RIDGE = {"of": "ridge", "label": "X"}
             'config: variants.x: parameters.reference: found "element", allowed: elements, mean, none',
         ),
         (
+            {"x": {"of": "equivariant_transformer", "label": "X", "parameters": {"reference": "element"}}},
+            'config: variants.x: parameters.reference: found "element", allowed: elements, mean, none',
+        ),
+        (
+            {"x": {"of": "egnn", "label": "X", "parameters": {"geometry": "3d"}}},
+            'config: variants.x: parameters.geometry: found "3d", allowed: none, distances, coordinates',
+        ),
+        (
             {"x": {"of": "ridge_boost", "label": "X", "parameters": {"trees": {"max_itr": 1}}}},
             "config: variants.x: parameters.trees: unknown parameter 'max_itr'; did you mean 'max_iter'?",
         ),

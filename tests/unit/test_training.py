@@ -84,6 +84,55 @@ def test_a_training_killed_after_it_had_stopped_does_not_go_on(tmp_path, monkeyp
     assert len(followed) == len(rows) == 5
 
 
+@pytest.mark.parametrize("patience", [None, 3])
+def test_an_epoch_without_a_number_is_one_without_improvement_also_when_resumed(tmp_path, monkeypatch, patience):
+    rmses = [5.0, np.nan, 4.0, 3.0, 3.5, 3.5, 3.5]
+    whole, again = tmp_path / "whole", tmp_path / "again"
+    whole.mkdir()
+    again.mkdir()
+    expected = train(whole, Scripted(rmses), patience=patience)
+    assert expected[0] == 4
+    for epoch in (2, 3, 4):  # killed after each of these
+        with monkeypatch.context() as patch, pytest.raises(InterruptedError):
+            patch.setattr(training.History, "on_train_epoch_start", stop_at(epoch), raising=False)
+            train(again, Scripted(rmses), patience=patience)
+    weight, _, _, rows = train(again, Scripted(rmses), patience=patience)
+    assert (weight, rows) == (expected[0], expected[3])
+
+
+def stop_at(epoch):
+    """A callback's method that is killed when this epoch begins."""
+
+    def killed(self, trainer, module):
+        if trainer.current_epoch == epoch:
+            raise InterruptedError
+
+    return killed
+
+
+def test_a_training_that_was_complete_ends_with_the_same_weights_and_trains_no_more(tmp_path):
+    expected = train(tmp_path)
+    weight, seen, _, rows = train(tmp_path)
+    assert (weight, rows) == (expected[0], expected[3])
+    assert len(seen) <= 1  # batches may be made, but no step is taken with them: see weight and rows
+
+
+def test_a_training_in_a_folder_given_relatively_as_jobs_have_it_goes_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("run").mkdir()
+    with monkeypatch.context() as patch, pytest.raises(InterruptedError):
+        patch.setattr(training.History, "on_train_epoch_start", stop_at(3), raising=False)
+        train(Path("run"))
+    assert train(Path("run"))[0] == 7
+
+
+def test_where_training_ran_is_what_lightning_says(tmp_path):
+    module = Scripted()
+    module.trained_on = "nowhere"
+    train(tmp_path, module)
+    assert module.trained_on == "cpu"
+
+
 def test_a_training_whose_folder_was_moved_ends_with_the_weights_that_it_would_have_had(tmp_path, monkeypatch):
     """Found with Lightning's ModelCheckpoint: the best epoch, before the kill, was forgotten."""
     rmses = [5.0, 1.0, 4.0, 3.5, 3.25, 2.0, 2.5]  # the best epoch comes before the kill

@@ -14,6 +14,7 @@ from torchmdnet.models.output_modules import (
 )
 from torchmdnet.models.torchmd_et import TorchMD_ET
 
+from boomlib.harness.composition import Reference
 from boomlib.models.graph.graph_model import GraphModel
 
 OBSERVABLES = {
@@ -117,7 +118,7 @@ class EquivariantTransformer(GraphModel):
         heads: int,
         basis: int,
         cutoff: float,
-        reference: str,
+        reference: Reference,
         observable: str | None = None,
         **common,
     ) -> None:

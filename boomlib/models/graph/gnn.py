@@ -4,6 +4,8 @@ TGNN, IGNN and EGNN of BOOM (arXiv 2505.01912). The last is E(n)-equivariant (Sa
 arXiv 2102.09844); the others are what remains of it without moving coordinates, and without coordinates.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch
@@ -13,7 +15,7 @@ from boomlib.models.graph.graph_model import GraphModel
 from boomlib.models.graph.graphs import BOND_KINDS
 from boomlib.models.graph.layers import POOLS, GaussianBasis
 
-GEOMETRIES = ("none", "distances", "coordinates")
+Geometry = Literal["none", "distances", "coordinates"]
 
 
 class Convolution(nn.Module):
@@ -96,7 +98,7 @@ class Network(nn.Module):
     """
 
     def __init__(
-        self, atom_features: int, *, kind: str, geometry: str, width: int, depth: int, basis: int, reach: float
+        self, atom_features: int, *, kind: str, geometry: Geometry, width: int, depth: int, basis: int, reach: float
     ) -> None:
         super().__init__()
         self.pool = POOLS[kind]
@@ -136,9 +138,9 @@ class GNN(GraphModel):
         training: see :class:`boomlib.harness.network.Training`.
     """
 
-    def __init__(self, *, geometry: str, width: int, depth: int, basis: int = 0, reach: float = 0.0, **common) -> None:
-        if geometry not in GEOMETRIES:
-            raise ValueError(f"geometry is '{geometry}'; known: {', '.join(GEOMETRIES)}")
+    def __init__(
+        self, *, geometry: Geometry, width: int, depth: int, basis: int = 0, reach: float = 0.0, **common
+    ) -> None:
         super().__init__(with_positions=geometry != "none", **common)
         self.sizes = {"geometry": geometry, "width": width, "depth": depth, "basis": basis, "reach": reach}
 

@@ -82,7 +82,8 @@ class MaceTraining(TypedDict):
 def building(precision: str) -> Iterator[None]:
     """Make MACE's objects in a precision (``float32`` or ``float64``), which they take from torch's default.
 
-    Without a GPU e3nn does not compile its products: that takes seconds and makes nothing faster there.
+    Without a GPU e3nn does not compile the products of a new network: that takes seconds and makes nothing faster
+    there. It does compile those of a copy, as the average of the weights is.
     """
     dtype, compiling = torch.get_default_dtype(), e3nn.get_optimization_defaults()
     torch.set_default_dtype(getattr(torch, precision))
@@ -138,7 +139,8 @@ class MACE(NetworkModel):
     def start(self, train: Molecules) -> nn.Module:
         """Learn which elements occur, and how many neighbours an atom has on average."""
         self.elements = np.unique(np.concatenate(split_lists(train.features["conformers"], "atomic_numbers"))).tolist()
-        self.neighbours = compute_avg_num_neighbors(self.encode(train))
+        with building(self.training["default_dtype"]):
+            self.neighbours = compute_avg_num_neighbors(self.encode(train))
         torch.manual_seed(self.seed)
         return self.make_network()
 
@@ -229,9 +231,9 @@ class MACE(NetworkModel):
             amsgrad=True,
         )
         if settings["scheduler"] == "ExponentialLR":
-            schedule = ExponentialLR(optimizer, settings["lr_scheduler_gamma"])
+            schedule = ExponentialLR(optimizer, settings.get("lr_scheduler_gamma", 0.9993))
         else:
-            factor, patience = settings["lr_factor"], settings["scheduler_patience"]
+            factor, patience = settings.get("lr_factor", 0.8), settings.get("scheduler_patience", 50)
             schedule = ReduceLROnPlateau(optimizer, factor=factor, patience=patience)
         # after an epoch's last step: by Lightning's `epoch` a plateau is seen after the state to go on from is written
         when = {"interval": "step", "frequency": steps, "monitor": "valid_rmse"}
@@ -240,11 +242,13 @@ class MACE(NetworkModel):
     def average(self, network: nn.Module) -> AveragedModel:
         """The exponential average of torch_ema, which follows faster at first."""
 
-        def follow(average: Tensor, weights: Tensor, updates: Tensor) -> Tensor:
-            decay = min(self.training["ema_decay"], (1 + int(updates)) / (10 + int(updates)))
-            return average.lerp(weights, 1 - decay)
+        def follow(average: Sequence[Tensor], weights: Sequence[Tensor], updates: Tensor) -> None:
+            count = int(updates)
+            share = 1 - min(self.training["ema_decay"], (1 + count) / (10 + count))
+            for each, weight in zip(average, weights, strict=True):
+                each.lerp_(weight, share)
 
         with building(self.training["default_dtype"]):
-            average = AveragedModel(network, avg_fn=follow)
+            average = AveragedModel(network, multi_avg_fn=follow)
         average.n_averaged += 1  # it holds the first weights, which an average of none would not count
         return average

@@ -164,6 +164,7 @@ class NLMTP(Model):
             follow=lambda: self.own_outcome(followed),
             bfloat16=True,
         )
+        self.trained_on = module.trained_on
         write_epochs(folder, unlabelled.molecule_id, history)
         freeze(self.network)
 
