@@ -101,6 +101,14 @@ class Model(ABC):
         """Read back what :meth:`save` wrote, into a model made with the same arguments."""
 
 
+class PolicyModel(Model):
+    """A model that also evaluates a policy; its descriptor says ``answers_policy``."""
+
+    @abstractmethod
+    def policy(self, molecules: Molecules) -> pa.Table:
+        """What the model says of the policy, a row a molecule: :data:`boomlib.contracts.POLICY`."""
+
+
 def write_history(folder: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
     """Write ``history.csv``: what a model tried or went through, and its RMSE on valid."""
     with atomic_path(folder / "history.csv").open("w", newline="", encoding="utf-8") as stream:

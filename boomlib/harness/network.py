@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, NotRequired, TypedDict
+from typing import ClassVar, NotRequired
 
 import numpy as np
 import torch
@@ -17,24 +17,20 @@ from boomlib.files import read_json, write_json
 from boomlib.harness.batches import Batches, cut
 from boomlib.harness.composition import Reference, References
 from boomlib.harness.interface import Model, Molecules, Prediction, write_epochs
-from boomlib.harness.optimisers import adamw
+from boomlib.harness.optimisers import Rates, make_adamw
 from boomlib.harness.training import Trainee, fit_module, freeze
 
 
-class Training(TypedDict):
+class Training(Rates):
     """How a network is trained: AdamW with a linear warm-up, then a cosine to 0.
 
-    ``batch``: molecules a step. ``clip``: largest norm of the gradient; None: any. ``learning_rate``: the peak.
-    ``warm_up``: steps until the peak. ``patience``: epochs without a better RMSE on valid after which training ends;
-    None: never.
+    ``batch``: molecules a step. ``clip``: largest norm of the gradient; None: any. ``patience``: epochs without a
+    better RMSE on valid after which training ends; None: never.
     """
 
     batch: int
     epochs: int
     clip: float | None
-    learning_rate: float
-    weight_decay: float
-    warm_up: NotRequired[int]
     patience: NotRequired[int | None]
 
 
@@ -145,9 +141,7 @@ class NetworkModel(Model):
 
     def optimise(self, network: nn.Module, steps: int) -> dict:
         """The optimiser for ``steps`` steps an epoch, as Lightning's ``configure_optimizers`` returns it."""
-        named = ("learning_rate", "weight_decay", "warm_up")
-        settings = {name: self.training[name] for name in named if name in self.training}
-        return adamw(network.parameters(), steps=self.training["epochs"] * steps, **settings)
+        return make_adamw(network.parameters(), self.training, self.training["epochs"] * steps)
 
     def average(self, network: nn.Module) -> AveragedModel | None:
         """The average of the weights that is judged and kept; None: the weights themselves."""

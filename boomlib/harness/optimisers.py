@@ -2,28 +2,29 @@
 
 import math
 from collections.abc import Iterable
+from typing import NotRequired, TypedDict
 
 import torch
 
 
-def adamw(
-    parameters: Iterable[torch.nn.Parameter],
-    *,
-    learning_rate: float,
-    weight_decay: float,
-    steps: int,
-    warm_up: int = 0,
-) -> dict:
+class Rates(TypedDict):
+    """How fast a network learns: ``learning_rate`` is the peak, ``warm_up`` the steps until there."""
+
+    learning_rate: float
+    weight_decay: float
+    warm_up: NotRequired[int]
+
+
+def make_adamw(parameters: Iterable[torch.nn.Parameter], rates: Rates, steps: int) -> dict:
     """AdamW with a linear warm-up and then a cosine to 0, by step.
 
     Args:
         parameters: what is trained.
-        learning_rate: the peak.
-        weight_decay: AdamW's.
+        rates: its rates; what else they hold is not read.
         steps: steps in all.
-        warm_up: steps until the peak.
     """
-    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=weight_decay)
+    warm_up = rates.get("warm_up", 0)
+    optimizer = torch.optim.AdamW(parameters, lr=rates["learning_rate"], weight_decay=rates["weight_decay"])
 
     def factor(step: int) -> float:
         if step < warm_up:

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from boomlib import contracts, registry
 from boomlib.featurize import compute_feature
 from boomlib.files import ContractError
-from boomlib.harness.interface import Model, Molecules, model_class
+from boomlib.harness.interface import Model, Molecules, PolicyModel, model_class
 from boomlib.harness.job import Job, read_task, train_and_predict
 from boomlib.harness.training import History
 
@@ -133,6 +133,10 @@ def test_predictions_are_finite_and_one_a_molecule(descriptor, data, tmp_path, k
     if prediction.std is not None:
         assert prediction.std.shape == (10,)
         assert (prediction.std >= 0).all()
+
+
+def test_a_descriptor_says_whether_its_model_answers_a_policy(descriptor):
+    assert issubclass(model_class(descriptor["class"]), PolicyModel) == descriptor["answers_policy"]
 
 
 def test_one_seed_gives_the_same_bits_twice(descriptor, data, tmp_path):

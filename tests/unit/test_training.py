@@ -9,7 +9,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from boomlib.files import ContractError
 from boomlib.harness import training
-from boomlib.harness.optimisers import adamw
+from boomlib.harness.optimisers import make_adamw
 from boomlib.harness.training import Trainee, fit_module, read_state
 
 RMSES = [5.0, 3.0, 4.0, 3.5, 3.25, 2.0, 1.0]  # on valid, after each epoch
@@ -176,7 +176,7 @@ def test_a_network_is_frozen_on_the_device_that_trained_in_double_precision(monk
 
 def test_the_rate_rises_linearly_and_falls_to_nothing_by_a_cosine():
     weight = torch.nn.Parameter(torch.zeros(()))
-    setting = adamw([weight], learning_rate=2.0, weight_decay=0.0, steps=104, warm_up=4)
+    setting = make_adamw([weight], {"learning_rate": 2.0, "weight_decay": 0.0, "warm_up": 4}, steps=104)
     optimizer, schedule = setting["optimizer"], setting["lr_scheduler"]["scheduler"]
     rates = []
     for _ in range(105):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple, TypedDict
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from boomlib.files import ContractError
 from boomlib.harness.batches import Batches, epoch_batches, padded, sorted_batches
 from boomlib.harness.interface import Molecules
 from boomlib.harness.network import NetworkModel
-from boomlib.harness.optimisers import adamw
+from boomlib.harness.optimisers import Rates, make_adamw
 from boomlib.harness.training import fit_module
 from boomlib.models.language.masked_tokens import MaskedTokens
 from boomlib.smiles import canonical_smiles
@@ -30,15 +30,12 @@ READ_OUTS = {  # of extensive and of intensive properties
 HELD_OUT = 0.05  # share of the corpus by which pretraining chooses its epoch
 
 
-class Pretraining(TypedDict):
+class Pretraining(Rates):
     """How ``mlm`` is trained; see :class:`boomlib.harness.network.Training`."""
 
     batch: int
     epochs: int
     clip: float | None
-    learning_rate: float
-    weight_decay: float
-    warm_up: int
 
 
 class Texts(NamedTuple):
@@ -219,11 +216,10 @@ class LanguageModel(NetworkModel):
             texts = self.respell(smiles, epoch) if self.enumeration else tokens
             return Batches(rows, lambda each: make(texts, shown[each]))
 
-        rates = {name: given[name] for name in ("learning_rate", "weight_decay", "warm_up")}
         steps = given["epochs"] * len(batches(0))
         fit_module(
             MaskedTokens(
-                language_model, lambda network: adamw(network.parameters(), steps=steps, **rates), self.tokenizer
+                language_model, lambda network: make_adamw(network.parameters(), given, steps), self.tokenizer
             ),
             batches,
             lambda: Batches(

@@ -15,8 +15,8 @@ from torch import Tensor
 from boomlib.causal.density import log_ratio_from_density, support
 from boomlib.contracts import POLICY
 from boomlib.harness.batches import Batches, cut, epoch_batches
-from boomlib.harness.interface import Model, Molecules, Prediction, write_epochs
-from boomlib.harness.optimisers import adamw
+from boomlib.harness.interface import Molecules, PolicyModel, Prediction, write_epochs
+from boomlib.harness.optimisers import Rates, make_adamw
 from boomlib.harness.training import fit_module, freeze
 from boomlib.matched_pairs import find_pairs
 from boomlib.models.nlmtp.encoder import Encoder, Tensors
@@ -67,21 +67,18 @@ class LossWeights(TypedDict):
     anchor: float
 
 
-class PolicyTraining(TypedDict):
-    """Batches, epochs and AdamW's rates, and further arguments of :class:`boomlib.models.nlmtp.module.Module`."""
+class PolicyTraining(Rates):
+    """Batches, epochs and further arguments of :class:`boomlib.models.nlmtp.module.Module`."""
 
     batch: int
     epochs: int
-    learning_rate: float
-    weight_decay: float
-    warm_up: int
     threshold: float
     clip: float
     pseudo_outcome: Literal["observed", "policy"]
     pair_epochs: int
 
 
-class NLMTP(Model):
+class NLMTP(PolicyModel):
     """A transformer that predicts molecules and evaluates the modified treatment policy do: mass += δ.
 
     Args:
@@ -135,11 +132,10 @@ class NLMTP(Model):
             "spread": encoder.spread,
         }
         self.make_network()
-        rates = {name: given[name] for name in ("learning_rate", "weight_decay", "warm_up")}
         steps = given["epochs"] * len(cut(length, given["batch"]))
         module = Module(
             self.network,
-            lambda network: adamw(network.parameters(), steps=steps, **rates),
+            lambda network: make_adamw(network.parameters(), given, steps),
             encoder.outcome,
             weights=self.losses,
             shift=self.shift / encoder.mass_scale,
