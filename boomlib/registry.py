@@ -72,7 +72,8 @@ def check_schema(value: dict, name: str, where: str) -> dict:
             known = list(error.schema.get("properties", {}))
             unknown = min(map(str, set(error.instance) - set(known)))
             raise ContractError(f"{where}: unknown key '{unknown}' at {at}; {suggestion(unknown, known)}")
-        raise ContractError(f"{where}: {at}: {error.message} (see config/schemas/{name}.schema.yaml)")
+        meaning = f". {error.schema['description']}" if "description" in error.schema else ""
+        raise ContractError(f"{where}: {at}: {error.message}{meaning} (see config/schemas/{name}.schema.yaml)")
     return fill_defaults(value, schema)
 
 

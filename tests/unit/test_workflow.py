@@ -135,8 +135,13 @@ def test_a_configuration_brings_its_own_datasets_and_sources():
     [
         ({"datasets": {"qm9": OWN}}, "config: datasets.qm9: config/datasets.yaml has this name; choose another"),
         (
-            {"sources": {"10k_dft_hof_data.csv": {"url": "x", "sha256": "0" * 64}}},
+            {"sources": {"10k_dft_hof_data.csv": {"url": "https://x", "sha256": "0" * 64}}},
             "config: sources.10k_dft_hof_data.csv: config/datasets.yaml has this name; choose another",
+        ),
+        (
+            {"sources": {"own.csv": {"url": "ftp://127.0.0.1/own.csv", "sha256": "0" * 64}}},
+            "config: sources.own.csv.url: 'ftp://127.0.0.1/own.csv' does not match '^https?://'. Where the file is "
+            "fetched from, by http:// or https:// alone.",
         ),
         (
             {"datasets": {"own": OWN | {"fiel": "x"}}},
