@@ -56,7 +56,7 @@ def compute_feature(
         chunks = add_geometry(chunks, geometry, len(smiles))
     silence_rdkit()
     work = functools.partial(compute_chunk, module.compute)
-    schema = work((0, [])).schema
+    schema = work((0, []) if geometry is None else (0, [], None)).schema
     total = sum(min(size, len(smiles) - start) for start in starts)
     with (
         pq.ParquetWriter(atomic_path(out), schema, compression="zstd") as writer,

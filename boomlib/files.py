@@ -13,6 +13,9 @@ from pathlib import Path
 
 NEUTRAL = "carries bytes and messages as they are"
 
+# where people find what errors tell them to change
+DATASET_ENTRY = "the dataset's entry (config/datasets.yaml, or `datasets:` of the configuration)"
+
 
 class ContractError(ValueError):
     """A file or a setting breaks a contract; the message names it, the place in it and the remedy."""

@@ -16,6 +16,7 @@ import yaml
 
 from boomlib.files import ContractError
 from boomlib.signatures import ROOT, check_parameters, read_source, suggestion
+from boomlib.text.checkpoint_files import check_files
 from boomlib.text.start import check_start
 
 NEUTRAL = "what it reads reaches a stage as a parameter, which counts itself"
@@ -72,7 +73,8 @@ def check_schema(value: dict, name: str, where: str) -> dict:
             known = list(error.schema.get("properties", {}))
             unknown = min(map(str, set(error.instance) - set(known)))
             raise ContractError(f"{where}: unknown key '{unknown}' at {at}; {suggestion(unknown, known)}")
-        raise ContractError(f"{where}: {at}: {error.message} (see config/schemas/{name}.schema.yaml)")
+        meaning = f". {error.schema['description']}" if "description" in error.schema else ""
+        raise ContractError(f"{where}: {at}: {error.message}{meaning} (see config/schemas/{name}.schema.yaml)")
     return fill_defaults(value, schema)
 
 
@@ -217,7 +219,7 @@ def check_config(config: dict, datasets: dict, models: dict, where: str = "confi
 
     Raises:
         ContractError: an unknown key, task, dataset, scheme or model (the message suggests the closest known name),
-            two models with one label, or a model's directory of weights without any.
+            two models with one label, or a model's checkpoint that lacks weights, configuration or tokenizer.
     """
     config = check_schema(config, "config", where)
     for task in config["tasks"]:
@@ -244,15 +246,12 @@ def check_config(config: dict, datasets: dict, models: dict, where: str = "confi
 
 
 def check_directory(start: object, at: str) -> None:
-    """Raise :class:`ContractError` if training starts from a directory without weights; ``at`` names the model."""
-    # Snakemake would keep results of another directory where this one cannot be read
+    """Raise :class:`ContractError` if training starts from a directory that is no checkpoint; ``at`` names the model.
+
+    Snakemake would keep results of another directory where this one cannot be read.
+    """
     if isinstance(start, dict) and "directory" in start:
-        weights = Path(start["directory"], "model.safetensors")
-        if not weights.is_file():
-            raise ContractError(
-                f"{at} starts from {weights}, which does not exist; correct its `pretrained: {{directory: …}}` or put "
-                "a checkpoint there"
-            )
+        check_files(start["directory"], f"{at}: parameters.pretrained.directory: {start['directory']}")
 
 
 def select_reader_settings(dataset: dict) -> dict:

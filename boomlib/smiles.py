@@ -1,6 +1,23 @@
-"""One way to write a molecule: RDKit's canonical SMILES."""
+"""One way to read a molecule and one to write it: RDKit's canonical SMILES."""
+
+from typing import TYPE_CHECKING
 
 from boomlib.files import ContractError
+
+if TYPE_CHECKING:
+    from rdkit.Chem import Mol
+
+
+def read_molecule(smiles: str) -> "Mol":
+    """RDKit's molecule of a SMILES; raises :class:`ContractError` if it cannot parse it."""
+    from rdkit import Chem
+
+    mol = Chem.MolFromSmiles(smiles)
+    if mol is None:
+        raise ContractError(
+            f"SMILES {smiles!r}: RDKit cannot parse it; correct the SMILES in the source, or remove the row"
+        )
+    return mol
 
 
 def canonical_smiles(smiles: str, isomeric: bool = True) -> str:
@@ -15,7 +32,4 @@ def canonical_smiles(smiles: str, isomeric: bool = True) -> str:
     """
     from rdkit import Chem
 
-    mol = Chem.MolFromSmiles(smiles)
-    if mol is None:
-        raise ContractError(f"{smiles!r}: RDKit cannot parse the SMILES")
-    return Chem.MolToSmiles(mol, isomericSmiles=isomeric)
+    return Chem.MolToSmiles(read_molecule(smiles), isomericSmiles=isomeric)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from boomlib.contracts import SPLIT, TASK, fold_array, property_values, read_molecules, read_table, write_table
-from boomlib.files import ContractError
+from boomlib.files import DATASET_ENTRY, ContractError
 from boomlib.splits import SplitInput
 
 
@@ -26,7 +26,7 @@ def cut_valid(fold: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     if size >= len(train):
         raise ContractError(
             f"ood and id leave {len(train)} of {len(fold)} molecules, too few for train and valid; lower "
-            "`split.ood_size`, `split.id_fraction` or `split.valid_fraction` in the dataset's entry"
+            f"`split.ood_size`, `split.id_fraction` or `split.valid_fraction` in {DATASET_ENTRY}"
         )
     cut = fold.copy()
     cut[np.random.default_rng(seed).choice(train, size=size, replace=False)] = "valid"
@@ -38,7 +38,7 @@ def ood_molecules(ood_size: float, n: int) -> int:
     size = int(ood_size) if ood_size >= 1 else math.ceil(ood_size * n - 1e-9)
     if size >= n:
         raise ContractError(
-            f"{n} molecules are too few for an OOD fold of {size}; lower `split.ood_size` in the dataset's entry"
+            f"{n} molecules are too few for an OOD fold of {size}; lower `split.ood_size` in {DATASET_ENTRY}"
         )
     return size
 

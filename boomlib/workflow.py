@@ -15,12 +15,13 @@ from boomlib.files import ContractError
 from boomlib.provenance import code_hash
 from boomlib.runs import list_runs
 from boomlib.signatures import find_file, read_source
+from boomlib.text.checkpoint_files import RECORD, WEIGHTS, checkpoint_files
 from boomlib.text.start import find_sharer, name_hub_folder, select_pretraining
 
 # its pins, RDKit's among them, decide molecules and features, which the cache hands from one checkout to another
 ENVIRONMENT = "envs/boomlib.yaml"
 FAMILIES = Path(__file__).parent.parent / "rules/train"
-CHECKPOINT = ("model.safetensors", "checkpoint.json")  # weights, and the record of the files beside them
+MADE = (WEIGHTS, RECORD)  # of a checkpoint that a rule makes: the record is of the files beside the weights
 # what a leaderboard stands on: never let be where it is gone
 EVIDENCE = tuple(
     f"results/{each}" for each in ("predictions/", "metrics/", "policy/", "plots/", "leaderboard.", "runs.")
@@ -75,14 +76,7 @@ def read_scheme_features(scheme: str) -> list[str]:
 
 def locate_hub(start: Mapping) -> list[str]:
     """The checkpoint of a repository of the hub, given by its name and a commit: its weights, its record."""
-    return [f"results/pretrained/hub/{name_hub_folder(start)}/{file}" for file in CHECKPOINT]
-
-
-def list_checkpoint(folder: str) -> list[str]:
-    """The files of a checkpoint of the user's, its weights first."""
-    weights = Path(folder, CHECKPOINT[0])
-    others = sorted(path for path in Path(folder).glob("[!.]*") if path.is_file() and path != weights)
-    return [str(path) for path in (weights, *others)]
+    return [f"results/pretrained/hub/{name_hub_folder(start)}/{file}" for file in MADE]
 
 
 def code_of(*modules: str, files: tuple[str, ...] = ()) -> Callable[[Mapping], str]:
@@ -279,14 +273,14 @@ class Plan:
         return select_pretraining(self.models[wildcards["model"]])
 
     def get_checkpoint(self, wildcards: Mapping) -> list[str]:
-        """The checkpoint that a model starts from, its weights first; none from scratch or without that choice."""
+        """The files of the checkpoint that a model starts from; none from scratch or without that choice."""
         start = self.models[wildcards["model"]]["parameters"].get("pretrained")
         if start is None:
             return []
         if start == "mlm":
             name = find_sharer(wildcards["model"], self.models)
-            return [f"results/pretrained/mlm/{wildcards['scheme']}/{name}/{file}" for file in CHECKPOINT]
-        return locate_hub(start) if "hub" in start else list_checkpoint(start["directory"])
+            return [f"results/pretrained/mlm/{wildcards['scheme']}/{name}/{file}" for file in MADE]
+        return locate_hub(start) if "hub" in start else checkpoint_files(start["directory"])
 
     def get_truth(self, wildcards: Mapping) -> str | list[str]:
         """All labels, for a model that is allowed to see them."""

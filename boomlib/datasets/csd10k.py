@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pyarrow.compute as pc
 
 from boomlib.datasets.rows import Rows, read_columns, text_rows
-from boomlib.files import ContractError
+from boomlib.files import DATASET_ENTRY, ContractError
 
 
 def read(sources: Sequence[str | os.PathLike], dataset: dict) -> Rows:
@@ -17,7 +17,7 @@ def read(sources: Sequence[str | os.PathLike], dataset: dict) -> Rows:
     properties = dataset["properties"]
     if len(sources) != len(properties):
         raise ContractError(
-            f"config/datasets.yaml: reader 'csd10k' takes one source a property, in their order, but the dataset has "
+            f"{DATASET_ENTRY}: reader 'csd10k' takes one source a property, in their order, but the dataset has "
             f"{len(sources)} ({', '.join(map(str, sources)) or 'none'}) for {len(properties)} properties "
             f"({', '.join(properties)}); correct its `sources` or `properties`"
         )

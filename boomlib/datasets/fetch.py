@@ -45,7 +45,7 @@ def fetch(name: str, source: dict, out: str | os.PathLike, mirror: str | None = 
         aside = Path(f"{out}.rejected")
         part.replace(aside)
         raise ContractError(
-            f"{name} from {origin} has sha256 {found}, but config/datasets.yaml registers {source['sha256']}. "
+            f"{name} from {origin} has sha256 {found}, but its entry among `sources:` registers {source['sha256']}. "
             f"It was moved aside to {aside} and is not used: remove the bad copy and rerun; change the "
             "registered sha256 only if the source has published a new file."
         )

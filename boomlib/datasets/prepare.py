@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from boomlib.contracts import MOLECULES
 from boomlib.datasets.rows import draw_sample, write_dataset
-from boomlib.files import ContractError
+from boomlib.files import DATASET_ENTRY, ContractError
 
 
 def prepare(
@@ -19,7 +19,7 @@ def prepare(
     """Read the sources of a registered dataset, sample them if it says so, check every row, and write.
 
     Args:
-        dataset: its entry in ``config/datasets.yaml``.
+        dataset: its entry in ``config/datasets.yaml`` or in a configuration.
         sources: the source files, in the order in which the entry lists them.
         molecules: the molecules table to write.
         rejects: the CSV of rejected rows to write.
@@ -31,7 +31,7 @@ def prepare(
     for name in dataset["properties"]:
         if name in MOLECULES.columns:
             raise ContractError(
-                f"config/datasets.yaml: properties.{name}: the molecules table has a column of this name already; "
+                f"{DATASET_ENTRY}: properties.{name}: the molecules table has a column of this name already; "
                 "choose another, and name the source's as its `column`"
             )
     reader = importlib.import_module(f"boomlib.datasets.{dataset['reader']}")

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from boomlib.contracts import list_of
 from boomlib.datasets.rows import Rows, only_source
-from boomlib.files import ContractError
+from boomlib.files import DATASET_ENTRY, ContractError
 
 # What stands in the second line of an archive member after "gdb INDEX", and what the wheel calls it.
 FIELDS = {
@@ -115,7 +115,7 @@ def read(sources: Sequence[str | os.PathLike], dataset: dict) -> Rows:
     for name, column in columns.items():
         if column not in PROPERTIES:
             raise ContractError(
-                f"config/datasets.yaml: properties.{name}: QM9 has no property '{column}'; it has "
+                f"{DATASET_ENTRY}: properties.{name}: QM9 has no property '{column}'; it has "
                 f"{', '.join(PROPERTIES)}; correct the key, or name one of these as its `column`"
             )
     path = only_source(sources, "qm9")

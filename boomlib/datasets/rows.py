@@ -14,7 +14,7 @@ import pyarrow.csv
 from tqdm import tqdm
 
 from boomlib.contracts import GEOMETRY, REJECTS, read_table, write_molecules, write_table
-from boomlib.files import ContractError, atomic_path, commit
+from boomlib.files import DATASET_ENTRY, ContractError, atomic_path, commit
 
 BLOCK = 1 << 26  # bytes of a CSV file that are parsed at once; no row may be longer
 LONGEST_SMILES = 2000  # characters; RDKit's canonical SMILES overflows the stack on chains of 20,000 atoms
@@ -56,7 +56,7 @@ def only_source(sources: Sequence[str | os.PathLike], reader: str) -> str | os.P
     """The source of a dataset whose reader takes one; raises :class:`ContractError` if there are more or none."""
     if len(sources) != 1:
         raise ContractError(
-            f"config/datasets.yaml: reader '{reader}' takes one source, but the dataset has {len(sources)} "
+            f"{DATASET_ENTRY}: reader '{reader}' takes one source, but the dataset has {len(sources)} "
             f"({', '.join(map(str, sources)) or 'none'}); correct its `sources` or `file`"
         )
     return sources[0]
@@ -90,7 +90,7 @@ def draw_sample(rows: Rows, size: int, seed: int) -> Rows:
     """A seeded random sample without replacement, in the order of the source."""
     if size > len(rows.row):
         raise ContractError(
-            f"config/datasets.yaml: sample.size {size} exceeds the {len(rows.row)} rows of the source; lower it, or "
+            f"{DATASET_ENTRY}: sample.size {size} exceeds the {len(rows.row)} rows of the source; lower it, or "
             "leave out `sample` to take them all"
         )
     picked = np.random.default_rng(seed).choice(len(rows.row), size=size, replace=False)

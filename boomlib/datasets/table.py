@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 
 from boomlib.datasets.rows import Rows, only_source, read_columns, text_rows
+from boomlib.files import DATASET_ENTRY
 from boomlib.smiles import canonical_smiles
 
 
@@ -14,6 +15,6 @@ def read(sources: Sequence[str | os.PathLike], dataset: dict) -> Rows:
     """
     columns = {name: entry.get("column", name) for name, entry in dataset["properties"].items()}
     smiles_column = dataset["smiles_column"]
-    hint = "set `smiles_column` and each property's `column` in config/datasets.yaml"
+    hint = f"set `smiles_column` and each property's `column` in {DATASET_ENTRY}"
     table = read_columns(only_source(sources, "table"), [smiles_column, *columns.values()], hint)
     return text_rows(table, smiles_column, columns, same_molecule=canonical_smiles)

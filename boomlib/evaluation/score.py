@@ -10,8 +10,6 @@ from boomlib.evaluation.bootstrap import bootstrap_intervals
 from boomlib.evaluation.metrics import METRICS, rmse
 from boomlib.files import write_json
 
-SCORED_FOLDS = (*PREDICTED_FOLDS, "ood_tail", "ood_interior")
-
 
 def fold_masks(y: np.ndarray, fold: np.ndarray) -> dict[str, np.ndarray]:
     """The molecules of each scored fold, bool [n].

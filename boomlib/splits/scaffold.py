@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from boomlib.files import ContractError
+from boomlib.files import DATASET_ENTRY, ContractError
 from boomlib.splits import SplitInput
 
 TITLE = "Split by scaffold (`scaffold`)"
@@ -55,7 +55,7 @@ def assign(
     if not chosen:
         raise ContractError(
             f"every scaffold has more than {ood_size} molecules (the rarest: {sizes[-1]}), so none can be held out "
-            "whole; raise `split.ood_size` in the dataset's entry"
+            f"whole; raise `split.ood_size` in {DATASET_ENTRY}"
         )
     fold = np.where(np.isin(rank, chosen), "ood", "train").astype("<U5")
     generator = random.Random(seed)

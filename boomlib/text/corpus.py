@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from boomlib.contracts import CORPUS, read_molecules, read_split, write_table
-from boomlib.files import ContractError
+from boomlib.files import DATASET_ENTRY, ContractError
 from boomlib.smiles import canonical_smiles
 
 
@@ -29,7 +29,8 @@ def make_corpus(
         out: the corpus to write.
 
     Raises:
-        ContractError: a split is of another number of molecules than its dataset, or no molecule is left.
+        ContractError: a SMILES cannot be parsed, a split is of another number of molecules than its dataset, or no
+            molecule is left.
     """
     smiles = {dataset: read_canonical(path) for dataset, path in molecules.items()}
     trained = {dataset: find_trained(splits[dataset], len(each)) for dataset, each in smiles.items()}
@@ -49,7 +50,7 @@ def make_corpus(
         raise ContractError(
             f"{out}: no molecule of {', '.join(molecules)} is in train of every property of its dataset and held "
             "out by no other; add datasets to `corpus:` of the config, or lower `split.ood_size`, `split.id_fraction` "
-            "or `split.valid_fraction` of these in config/datasets.yaml"
+            f"or `split.valid_fraction` of these in {DATASET_ENTRY}"
         )
     table = {"smiles": pa.array(list(kept), pa.string()), "dataset": pa.array(list(kept.values()), pa.string())}
     write_table(pa.table(table), out, CORPUS)
@@ -57,7 +58,11 @@ def make_corpus(
 
 def read_canonical(path: str | os.PathLike) -> np.ndarray:
     """The canonical SMILES of a molecules table, with stereochemistry, str [n]."""
-    return np.array([canonical_smiles(text) for text in read_molecules(path)["smiles"].to_pylist()], dtype=object)
+    smiles = read_molecules(path)["smiles"].to_pylist()
+    try:
+        return np.array([canonical_smiles(text) for text in smiles], dtype=object)
+    except ContractError as error:  # no such molecule was let in
+        raise ContractError(f"{path}: {error}; then delete the file and rerun") from error
 
 
 def find_trained(splits: Sequence[str | os.PathLike], n: int) -> np.ndarray:

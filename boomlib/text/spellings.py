@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from rdkit import Chem
 
+from boomlib.smiles import read_molecule
+
 
 def draw_spellings(smiles: Iterable[str], spellings: int, seed: int, isomeric: bool = True) -> list[list[str]]:
     """Random SMILES of each molecule, which depend on the molecule and the seed alone.
@@ -19,7 +21,10 @@ def draw_spellings(smiles: Iterable[str], spellings: int, seed: int, isomeric: b
 
     Returns:
         [n][spellings].
+
+    Raises:
+        ContractError: RDKit cannot parse a SMILES.
     """
-    mols = (Chem.MolFromSmiles(text) for text in smiles)
+    mols = map(read_molecule, smiles)
     # RDKit takes seed 0 for "none given"
     return [list(Chem.MolToRandomSmilesVect(mol, spellings, seed + 1, isomericSmiles=isomeric)) for mol in mols]

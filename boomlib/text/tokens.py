@@ -202,11 +202,6 @@ class Tokenizer:
         return self.id_of("pad_token")
 
     @property
-    def unknown(self) -> int:
-        """The id of what the vocabulary lacks."""
-        return self.id_of("unk_token")
-
-    @property
     def mask(self) -> int:
         """The id that stands for a hidden token."""
         return self.id_of("mask_token")

@@ -87,7 +87,7 @@ def test_a_users_csv_becomes_a_leaderboard_with_the_readmes_config_alone(project
 
 def test_a_new_model_is_one_python_file_and_one_yaml(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
-    (project.folder / "boomlib/models/nearest.py").write_text(readme_block("test: own model"))
+    (project.folder / "boomlib/models/tabular/nearest.py").write_text(readme_block("test: own model"))
     (project.folder / "config/models/nearest.yaml").write_text(readme_block("test: own descriptor"))
     project.write_config(models=["oracle", "train_mean", "ridge", "mlp", "nearest"])
     planned = project.planned()

@@ -361,6 +361,18 @@ def test_a_failed_embedding_is_noted_and_refused_by_models_that_need_it(run, mon
         read_task(tmp_path / "task.parquet", {"conformers": tmp_path / "out.parquet"})
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_molecule_without_positions_comes_through_workers(monkeypatch, tmp_path, workers):
+    monkeypatch.setattr(conformers, "CHUNK", 1)
+    impossible = "[C@]123[C@@]4[C@@]1[C@]2[C@@]34"  # no workers see a patched `embed`: RDKit itself must fail
+    contracts.write_molecules(tmp_path / "molecules.parquet", ["CCO", impossible, "CCC"], {}, {})
+    compute_feature("conformers", tmp_path / "molecules.parquet", tmp_path / "out.parquet", workers)
+    table = contracts.read_table(tmp_path / "out.parquet")
+    assert table["positions"].is_null().to_pylist() == [False, True, False]
+    assert table["source"].to_pylist() == ["etkdg", None, "etkdg"]
+    assert table["note"][1].as_py().startswith("RDKit found no coordinates")
+
+
 @pytest.mark.parametrize("matched", [False, True], ids=["embedded", "matched"])
 def test_the_bytes_are_the_same_whatever_the_workers_and_the_parts(run, monkeypatch, tmp_path, matched):
     monkeypatch.setattr(conformers, "CHUNK", 2)

@@ -97,3 +97,8 @@ def test_an_empty_corpus_is_an_error_with_a_remedy(dataset, tmp_path):
 def test_a_split_of_another_dataset_is_refused_by_name(dataset, tmp_path):
     with pytest.raises(ContractError, match=r"a1.parquet: 3 molecules, but the dataset has 2; delete the file"):
         corpus(tmp_path / "c", a=dataset("a", ["CC", "CO"], "train train", "train train train"))
+
+
+def test_a_molecule_that_cannot_be_parsed_is_refused_by_its_table(dataset, tmp_path):
+    with pytest.raises(ContractError, match=r"a\.parquet: SMILES 'c1cc': RDKit cannot parse it; .* and rerun"):
+        corpus(tmp_path / "c", a=dataset("a", ["CC", "c1cc"], "train train"))

@@ -8,7 +8,7 @@ from boomlib import contracts
 from boomlib.datasets import rows
 from boomlib.datasets.prepare import prepare
 from boomlib.datasets.rows import Rows, draw_sample, find_rejects, read_columns
-from boomlib.files import ContractError
+from boomlib.files import DATASET_ENTRY, ContractError
 
 TABLE = {
     "reader": "table",
@@ -130,7 +130,7 @@ def test_a_sample_is_seeded_in_source_order_and_keeps_rows_together():
 
 def test_a_sample_of_everything_is_everything_and_of_more_an_error():
     assert draw_sample(rows_of(5), 5, 0).row.tolist() == [1, 2, 3, 4, 5]
-    with pytest.raises(ContractError, match=r"config/datasets\.yaml: sample\.size 6 exceeds the 5 rows of the source"):
+    with pytest.raises(ContractError, match=r"configuration\): sample\.size 6 exceeds the 5 rows of the source"):
         draw_sample(rows_of(5), 6, 0)
 
 
@@ -146,7 +146,7 @@ def test_a_missing_column_lists_what_there_is_and_the_key_to_set(tmp_path):
     source = write(tmp_path / "x.csv", "SMILES,size,dipole\nC,1,2\n")
     with pytest.raises(ContractError) as error:
         prepared(tmp_path, source)
-    for part in (str(source), "no column 'smiles'", "SMILES, size, dipole", "`smiles_column`", "config/datasets.yaml"):
+    for part in (str(source), "no column 'smiles'", "SMILES, size, dipole", "`smiles_column`", DATASET_ENTRY):
         assert part in str(error.value)
     with pytest.raises(ContractError, match=r"no column 'mu' \(it has: SMILES, size, dipole\); set .*`column`"):
         prepared(tmp_path, source, TABLE | {"smiles_column": "SMILES"})
@@ -293,7 +293,7 @@ def test_csd10k_files_that_disagree_are_refused_with_the_place(tmp_path, hof, me
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_csd10k_takes_one_source_a_property(tmp_path, count):
     source = write(tmp_path / "density.csv", "smiles,density\nC,0.4\n")
-    message = rf"datasets\.yaml: .* one source a property.* has {count} .* for 2 properties \(density, hof\); correct"
+    message = rf"configuration\): .* one source a property.* has {count} .* for 2 properties \(density, hof\); correct"
     with pytest.raises(ContractError, match=message):
         prepared(tmp_path, [source] * count, CSD)
 
@@ -301,7 +301,7 @@ def test_csd10k_takes_one_source_a_property(tmp_path, count):
 def test_a_table_takes_one_file(tmp_path):
     source = write(tmp_path / "x.csv", f"{HEADER}C,1,2\n")
     with pytest.raises(
-        ContractError, match=r"datasets\.yaml: reader 'table' takes one source, but the dataset has 2 \("
+        ContractError, match=r"of the configuration\): reader 'table' takes one source, but the dataset has 2 \("
     ):
         prepared(tmp_path, [source, source])
 
@@ -309,7 +309,7 @@ def test_a_table_takes_one_file(tmp_path):
 @pytest.mark.parametrize("name", ["smiles", "molecule_id"])
 def test_a_property_cannot_take_the_name_of_a_column_that_every_dataset_has(tmp_path, name):
     source = write(tmp_path / "x.csv", f"{HEADER}C,1,2\n")
-    with pytest.raises(ContractError, match=rf"datasets\.yaml: properties\.{name}: .* already; choose another"):
+    with pytest.raises(ContractError, match=rf"configuration\): properties\.{name}: .* already; choose another"):
         prepared(tmp_path, source, TABLE | {"properties": {name: {"unit": "1", "column": "size"}}})
 
 

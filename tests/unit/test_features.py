@@ -16,7 +16,7 @@ from rdkit import Chem
 from rdkit.Chem import Descriptors, MACCSkeys, rdFingerprintGenerator, rdMolDescriptors
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
-from boomlib import contracts
+from boomlib import contracts, registry
 from boomlib import featurize as compute
 from boomlib.features import descriptors, elements, maccs, morgan_counts, scaffolds
 from boomlib.files import ContractError
@@ -40,9 +40,7 @@ SMILES = [
     "CC#N",
     "OP(=O)(O)OCS",
 ]
-FEATURES = sorted(
-    path.stem for path in Path(ROOT, "boomlib/features").glob("*.py") if "\ndef compute(" in path.read_text()
-)
+FEATURES = registry.list_modules("features", "compute")
 
 
 @pytest.mark.parametrize("smiles", SMILES)
@@ -277,6 +275,20 @@ def test_a_feature_that_cannot_compute_no_molecules_is_named(tmp_path, molecules
     monkeypatch.setattr(maccs, "compute", lambda smiles: {"first": pa.array([len(smiles[0])])})
     with pytest.raises(ContractError, match="no molecules: IndexError"):
         compute.compute_feature("maccs", molecules, tmp_path / "out.parquet")
+
+
+def test_a_feature_that_reads_geometries_needs_no_default_for_them(tmp_path, molecules, monkeypatch):
+    given = []
+
+    def compute_with(smiles, geometry):
+        given.append(geometry)
+        return {"length": pa.array([len(text) for text in smiles], pa.int64())}
+
+    monkeypatch.setattr(maccs, "compute", compute_with)
+    contracts.write_table(contracts.GEOMETRY.empty(), tmp_path / "geometry.parquet", contracts.GEOMETRY)
+    compute.compute_feature("maccs", molecules, tmp_path / "out.parquet", geometry=tmp_path / "geometry.parquet")
+    assert given == [None, None], "of no molecules, and of all"
+    assert pq.read_table(tmp_path / "out.parquet")["length"].to_pylist() == [len(smiles) for smiles in SMILES]
 
 
 # a feature that needs a lock, as any library may, and a job of which a thread holds that lock

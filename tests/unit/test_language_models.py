@@ -184,6 +184,11 @@ def test_pretraining_learns_and_training_starts_from_it(name, molecules, tmp_pat
         torch.testing.assert_close(trained[key.removeprefix(prefix)].float(), expected[key])
 
 
+def test_a_corpus_of_one_molecule_is_refused_with_the_remedy(tmp_path):
+    with pytest.raises(ContractError, match=r"the corpus has 1 molecule, but .*; add datasets to `corpus:`"):
+        make("modernbert_small").pretrain(["CCO"], tmp_path, "MLM")
+
+
 def test_an_interrupted_pretraining_ends_with_the_same_bytes(molecules, tmp_path, monkeypatch):
     pretraining = {"epochs": 3, "batch": 8, "warm_up": 0}
     smiles = molecules.smiles.tolist()

@@ -192,7 +192,7 @@ def test_no_path_of_a_member_is_trusted(tmp_path):
 def test_an_entry_that_qm9_does_not_answer_is_named(tmp_path, entry, message):
     dataset = QM9 | entry
     outputs = [tmp_path / name for name in ("molecules.parquet", "rejects.csv", "geometry.parquet")]
-    with pytest.raises(ContractError, match=rf"config/datasets\.yaml: {message}"):
+    with pytest.raises(ContractError, match=rf"`datasets:` of the configuration\): {message}"):
         prepare(dataset, dataset.get("sources", ["q.whl"]), *outputs)
 
 

@@ -346,13 +346,18 @@ def test_a_variant_may_start_from_anything_whatever_its_model_starts_from(base, 
     assert made["parameters"] == model["parameters"] | {"pretrained": form}
 
 
-def test_a_directory_without_weights_is_refused_where_a_run_needs_it(tmp_path):
+def test_a_directory_that_is_no_checkpoint_is_refused_where_a_run_needs_it(tmp_path):
     start = {"pretrained": {"directory": str(tmp_path)}}
     models = add_variants(v={"of": "chemberta", "label": "V", "parameters": start})
     check(registered=models)
-    with pytest.raises(ContractError, match=r"models: v starts from .*model\.safetensors, which does not exist"):
+    at = r"models: v: parameters\.pretrained\.directory: .*: "
+    with pytest.raises(ContractError, match=at + r"no config\.json and no model\.safetensors"):
         check(registered=models, models=["v"])
-    (tmp_path / "model.safetensors").touch()
+    for name in ("model.safetensors", "config.json"):
+        (tmp_path / name).touch()
+    with pytest.raises(ContractError, match=at + "no tokenizer, .* add the files that belong to it"):
+        check(registered=models, models=["v"])
+    (tmp_path / "tokenizer.json").touch()
     check(registered=models, models=["v"])
 
 

@@ -21,7 +21,7 @@ def test_stereochemistry_and_isotopes_are_told_unless_they_shall_not_be():
 
 
 def test_what_is_no_smiles_is_refused_by_name():
-    with pytest.raises(ContractError, match="'c1cc': RDKit cannot parse the SMILES"):
+    with pytest.raises(ContractError, match="SMILES 'c1cc': RDKit cannot parse it; correct the SMILES in the source"):
         canonical_smiles("c1cc")
 
 

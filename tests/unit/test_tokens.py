@@ -140,7 +140,7 @@ def test_the_module_loads_neither_tokenizers_nor_selfies():
 def test_a_fitted_tokenizer_by_hand():
     tokenizer = Tokenizer.fit(["OCC", "CCl", "[O-]C"], "smiles")
     assert (tokenizer.notation, tokenizer.size) == ("smiles", 9)
-    assert (tokenizer.pad, tokenizer.unknown, tokenizer.mask) == (0, 1, 4)
+    assert (tokenizer.pad, tokenizer.id_of("unk_token"), tokenizer.mask) == (0, 1, 4)
     encoded = tokenizer.encode(["CClO", "NC", "", "C[O-]"])
     assert [each.tolist() for each in encoded] == [[2, 5, 6, 7, 3], [2, 1, 5, 3], [2, 3], [2, 5, 8, 3]]
     assert {each.dtype for each in encoded} == {np.dtype(np.int64)}
@@ -148,7 +148,7 @@ def test_a_fitted_tokenizer_by_hand():
 
 def test_a_bare_tokenizer_by_hand():
     tokenizer = Tokenizer.fit(["OCC", "CCl", "[O-]C"], "smiles", bare=True)
-    assert (tokenizer.size, tokenizer.pad, tokenizer.unknown, tokenizer.specials) == (6, 0, 1, [0, 1])
+    assert (tokenizer.size, tokenizer.pad, tokenizer.id_of("unk_token"), tokenizer.specials) == (6, 0, 1, [0, 1])
     encoded = tokenizer.encode(["CClO", "NC", "", "C[O-]"])
     assert [each.tolist() for each in encoded] == [[2, 3, 4], [1, 2], [], [2, 5]]
     assert {each.dtype for each in encoded} == {np.dtype(np.int64)}
@@ -180,8 +180,8 @@ def test_a_tokenizer_of_selfies_takes_smiles():
     tokenizer = Tokenizer.fit([to_selfies(NITRO), to_selfies("C.C")], "selfies")
     assert tokenizer.notation == "selfies"
     assert len(tokenizer.encode([NITRO])[0]) == len(list(selfies.split_selfies(to_selfies(NITRO)))) + 2
-    assert tokenizer.unknown not in np.concatenate(tokenizer.encode([NITRO, "C.C"]))
-    assert tokenizer.encode(["CS"])[0].tolist()[-2] == tokenizer.unknown
+    assert tokenizer.id_of("unk_token") not in np.concatenate(tokenizer.encode([NITRO, "C.C"]))
+    assert tokenizer.encode(["CS"])[0].tolist()[-2] == tokenizer.id_of("unk_token")
 
 
 def test_texts_in_another_notation_are_refused():
@@ -235,7 +235,7 @@ def test_a_byte_level_bpe_reads_as_transformers_reads_it(bpe):
     texts = [NITRO, "C[C@@H](N)/C=C\\Br", "[13CH3]"]
     assert [each.tolist() for each in tokenizer.encode(texts)] == theirs(texts)["input_ids"]
     assert (tokenizer.notation, tokenizer.size) == ("smiles", len(theirs))
-    assert (tokenizer.pad, tokenizer.unknown, tokenizer.mask) == (1, 3, 4)
+    assert (tokenizer.pad, tokenizer.id_of("unk_token"), tokenizer.mask) == (1, 3, 4)
     assert len(tokenizer.encode([NITRO])[0]) < len(tokenise(NITRO))
     assert [theirs.decode(each[1:-1]) for each in tokenizer.encode(texts)] == texts
 
@@ -260,7 +260,7 @@ def test_special_tokens_are_named_by_either_file_and_cutting_off_is_switched_off
     assert (tokenizer.pad, tokenizer.mask) == (0, 4)
     assert [len(each) for each in tokenizer.encode(["CCOCCO", "C"])] == [8, 3]
     with pytest.raises(ContractError, match="no unk_token"):
-        assert tokenizer.unknown
+        assert tokenizer.id_of("unk_token")
 
 
 def test_a_foreign_vocabulary_of_selfies_is_recognised(tmp_path):
@@ -329,4 +329,4 @@ def test_published_molecules_come_back_from_selfies_without_unknown_tokens(mirro
     )
     for notation, texts in (("smiles", molecules), ("selfies", written)):
         tokenizer = Tokenizer.fit(texts, notation)
-        assert tokenizer.unknown not in np.concatenate(tokenizer.encode(molecules))
+        assert tokenizer.id_of("unk_token") not in np.concatenate(tokenizer.encode(molecules))

@@ -103,13 +103,13 @@ def test_prepared_is_all_that_is_needed_before_training():
     assert not [path for path in prepared if "predictions" in path]
 
 
-def test_all_files_of_a_checkpoint_in_a_directory_are_inputs(tmp_path):
-    for name in ("model.safetensors", "config.json", "tokenizer.json", ".hidden"):
+def test_the_files_of_a_checkpoint_in_a_directory_are_inputs_and_no_others(tmp_path):
+    for name in ("model.safetensors", "config.json", "tokenizer.json", "checkpoint.json", ".hidden", "README.md"):
         (tmp_path / name).touch()
     own = {"of": "chemberta", "label": "own", "parameters": {"pretrained": {"directory": str(tmp_path)}}}
     plan = make_plan(models=["own"], variants={"own": own})
-    names = ("model.safetensors", "config.json", "tokenizer.json")
-    assert plan.get_checkpoint({"model": "own", "scheme": "kde"}) == [str(tmp_path / name) for name in names]
+    names = ("model.safetensors", "config.json", "tokenizer.json", "checkpoint.json")
+    assert set(plan.get_checkpoint({"model": "own", "scheme": "kde"})) == {str(tmp_path / name) for name in names}
     assert plan.get_checkpoint({"model": "chemberta", "scheme": "kde"}) == []
     assert plan.get_checkpoint({"model": "ridge", "scheme": "kde"}) == []
 
@@ -135,8 +135,13 @@ def test_a_configuration_brings_its_own_datasets_and_sources():
     [
         ({"datasets": {"qm9": OWN}}, "config: datasets.qm9: config/datasets.yaml has this name; choose another"),
         (
-            {"sources": {"10k_dft_hof_data.csv": {"url": "x", "sha256": "0" * 64}}},
+            {"sources": {"10k_dft_hof_data.csv": {"url": "https://x", "sha256": "0" * 64}}},
             "config: sources.10k_dft_hof_data.csv: config/datasets.yaml has this name; choose another",
+        ),
+        (
+            {"sources": {"own.csv": {"url": "ftp://127.0.0.1/own.csv", "sha256": "0" * 64}}},
+            "config: sources.own.csv.url: 'ftp://127.0.0.1/own.csv' does not match '^https?://'. Where the file is "
+            "fetched from, by http:// or https:// alone.",
         ),
         (
             {"datasets": {"own": OWN | {"fiel": "x"}}},

@@ -52,9 +52,22 @@ def test_models_that_pretrain_alike_share_one_pretraining_on_the_folds_of_all_pr
 
 def test_from_scratch_and_from_a_directory_nothing_is_pretrained(plan):
     (plan.folder / "weights").mkdir()
-    (plan.folder / "weights/model.safetensors").touch()
+    for name in ("model.safetensors", "config.json", "tokenizer.json"):
+        (plan.folder / "weights" / name).touch()
     planned = plan(own={"pretrained": {"directory": "weights"}})
     assert planned == train("language", "own") | split("size")
+
+
+def test_a_directory_without_a_tokenizer_ends_with_one_clear_message(project):
+    (project.folder / "weights").mkdir()
+    for name in ("model.safetensors", "config.json"):
+        (project.folder / "weights" / name).touch()
+    own = {"of": "chemberta_small", "label": "own", "parameters": {"pretrained": {"directory": "weights"}}}
+    project.write_config(models=["own"], variants={"own": own})
+    done = project.snakemake("--dry-run", check=False)
+    assert done.returncode != 0
+    assert "models: own: parameters.pretrained.directory: weights: no tokenizer, which is" in done.stdout
+    assert "Traceback" not in done.stdout
 
 
 def test_a_checkpoint_of_the_hub_is_downloaded_once(plan):

@@ -1,13 +1,17 @@
 """The workflow's own files: style, profiles, environments, adapters, and the DAG of the full benchmark."""
 
 import ast
+import functools
 import re
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 import yaml
 from conftest import ROOT
+
+from boomlib import provenance, registry
 
 RULES = {
     match[1]: match[0]
@@ -16,6 +20,8 @@ RULES = {
         r"^ *(?:use rule \w+ as|rule) (\w+)(?s:.*?)(?=^ *(?:use )?rule |\Z)", path.read_text(), re.M
     )
 }
+MODELS = registry.load_models().values()
+SPARED = {"train_nlmtp": {"selfies"}}  # imported for that notation alone; NL-MTP reads SMILES
 CONDA_NAMES = {"pytorch": "torch", "pytorch_geometric": "torch-geometric"}
 PINS = dict(line.split("==") for line in (ROOT / "requirements.lock").read_text().split())
 
@@ -76,19 +82,85 @@ def test_only_local_rules_have_retries_of_their_own():
     assert [name for name, text in RULES.items() if "retries:" in text and "localrule: True" not in text] == []
 
 
+def read_environment(path):
+    """What an environment pins: versions by the name that pip has for a package."""
+    dependencies = yaml.safe_load(path.read_text())["dependencies"]
+    pinned = [each for each in dependencies if isinstance(each, str) and "=" in each]
+    pinned += [each.replace("==", "=") for part in dependencies if isinstance(part, dict) for each in part["pip"]]
+    versions = dict(each.split("=", 1) for each in pinned)
+    return {CONDA_NAMES.get(name, name): version for name, version in versions.items()}
+
+
 def test_environment_pins_equal_the_lock():
     for path in ROOT.glob("envs/*.yaml"):
-        content = yaml.safe_load(path.read_text())
-        assert content["channels"][-1] == "nodefaults"
-        pinned = [each for each in content["dependencies"] if isinstance(each, str) and "=" in each]
-        pinned += [
-            each.replace("==", "=")
-            for part in content["dependencies"]
-            if isinstance(part, dict)
-            for each in part["pip"]
-        ]
-        for name, version in (each.split("=", 1) for each in pinned):
-            assert name == "python" or PINS[CONDA_NAMES.get(name, name)] == version, f"{path.name}: {name}={version}"
+        assert yaml.safe_load(path.read_text())["channels"][-1] == "nodefaults"
+        for name, version in read_environment(path).items():
+            assert name == "python" or PINS[name] == version, f"{path.name}: {name}={version}"
+
+
+def read_directive(rule, pattern):
+    """What a rule says where the pattern's group is, or else the rule that it is made of."""
+    if found := re.search(pattern, RULES[rule]):
+        return found[1]
+    return read_directive(re.search(r"use rule (\w+) as", RULES[rule])[1], pattern)
+
+
+def list_imports(node):
+    """The modules and names that code imports, at its top or later, but for what type checkers alone read."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+        for each in ast.iter_child_nodes(node):
+            yield from list_imports(each)
+
+
+@functools.cache
+def read_imports(module):
+    return set(list_imports(ast.parse(provenance.source_file(module).read_text(encoding="utf-8"))))
+
+
+def list_modules(rule):
+    """The modules that a job of a rule begins with: its adapter's, and those that it imports by name."""
+    own = {
+        "feature": registry.list_modules("features", "compute"),
+        "scheme": registry.list_modules("splits", "assign"),
+    }
+    named = set(re.findall(r'"(boomlib\.[\w.{}]+)"', RULES[rule]))
+    named |= {each.replace("/", ".") for each in re.findall(r'"(boomlib/[\w/{}]+)\.py"', RULES[rule])}
+    modules = {"workflow_scripts." + read_directive(rule, r"workflow_scripts/(\w+)\.py")}
+    for module in named:
+        wildcard = re.search(r"\{(\w+)\}", module)
+        modules |= {module.replace(wildcard[0], each) for each in own[wildcard[1]]} if wildcard else {module}
+    if rule == "prepare_molecules":
+        modules |= {f"boomlib.datasets.{each}" for each in registry.list_modules("datasets", "read")}
+    for model in MODELS:
+        pretrained = rule == "pretrain" and "pretrained" in model["parameters"]
+        if rule == f"train_{model['family']}" or pretrained:
+            modules.add("boomlib.models." + model["class"].rpartition(".")[0])
+    return modules
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_what_a_rules_code_imports_is_in_its_environment(rule):
+    todo, seen, packages = list_modules(rule), set(), {}
+    while todo:
+        module = todo.pop()
+        seen.add(module)
+        for name in read_imports(module):
+            found = {each for each in provenance.with_packages(name) if each.split(".")[0] in provenance.PACKAGES}
+            todo |= set(filter(provenance.source_file, found)) - seen
+            packages.setdefault(name.split(".")[0], module)
+    path = ROOT / "envs" / read_directive(rule, r"envs/(\w+\.yaml)")
+    there, distributions = read_environment(path), metadata.packages_distributions()
+    lacking = {
+        name: module
+        for name, module in packages.items()
+        if name not in {*sys.stdlib_module_names, *provenance.PACKAGES, *SPARED.get(rule, ())}
+        and not {each.lower().replace("_", "-") for each in distributions[name]} & set(there)
+    }
+    assert lacking == {}, f"{path.name} lacks packages (by the module that imports them)"
 
 
 def test_every_direct_dependency_is_in_the_lock():

@@ -200,7 +200,15 @@ class LanguageModel(NetworkModel):
             smiles: the corpus; 5 % of it, drawn by the seed, choose the epoch.
             folder: the checkpoint; history and a killed training's state go there too.
             source: what the leaderboard says of it.
+
+        Raises:
+            ContractError: the corpus has a single molecule.
         """
+        if len(smiles) < 2:
+            raise ContractError(
+                f"the corpus has {len(smiles)} molecule, but pretraining needs one to train on and another to choose "
+                "its epoch by; add datasets to `corpus:` of the config"
+            )
         torch.set_num_threads(self.threads)
         language_model, given = self.start_from_scratch(smiles), self.pretraining
         drawn = np.random.default_rng(self.seed).permutation(len(smiles))
