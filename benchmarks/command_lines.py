@@ -20,7 +20,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib import registry
 from boomlib.harness.columns import split_lists
-from boomlib.harness.interface import Molecules, model_class
+from boomlib.harness.interface import Molecules, find_model_class
 from boomlib.harness.job import read_task
 from boomlib.harness.network import NetworkModel
 
@@ -127,7 +127,7 @@ def compare(
     descriptor: dict, kind: str, seed: int, train: Molecules, valid: Molecules, folder: Path
 ) -> tuple[float, float]:
     """RMSE on valid by the command line and by ours, native units."""
-    model = model_class(descriptor["class"])(kind=kind, seed=seed, **descriptor["parameters"])
+    model = find_model_class(descriptor["class"])(kind=kind, seed=seed, **descriptor["parameters"])
     model.references.fit(train)
     theirs = COMMAND_LINES[descriptor["family"]](model, descriptor["parameters"], train, valid, folder)
     model.fit(train, valid, folder)

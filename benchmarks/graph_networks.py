@@ -13,6 +13,7 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -25,10 +26,10 @@ from torch_geometric.utils import to_dense_adj, to_dense_batch
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib.features import conformers, graph
 from boomlib.harness.interface import Molecules
-from boomlib.models.graph.gnn import GEOMETRIES, Convolution, Network
+from boomlib.models.graph.gnn import Convolution, Geometry, Network
 from boomlib.models.graph.graphs import BOND_KINDS, find_elements, make_graphs
 
-NAMES = dict(zip(GEOMETRIES, ("TGNN", "IGNN", "EGNN"), strict=True))
+NAMES = dict(zip(get_args(Geometry), ("TGNN", "IGNN", "EGNN"), strict=True))
 
 
 class DenseNetwork(nn.Module):

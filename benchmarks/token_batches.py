@@ -17,13 +17,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from lightning.fabric.utilities import move_data_to_device
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib import registry
 from boomlib.features import elements
-from boomlib.harness.batches import epoch_batches
-from boomlib.harness.interface import Molecules, model_class
-from boomlib.models.language.language_model import Batch, LanguageModel
+from boomlib.harness.batches import cut_into_batches, draw_batches
+from boomlib.harness.interface import Molecules, find_model_class
+from boomlib.models.language.language_model import LanguageModel, Texts
 
 LONGEST_OF_BOTH, BOOM = 176, 256
 
@@ -36,12 +37,10 @@ def read_molecules(path: str, n: int) -> Molecules:
     return Molecules(np.arange(n), smiles, np.random.default_rng(1).normal(size=n), features)
 
 
-def fill(batches: list[Batch], padding: int, length: int) -> list[Batch]:
-    """The batches, padded to ``length``."""
-    return [
-        Batch(torch.nn.functional.pad(batch.tokens, (0, length - batch.tokens.shape[1]), value=padding), batch.z)
-        for batch in batches
-    ]
+def fill(texts: Texts, padding: int, length: int) -> Texts:
+    """The texts, padded to ``length``."""
+    missing = length - texts.tokens.shape[1]
+    return texts._replace(tokens=torch.nn.functional.pad(texts.tokens, (0, missing), value=padding))
 
 
 def main() -> None:
@@ -60,17 +59,19 @@ def main() -> None:
     for name, descriptor in registry.load_models().items():
         if descriptor["family"] != "language" or name.endswith("_small") != (arguments.size == "small"):
             continue
-        model: LanguageModel = model_class(descriptor["class"])(kind="extensive", seed=0, **descriptor["parameters"])
+        model: LanguageModel = find_model_class(descriptor["class"])(
+            kind="extensive", seed=0, **descriptor["parameters"]
+        )
         network = model.make_network(model.start_from_scratch(molecules.smiles)).to(device)
-        tokens = model.encode(molecules.smiles)
+        tokens, size = model.encode(molecules), model.training["batch"]
+        z = torch.as_tensor(molecules.y, dtype=torch.float32)
         length = np.array([len(each[0]) for each in tokens])
         rng = np.random.default_rng(0)
-        shuffled = np.array_split(rng.permutation(len(length)), -(-len(length) // model.batch))
-        plain = model.make_batches(tokens, molecules.y, shuffled)
-        ways = {"similar length": model.make_batches(tokens, molecules.y, epoch_batches(length, model.batch, rng))}
+        plain = [model.make_batch(tokens, z, rows) for rows in cut_into_batches(rng.permutation(len(length)), size)]
+        ways = {"similar length": [model.make_batch(tokens, z, rows) for rows in draw_batches(length, size, rng)]}
         ways |= {
-            f"padded to {size}": fill(plain, model.tokenizer.pad, size)
-            for size in (length.max(), LONGEST_OF_BOTH, BOOM)
+            f"padded to {longest}": [(fill(texts, model.tokenizer.pad, longest), labels) for texts, labels in plain]
+            for longest in (length.max(), LONGEST_OF_BOTH, BOOM)
         }
         seconds = {way: [] for way in ways}
         for turn in range(arguments.rounds + 1):
@@ -78,7 +79,7 @@ def main() -> None:
                 start = time.perf_counter()
                 for batch in batches if turn else batches[:2]:  # the first turn warms up
                     network.zero_grad()
-                    network.losses(Batch(*(each.to(device) for each in batch))).mean().backward()
+                    model.losses(network, *move_data_to_device(batch, torch.device(device))).mean().backward()
                 if device == "cuda":
                     torch.cuda.synchronize()
                 if turn:

@@ -27,12 +27,12 @@ class Batches:
         return map(self.make, self.rows)
 
 
-def cut(order: np.ndarray, batch: int) -> list[np.ndarray]:
+def cut_into_batches(order: np.ndarray, batch: int) -> list[np.ndarray]:
     """Positions in batches, in their order."""
     return [order[start : start + batch] for start in range(0, len(order), batch)]
 
 
-def epoch_batches(length: np.ndarray, batch: int, rng: np.random.Generator) -> list[np.ndarray]:
+def draw_batches(length: np.ndarray, batch: int, rng: np.random.Generator) -> list[np.ndarray]:
     """Shuffled batches of sequences of similar length (sorted within pools of eight batches): less padding.
 
     Args:
@@ -44,17 +44,17 @@ def epoch_batches(length: np.ndarray, batch: int, rng: np.random.Generator) -> l
         Positions in ``length``, each once.
     """
     order = rng.permutation(len(length))
-    ordered = [pool[np.argsort(length[pool], kind="stable")] for pool in cut(order, POOL * batch)]
-    batches = cut(np.concatenate(ordered), batch)
+    ordered = [pool[np.argsort(length[pool], kind="stable")] for pool in cut_into_batches(order, POOL * batch)]
+    batches = cut_into_batches(np.concatenate(ordered), batch)
     return [batches[index] for index in rng.permutation(len(batches))]
 
 
-def sorted_batches(length: np.ndarray, batch: int) -> list[np.ndarray]:
+def sort_into_batches(length: np.ndarray, batch: int) -> list[np.ndarray]:
     """Batches for prediction: sequences by length, positions in ``length``, each once."""
-    return cut(np.argsort(length, kind="stable"), batch)
+    return cut_into_batches(np.argsort(length, kind="stable"), batch)
 
 
-def padded(sequences: Sequence[np.ndarray], padding: int = 0) -> Tensor:
+def pad(sequences: Sequence[np.ndarray], padding: int = 0) -> Tensor:
     """Sequences as one int64 tensor [n, longest], ``padding`` behind each end."""
     tensors = [torch.as_tensor(each).long() for each in sequences]
     return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True, padding_value=padding)

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 
-def table_matrix(table: pa.Table) -> np.ndarray:
+def stack_columns(table: pa.Table) -> np.ndarray:
     """All columns of a dense feature table, float64 [n, columns]."""
     return np.column_stack([column.to_numpy() for column in table.columns]).astype(np.float64)
 

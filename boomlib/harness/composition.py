@@ -4,20 +4,20 @@ from typing import Literal
 
 import numpy as np
 
-from boomlib.harness.columns import table_matrix
+from boomlib.harness.columns import stack_columns
 from boomlib.harness.interface import Molecules
 
 Reference = Literal["elements", "mean", "none"]
 
 
-def element_counts(molecules: Molecules) -> np.ndarray:
+def count_elements(molecules: Molecules) -> np.ndarray:
     """Atoms of each element, hydrogens included, float64 [n, 118]; from the feature ``elements``."""
-    return table_matrix(molecules.features["elements"])
+    return stack_columns(molecules.features["elements"])
 
 
-def element_shares(molecules: Molecules) -> np.ndarray:
+def count_shares(molecules: Molecules) -> np.ndarray:
     """Each element's share of all atoms, float64 [n, 118]."""
-    counts = element_counts(molecules)
+    counts = count_elements(molecules)
     return counts / counts.sum(axis=1, keepdims=True)
 
 
@@ -42,7 +42,7 @@ class References:
     def design(self, molecules: Molecules) -> np.ndarray:
         """Columns of the linear fit, float64 [n, columns]: 118 for ``elements``, 1 for ``mean``, 0 for ``none``."""
         if self.reference == "elements":
-            return element_counts(molecules) if self.kind == "extensive" else element_shares(molecules)
+            return count_elements(molecules) if self.kind == "extensive" else count_shares(molecules)
         return np.ones((len(molecules), int(self.reference == "mean")))
 
     def fit(self, train: Molecules) -> "References":

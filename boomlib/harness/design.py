@@ -3,18 +3,18 @@
 import numpy as np
 import scipy.sparse as sp
 
-from boomlib.harness.columns import table_matrix
-from boomlib.harness.composition import element_counts
+from boomlib.harness.columns import stack_columns
+from boomlib.harness.composition import count_elements
 from boomlib.harness.interface import Molecules
 
 
-def descriptor_values(molecules: Molecules) -> np.ndarray:
+def read_descriptors(molecules: Molecules) -> np.ndarray:
     """RDKit's descriptors, float64 [n, columns]; NaN where undefined or infinite.
 
     ``Ipc`` grows exponentially with the size of the molecule and enters as log(1 + Ipc), as in BOOM.
     """
     table = molecules.features["descriptors"]
-    values = table_matrix(table)
+    values = stack_columns(table)
     ipc = table.column_names.index("Ipc")
     values[:, ipc] = np.log1p(values[:, ipc])
     values[~np.isfinite(values)] = np.nan
@@ -100,22 +100,22 @@ class LinearDesign:
 
     def columns(self, molecules: Molecules) -> np.ndarray:
         """Unscaled columns: elements, descriptors (if wanted), environments."""
-        elements, environments = element_counts(molecules), self.environments.transform(molecules)
+        elements, environments = count_elements(molecules), self.environments.transform(molecules)
         if self.kind == "intensive":
             atoms = elements.sum(axis=1, keepdims=True)
             heavy = np.maximum(atoms - elements[:, :1], 1)
             elements, environments = elements / atoms, environments / heavy * self.mean_heavy
         blocks = [elements, environments]
         if self.winsorized is not None:
-            blocks.insert(1, self.winsorized.transform(descriptor_values(molecules)))
+            blocks.insert(1, self.winsorized.transform(read_descriptors(molecules)))
         return np.hstack(blocks)
 
     def fit(self, train: Molecules) -> "LinearDesign":
         """Learn vocabulary, ranges, means and scales from train."""
         self.environments.fit(train)
         if self.winsorized is not None:
-            self.winsorized.fit(descriptor_values(train))
-        elements = element_counts(train)
+            self.winsorized.fit(read_descriptors(train))
+        elements = count_elements(train)
         # environments per heavy atom keep the magnitude of counts, and with it the meaning of one penalty
         self.mean_heavy = float(elements[:, 1:].sum(axis=1).mean())
         columns = self.columns(train)

@@ -133,7 +133,7 @@ def write_epochs(folder: Path, molecule_id: np.ndarray, predictions: Sequence[np
     write_table(pa.table(columns), folder / "epochs.parquet", EPOCHS)
 
 
-def model_class(name: str) -> type[Model]:
+def find_model_class(name: str) -> type[Model]:
     """The class called ``module.Class`` inside :mod:`boomlib.models`."""
     module, _, attribute = name.rpartition(".")
     return getattr(importlib.import_module(f"boomlib.models.{module}"), attribute)

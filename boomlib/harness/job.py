@@ -25,7 +25,7 @@ from boomlib.contracts import (
     write_table,
 )
 from boomlib.files import ContractError, sha256, write_json, write_text
-from boomlib.harness.interface import STATE, Molecules, model_class
+from boomlib.harness.interface import STATE, Molecules, find_model_class
 from boomlib.provenance import RunRecord, code_hash, content_hash
 
 FAILURE = "failure.json"
@@ -158,7 +158,7 @@ def run_model(job: Job) -> dict:
     check_checkpoint(job.model["parameters"].get("pretrained"), job.checkpoint)
     labels = property_values(read_molecules(job.truth), job.property, job.truth) if job.truth else None
     molecules, fold = read_task(job.task, job.features, labels)
-    model = model_class(job.model["class"])(threads=job.threads, **job.common, **job.model["parameters"])
+    model = find_model_class(job.model["class"])(threads=job.threads, **job.common, **job.model["parameters"])
     asked = np.isin(fold, PREDICTED_FOLDS)
     model.unlabelled = molecules.take(asked)
     model.checkpoint = Path(job.checkpoint[0]).parent if job.checkpoint else None

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from boomlib.files import read_json, write_json
-from boomlib.harness.batches import Batches, cut
+from boomlib.harness.batches import Batches, cut_into_batches
 from boomlib.harness.composition import Reference, References
 from boomlib.harness.interface import Model, Molecules, Prediction, write_epochs
 from boomlib.harness.optimisers import Rates, make_adamw
@@ -131,13 +131,13 @@ class NetworkModel(Model):
 
         def plan(epoch: int) -> tuple[Sequence, list[np.ndarray]]:
             order = np.random.default_rng([self.seed, epoch]).permutation(len(train))
-            return items, cut(order, self.training["batch"])
+            return items, cut_into_batches(order, self.training["batch"])
 
         return plan
 
     def group(self, items: Sequence) -> list[np.ndarray]:
         """Rows of each batch for prediction."""
-        return cut(np.arange(len(items)), self.training["batch"])
+        return cut_into_batches(np.arange(len(items)), self.training["batch"])
 
     def optimise(self, network: nn.Module, steps: int) -> dict:
         """The optimiser for ``steps`` steps an epoch, as Lightning's ``configure_optimizers`` returns it."""
@@ -169,7 +169,7 @@ class NetworkModel(Model):
         followed = self.encode(unlabelled)
         module = Regression(
             self.network,
-            partial(self.optimise, steps=len(cut(np.arange(len(train)), self.training["batch"]))),
+            partial(self.optimise, steps=len(cut_into_batches(np.arange(len(train)), self.training["batch"]))),
             self.average(self.network),
             losses=self.losses,
             spread=self.references.spread,

@@ -5,7 +5,7 @@ import shutil
 
 from boomlib.contracts import CORPUS, read_table
 from boomlib.files import atomic_path, commit
-from boomlib.harness.interface import STATE, model_class
+from boomlib.harness.interface import STATE, find_model_class
 from boomlib.harness.job import forget_other_runs
 
 
@@ -31,7 +31,7 @@ def pretrain(
     part.mkdir(exist_ok=True)
     forget_other_runs(part, {"model": settings}, corpus)
     parameters = model["parameters"] | {"pretrained": None}
-    language_model = model_class(model["class"])(kind="extensive", seed=0, threads=threads, **parameters)
+    language_model = find_model_class(model["class"])(kind="extensive", seed=0, threads=threads, **parameters)
     datasets = ", ".join(table["dataset"].unique().to_pylist())
     source = f"MLM on {table.num_rows:,} molecules of {datasets}"
     language_model.pretrain(table["smiles"].to_pylist(), part, source)

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from boomlib import contracts, registry
 from boomlib.featurize import compute_feature
 from boomlib.files import ContractError
-from boomlib.harness.interface import Model, Molecules, PolicyModel, model_class
+from boomlib.harness.interface import Model, Molecules, PolicyModel, find_model_class
 from boomlib.harness.job import Job, read_task, train_and_predict
 from boomlib.harness.training import History
 
@@ -114,7 +114,7 @@ def data(descriptor, benchmark) -> tuple[Molecules, Molecules, Molecules]:
 
 
 def new_model(descriptor, kind="extensive", seed=0) -> Model:
-    return model_class(descriptor["class"])(kind=kind, seed=seed, **descriptor["parameters"])
+    return find_model_class(descriptor["class"])(kind=kind, seed=seed, **descriptor["parameters"])
 
 
 def fit(descriptor, data, folder, **arguments) -> Model:
@@ -136,7 +136,7 @@ def test_predictions_are_finite_and_one_a_molecule(descriptor, data, tmp_path, k
 
 
 def test_a_descriptor_says_whether_its_model_answers_a_policy(descriptor):
-    assert issubclass(model_class(descriptor["class"]), PolicyModel) == descriptor["answers_policy"]
+    assert issubclass(find_model_class(descriptor["class"]), PolicyModel) == descriptor["answers_policy"]
 
 
 def test_one_seed_gives_the_same_bits_twice(descriptor, data, tmp_path):
@@ -356,7 +356,7 @@ def test_a_failed_job_leaves_its_reason_until_it_succeeds(descriptor, job, monke
         raise MemoryError("out of memory in epoch 3")
 
     with monkeypatch.context() as patch:
-        patch.setattr(model_class(descriptor["class"]), "fit", fail)
+        patch.setattr(find_model_class(descriptor["class"]), "fit", fail)
         with pytest.raises(MemoryError):
             job()
     failure = json.loads((job.folder / "failure.json").read_text())
@@ -372,7 +372,7 @@ def test_a_failed_job_leaves_its_reason_until_it_succeeds(descriptor, job, monke
 
 
 def test_a_prediction_that_is_not_finite_fails_the_job(descriptor, job, monkeypatch):
-    cls = model_class(descriptor["class"])
+    cls = find_model_class(descriptor["class"])
     predict = cls.predict
 
     def spoiled(self, molecules):
@@ -413,7 +413,7 @@ def test_the_rows_of_a_feature_file_may_stand_in_any_order(descriptor, benchmark
 
 
 def test_only_the_oracle_is_shown_the_labels_of_the_test_folds(descriptor, benchmark, job, monkeypatch):
-    cls, given = model_class(descriptor["class"]), {}
+    cls, given = find_model_class(descriptor["class"]), {}
     fit_, predict_ = cls.fit, cls.predict
 
     def fit(self, train, valid, folder):

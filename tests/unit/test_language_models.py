@@ -9,7 +9,7 @@ from conftest import make_molecules
 from boomlib import registry
 from boomlib.features import elements
 from boomlib.files import ContractError
-from boomlib.harness.interface import Molecules, model_class
+from boomlib.harness.interface import Molecules, find_model_class
 from boomlib.models.language.language_model import TokenReadOut
 from boomlib.models.language.masked_tokens import IGNORED, MaskedTokens
 from boomlib.models.language.regression_transformer import LARGEST, numerical_encodings, read_value, write_value
@@ -41,7 +41,7 @@ def make(name, kind="extensive", seed=0, **changes):
     parameters["network"] = {key: SIZES.get(key, value) for key, value in parameters["network"].items()}
     for key, value in changes.items():
         parameters[key] = parameters[key] | value if isinstance(value, dict) and key != "pretrained" else value
-    return model_class(descriptor["class"])(kind=kind, seed=seed, **parameters)
+    return find_model_class(descriptor["class"])(kind=kind, seed=seed, **parameters)
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ class Learner(Model):
 def learner(monkeypatch):
     """The class, in place of the one that descriptors name."""
     for module in (stage, train):
-        monkeypatch.setattr(module, "model_class", lambda name: Learner)
+        monkeypatch.setattr(module, "find_model_class", lambda name: Learner)
     monkeypatch.setattr(Learner, "trained", [])
     return Learner
 

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from boomlib import registry
 from boomlib.features import descriptors, elements, morgan_counts
-from boomlib.harness.design import Environments, LinearDesign, Winsorized, descriptor_values
+from boomlib.harness.design import Environments, LinearDesign, Winsorized, read_descriptors
 from boomlib.harness.interface import Molecules
 from boomlib.models.control.oracle import Oracle
 from boomlib.models.control.shuffled import Shuffled
@@ -148,7 +148,7 @@ def test_infinite_descriptors_are_gaps_and_ipc_enters_as_its_logarithm():
     names = molecules.features["descriptors"].column_names
     changed = with_descriptor(molecules, "MolWt", [np.inf, -np.inf, 3.0])
     changed = with_descriptor(changed, "Ipc", [0.0, np.e - 1, np.inf])
-    values = descriptor_values(changed)
+    values = read_descriptors(changed)
     assert np.array_equal(values[:, names.index("MolWt")], [np.nan, np.nan, 3.0], equal_nan=True)
     assert values[:2, names.index("Ipc")] == pytest.approx([0.0, 1.0])
     assert np.isnan(values[2, names.index("Ipc")])
@@ -294,7 +294,7 @@ def test_random_forest_leaves_out_the_descriptors_that_boom_drops(fitted):
     train, _, test = task()
     forest = fitted(RandomForest(**(parameters | {"trees": 8}), **COMMON))
     names = train.features["descriptors"].column_names
-    values = descriptor_values(train)
+    values = read_descriptors(train)
     used = [i for i, name in enumerate(names) if name not in DROPPED and len(set(values[:, i].tolist())) > 1]
     assert forest.forest.n_features_in_ == len(used)
     before = forest.predict(test).mean

@@ -26,7 +26,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from boomlib.contracts import listed
 from boomlib.files import ContractError, read_json, write_json
-from boomlib.harness.batches import cut
+from boomlib.harness.batches import cut_into_batches
 from boomlib.harness.columns import split_lists
 from boomlib.harness.interface import Molecules
 from boomlib.harness.network import NetworkModel
@@ -174,7 +174,7 @@ class MACE(NetworkModel):
 
     def group(self, items: Sequence) -> list[np.ndarray]:
         """Rows of each batch for prediction."""
-        return cut(np.arange(len(items)), self.training["valid_batch_size"])
+        return cut_into_batches(np.arange(len(items)), self.training["valid_batch_size"])
 
     # -- network -----------------------------------------------------------------------------------------
 

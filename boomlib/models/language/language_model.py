@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from boomlib.files import ContractError
-from boomlib.harness.batches import Batches, epoch_batches, padded, sorted_batches
+from boomlib.harness.batches import Batches, draw_batches, pad, sort_into_batches
 from boomlib.harness.interface import Molecules
 from boomlib.harness.network import NetworkModel
 from boomlib.harness.optimisers import Rates, make_adamw
@@ -170,11 +170,11 @@ class LanguageModel(NetworkModel):
 
     def collate(self, items: Sequence[list[np.ndarray]]) -> Texts:
         """Spellings below each other, padded."""
-        return Texts(padded([text for texts in items for text in texts], self.tokenizer.pad), len(items))
+        return Texts(pad([text for texts in items for text in texts], self.tokenizer.pad), len(items))
 
     def group(self, items: Sequence[list[np.ndarray]]) -> list[np.ndarray]:
         """Rows of batches for prediction, by the length of a molecule's longest spelling."""
-        return sorted_batches(np.array([max(map(len, texts)) for texts in items]), self.training["batch"])
+        return sort_into_batches(np.array([max(map(len, texts)) for texts in items]), self.training["batch"])
 
     def plan_epochs(self, train: Molecules) -> Callable[[int], tuple[Sequence, list[np.ndarray]]]:
         """Batches of similar length; with ``enumeration`` each epoch reads another spelling of each molecule."""
@@ -182,7 +182,7 @@ class LanguageModel(NetworkModel):
         length = np.array([len(text) for text, *_ in tokens])
 
         def plan(epoch: int) -> tuple[Sequence, list[np.ndarray]]:
-            rows = epoch_batches(length, self.training["batch"], np.random.default_rng([self.seed, epoch]))
+            rows = draw_batches(length, self.training["batch"], np.random.default_rng([self.seed, epoch]))
             return self.respell(train.smiles, epoch) if self.enumeration else tokens, rows
 
         return plan
@@ -217,10 +217,10 @@ class LanguageModel(NetworkModel):
         length = np.array([len(text) for text, *_ in tokens])
 
         def make(texts: Sequence[list[np.ndarray]], rows: np.ndarray) -> Tensor:
-            return padded([texts[row][0] for row in rows], self.tokenizer.pad)
+            return pad([texts[row][0] for row in rows], self.tokenizer.pad)
 
         def batches(epoch: int) -> Batches:
-            rows = epoch_batches(length[shown], given["batch"], np.random.default_rng([self.seed, epoch]))
+            rows = draw_batches(length[shown], given["batch"], np.random.default_rng([self.seed, epoch]))
             texts = self.respell(smiles, epoch) if self.enumeration else tokens
             return Batches(rows, lambda each: make(texts, shown[each]))
 
@@ -231,7 +231,7 @@ class LanguageModel(NetworkModel):
             ),
             batches,
             lambda: Batches(
-                sorted_batches(length[held_out], given["batch"]), lambda each: make(tokens, held_out[each])
+                sort_into_batches(length[held_out], given["batch"]), lambda each: make(tokens, held_out[each])
             ),
             folder,
             epochs=given["epochs"],

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from boomlib.features.context import CONTEXT_SETS
 from boomlib.files import ContractError
-from boomlib.harness.batches import padded
-from boomlib.harness.columns import table_matrix
-from boomlib.harness.design import Environments, LinearDesign, descriptor_values
+from boomlib.harness.batches import pad
+from boomlib.harness.columns import stack_columns
+from boomlib.harness.design import Environments, LinearDesign, read_descriptors
 from boomlib.harness.interface import Molecules
 from boomlib.harness.ridge import fit_ridge
 from boomlib.models.nlmtp.environments import environment_of
@@ -137,11 +137,11 @@ class Encoder:
         """Unscaled covariates, float64 [n, columns]."""
         if self.context != "full":
             table = molecules.features["context"]
-            return table_matrix(table.select(CONTEXT_SETS[self.context]))
+            return stack_columns(table.select(CONTEXT_SETS[self.context]))
         names = molecules.features["descriptors"].column_names
         kept = [index for index, name in enumerate(names) if name not in MASSES]
-        descriptors = np.nan_to_num(descriptor_values(molecules)[:, kept])
-        return np.hstack([descriptors, table_matrix(molecules.features["maccs"]), folded(molecules)])
+        descriptors = np.nan_to_num(read_descriptors(molecules)[:, kept])
+        return np.hstack([descriptors, stack_columns(molecules.features["maccs"]), folded(molecules)])
 
     def mass(self, molecules: Molecules) -> np.ndarray:
         """Exact mass, Da, [n]."""
@@ -149,7 +149,7 @@ class Encoder:
 
     def pair_descriptors(self, molecules: Molecules) -> np.ndarray:
         """Descriptors of :data:`PAIR_DESCRIPTORS`, [n, columns]."""
-        return np.nan_to_num(table_matrix(molecules.features["descriptors"].select(PAIR_DESCRIPTORS)))
+        return np.nan_to_num(stack_columns(molecules.features["descriptors"].select(PAIR_DESCRIPTORS)))
 
     def fit_transform(self, train: Molecules, valid: Molecules) -> Tensors:
         """Learn scales, vocabulary and linear paths from train; the paths' penalties are chosen on valid.
@@ -215,7 +215,7 @@ class Encoder:
             # far outside of train a token says "far", the linear path says how far
             context=torch.as_tensor(x.clip(-10, 10), dtype=torch.float32),
             treatment=torch.as_tensor(a, dtype=torch.float32),
-            tokens=padded(self.tokenizer.encode(molecules.smiles)),
+            tokens=pad(self.tokenizer.encode(molecules.smiles)),
             additive=torch.as_tensor(additive, dtype=torch.float32),
             line=torch.as_tensor(line, dtype=torch.float32),
             descriptors=torch.as_tensor(descriptors, dtype=torch.float32),

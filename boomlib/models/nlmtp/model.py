@@ -14,7 +14,7 @@ from torch import Tensor
 
 from boomlib.causal.density import log_ratio_from_density, support
 from boomlib.contracts import POLICY
-from boomlib.harness.batches import Batches, cut, epoch_batches
+from boomlib.harness.batches import Batches, cut_into_batches, draw_batches
 from boomlib.harness.interface import Molecules, PolicyModel, Prediction, write_epochs
 from boomlib.harness.optimisers import Rates, make_adamw
 from boomlib.harness.training import fit_module, freeze
@@ -132,7 +132,7 @@ class NLMTP(PolicyModel):
             "spread": encoder.spread,
         }
         self.make_network()
-        steps = given["epochs"] * len(cut(length, given["batch"]))
+        steps = given["epochs"] * len(cut_into_batches(length, given["batch"]))
         module = Module(
             self.network,
             lambda network: make_adamw(network.parameters(), given, steps),
@@ -144,15 +144,15 @@ class NLMTP(PolicyModel):
 
         def batches(epoch: int) -> Batches:
             rng = np.random.default_rng([self.seed, epoch])
-            drawn = [(rows, *pairs.draw(rows, rng)) for rows in epoch_batches(length, given["batch"], rng)]
-            return Batches(drawn, lambda each: with_pairs(tensors, *each))
+            drawn = [(rows, *pairs.draw(rows, rng)) for rows in draw_batches(length, given["batch"], rng)]
+            return Batches(drawn, lambda each: add_pairs(tensors, *each))
 
         unlabelled = self.unlabelled or valid
         followed = encoder.transform(unlabelled)
         history = fit_module(
             module,
             batches,
-            lambda: Batches(by_length(valid_tensors), valid_tensors.take),
+            lambda: Batches(group_by_length(valid_tensors), valid_tensors.take),
             folder,
             epochs=given["epochs"],
             seed=self.seed,
@@ -180,7 +180,7 @@ class NLMTP(PolicyModel):
     @torch.no_grad()
     def own_outcome(self, tensors: Tensors) -> np.ndarray:
         """The molecules' own outcome in the observed world, native units, [n]."""
-        z, rows = torch.empty(len(tensors), dtype=torch.float64), by_length(tensors)
+        z, rows = torch.empty(len(tensors), dtype=torch.float64), group_by_length(tensors)
         for each in rows:
             z[each] = self.read(tensors.take(each), torch.zeros(len(each), 1), hidden=False)[0][:, 0]
         return self.encoder.outcome.inverse(z.numpy())
@@ -263,12 +263,12 @@ def as_column(values: Tensor) -> np.ndarray:
     return values.double().cpu().numpy()
 
 
-def by_length(tensors: Tensors) -> Sequence[Tensor]:
+def group_by_length(tensors: Tensors) -> Sequence[Tensor]:
     """Rows of batches without gradients: molecules of similar length together, which saves padding."""
     return tensors.length.argsort(stable=True).split(READ_AT_ONCE)
 
 
-def with_pairs(
+def add_pairs(
     tensors: Tensors, rows: np.ndarray, right: np.ndarray, shift: np.ndarray
 ) -> tuple[Tensors, Tensor, Tensor, Tensor]:
     """A batch for :meth:`Module.training_step`.

@@ -7,8 +7,8 @@ import joblib
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from boomlib.harness.composition import element_counts, element_shares
-from boomlib.harness.design import descriptor_values
+from boomlib.harness.composition import count_elements, count_shares
+from boomlib.harness.design import read_descriptors
 from boomlib.harness.interface import Model, Molecules, Prediction
 
 
@@ -28,13 +28,13 @@ class BoostingSettings(TypedDict, total=False):
     tol: float
 
 
-def tree_columns(molecules: Molecules, kind: str) -> np.ndarray:
+def stack_tree_columns(molecules: Molecules, kind: str) -> np.ndarray:
     """Descriptors and element counts (shares for an intensive property), [n, columns]; trees take gaps as they are."""
-    elements = element_shares(molecules) if kind == "intensive" else element_counts(molecules)
-    return np.hstack([descriptor_values(molecules), elements])
+    elements = count_shares(molecules) if kind == "intensive" else count_elements(molecules)
+    return np.hstack([read_descriptors(molecules), elements])
 
 
-def boosted_trees(seed: int, settings: BoostingSettings) -> HistGradientBoostingRegressor:
+def make_boosted_trees(seed: int, settings: BoostingSettings) -> HistGradientBoostingRegressor:
     """An early-stopped booster."""
     return HistGradientBoostingRegressor(early_stopping=True, random_state=seed, **settings)
 
@@ -56,16 +56,16 @@ class GradientBoosting(Model):
         **settings: Unpack[BoostingSettings],
     ) -> None:
         super().__init__(kind=kind, seed=seed, threads=threads, observable=observable)
-        self.trees = boosted_trees(seed, settings)
+        self.trees = make_boosted_trees(seed, settings)
 
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Add trees until the error on valid has stopped falling."""
-        x, x_valid = tree_columns(train, self.kind), tree_columns(valid, self.kind)
+        x, x_valid = stack_tree_columns(train, self.kind), stack_tree_columns(valid, self.kind)
         self.trees.fit(x, train.y, X_val=x_valid, y_val=valid.y)
 
     def predict(self, molecules: Molecules) -> Prediction:
         """Sum of the trees."""
-        return Prediction(self.trees.predict(tree_columns(molecules, self.kind)))
+        return Prediction(self.trees.predict(stack_tree_columns(molecules, self.kind)))
 
     def save(self, folder: Path) -> None:
         """Write the trees with joblib (a pickle: load only files of your own)."""

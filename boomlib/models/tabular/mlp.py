@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
-from boomlib.harness.design import Winsorized, descriptor_values
+from boomlib.harness.design import Winsorized, read_descriptors
 from boomlib.harness.interface import Model, Molecules, Prediction, write_history
 
 
@@ -51,11 +51,11 @@ class MLP(Model):
 
     def columns(self, molecules: Molecules) -> np.ndarray:
         """Scaled descriptors, [n, columns]."""
-        return self.x_scaler.transform(self.winsorized.transform(descriptor_values(molecules)))
+        return self.x_scaler.transform(self.winsorized.transform(read_descriptors(molecules)))
 
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Train epoch by epoch; ``history.csv`` holds the RMSE on valid of each."""
-        values = descriptor_values(train)
+        values = read_descriptors(train)
         x = self.x_scaler.fit_transform(self.winsorized.fit(values).transform(values))
         y = self.y_scaler.fit_transform(train.y[:, None])[:, 0]
         network, history, best = self.network, [], (np.inf, 0)

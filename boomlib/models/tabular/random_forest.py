@@ -6,7 +6,7 @@ from typing import Literal
 import joblib
 from sklearn.ensemble import RandomForestRegressor
 
-from boomlib.harness.design import Winsorized, descriptor_values
+from boomlib.harness.design import Winsorized, read_descriptors
 from boomlib.harness.interface import Model, Molecules, Prediction
 
 
@@ -32,7 +32,7 @@ class RandomForest(Model):
     def columns(self, molecules: Molecules):
         """Descriptors but the dropped ones, [n, columns]."""
         names = molecules.features["descriptors"].column_names
-        return descriptor_values(molecules)[:, [name not in self.drop for name in names]]
+        return read_descriptors(molecules)[:, [name not in self.drop for name in names]]
 
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Grow the trees on train; there is nothing to choose on valid."""

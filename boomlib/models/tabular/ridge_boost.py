@@ -5,7 +5,7 @@ from pathlib import Path
 import joblib
 
 from boomlib.harness.interface import Model, Molecules, Prediction
-from boomlib.models.tabular.gradient_boosting import BoostingSettings, boosted_trees, tree_columns
+from boomlib.models.tabular.gradient_boosting import BoostingSettings, make_boosted_trees, stack_tree_columns
 from boomlib.models.tabular.ridge import Ridge, RidgeSettings
 
 
@@ -23,21 +23,23 @@ class RidgeBoost(Model):
     def __init__(self, *, ridge: RidgeSettings, trees: BoostingSettings, **common) -> None:
         super().__init__(**common)
         self.ridge = Ridge(**ridge, **common)
-        self.trees = boosted_trees(self.seed, trees)
+        self.trees = make_boosted_trees(self.seed, trees)
 
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Fit the ridge, then the trees; both stop or choose by valid."""
         self.ridge.fit(train, valid, folder)
         self.trees.fit(
-            tree_columns(train, self.kind),
+            stack_tree_columns(train, self.kind),
             self.ridge.leave_one_out_residuals,
-            X_val=tree_columns(valid, self.kind),
+            X_val=stack_tree_columns(valid, self.kind),
             y_val=valid.y - self.ridge.predict(valid).mean,
         )
 
     def predict(self, molecules: Molecules) -> Prediction:
         """Sum of both."""
-        return Prediction(self.ridge.predict(molecules).mean + self.trees.predict(tree_columns(molecules, self.kind)))
+        return Prediction(
+            self.ridge.predict(molecules).mean + self.trees.predict(stack_tree_columns(molecules, self.kind))
+        )
 
     def save(self, folder: Path) -> None:
         """Write both parts."""
