@@ -21,6 +21,7 @@ NEUTRAL = "describes what made a number"
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("boomlib", "workflow_scripts")
+SHOWN = frozenset({"TITLE", "TEXT", "QUANTITY"})  # constants of a scheme that people alone read
 # what a model may stand on: the name of the distribution, and that of its module
 VERSIONED = {
     "numpy": "numpy",
@@ -58,13 +59,16 @@ def parse(module: str) -> tuple[str, frozenset[str]]:
     path = source_file(module)
     if path is None:
         raise FileNotFoundError(f"no module {module} in {ROOT}")
-    tree = reduce_source(path.read_text(encoding="utf-8"))
+    tree = reduce_source(path.read_text(encoding="utf-8"), SHOWN if module.startswith("boomlib.splits.") else ())
     imported = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             imported |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            imported |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            # a dot is the package that the module lies in, each further one the package around that
+            around = module.split(".")[: len(module.split(".")) + (path.name == "__init__.py") - node.level]
+            source = ".".join([*(around if node.level else []), *([node.module] if node.module else [])])
+            imported |= {f"{source}.{alias.name}" for alias in node.names}
     imported = {each for name in imported for each in with_packages(name) if each.split(".")[0] in PACKAGES}
     return ast.unparse(tree), frozenset(filter(source_file, imported))
 
@@ -105,7 +109,9 @@ def code_hash(*modules: str, files: tuple[str, ...] = ()) -> str:
         FileNotFoundError: there is no such module.
     """
     own = {neutral_unit(module) for module in modules} | {None}
-    todo, seen = list(modules), set()
+    for module in modules:
+        parse(module)  # raises where there is none
+    todo, seen = [each for module in modules for each in with_packages(module) if source_file(each)], set()
     while todo:
         module = todo.pop()
         if module not in seen and neutral_unit(module) in own:

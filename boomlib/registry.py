@@ -8,6 +8,7 @@ boomlib there are, and which hyper-parameters a model takes, is read from their 
 import ast
 import copy
 import functools
+import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -62,10 +63,12 @@ def check_schema(value: dict, name: str, where: str) -> dict:
     Raises:
         ContractError: it breaks the schema; the message begins with ``where``.
     """
-    from jsonschema import Draft202012Validator
+    from jsonschema import Draft202012Validator, validators
 
     schema = read_schema(name)
-    errors = Draft202012Validator(schema).iter_errors(value)
+    # JSON's idea of numbers is wider: 1.0 is a whole one there, and what is no number is not asked for
+    types = Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": is_whole, "number": is_finite})
+    errors = validators.extend(Draft202012Validator, type_checker=types)(schema).iter_errors(value)
     error = min(errors, key=lambda each: list(map(str, each.path)), default=None)
     if error is not None:
         at = ".".join(map(str, error.path)) or "top level"
@@ -76,6 +79,16 @@ def check_schema(value: dict, name: str, where: str) -> dict:
         meaning = f". {error.schema['description']}" if "description" in error.schema else ""
         raise ContractError(f"{where}: {at}: {error.message}{meaning} (see config/schemas/{name}.schema.yaml)")
     return fill_defaults(value, schema)
+
+
+def is_whole(checker: object, value: object) -> bool:
+    """Whether a value is a whole number, written as one."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_finite(checker: object, value: object) -> bool:
+    """Whether a value is a finite number."""
+    return is_whole(checker, value) or (isinstance(value, float) and math.isfinite(value))
 
 
 def fill_defaults(value: dict, schema: dict) -> dict:
@@ -197,6 +210,8 @@ def make_model(written: dict, models: dict, at: str) -> dict:
         parameters = merge_parameters(base["parameters"], written.get("parameters", {}))
         model = base | model | {"parameters": parameters}
     model = check_schema(model, "model", at)
+    if model["sees_truth"] and model["family"] != "control":
+        raise ContractError(f"{at}: sees_truth: only a model of `family: control`, which is never ranked, may see it")
     check_start(model["parameters"].get("pretrained"), f"{at}: parameters.pretrained")
     check_parameters(model["class"], model["parameters"], at)
     return model

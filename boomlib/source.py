@@ -5,7 +5,7 @@ names, imports and conditions. What is left changes whenever a number may.
 """
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 NEUTRAL = "says what counts as a change and computes nothing"
 
@@ -16,18 +16,22 @@ LEVELS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
 BINDINGS = (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
 # what an expression may do besides having a value: a comprehension and a star use up a generator
 EFFECTS = (*BINDINGS, ast.Call, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Starred)
-SHOWN = {"TITLE", "TEXT", "QUANTITY"}  # constants of a module that people alone read
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 READERS_OF_LOCALS = {"locals", "vars", "dir", "eval", "exec"}
 
 
-def reduce_source(text: str) -> ast.Module:
+def reduce_source(text: str, shown: Collection[str] = ()) -> ast.Module:
     """Parse Python source and keep what it computes.
 
     An exception keeps its class and loses its arguments: code that catches it may tell classes apart, but must not
     compute with a message. The annotations of a class body stay, since they make the fields of a dataclass.
+
+    Args:
+        text: the source.
+        shown: constants of the module that people alone read; they go.
     """
     tree = ast.parse(text)
+    tree.body = [node for node in tree.body if not (isinstance(node, ast.Assign) and names_of(node) <= set(shown))]
     used = read_names(tree)
     tree = Reducer().visit(tree)
     while drop_unread_locals(tree):
@@ -59,9 +63,9 @@ def is_message(call: ast.Call) -> bool:
     return (name in MESSAGES or (logger in LOGGERS and level in LEVELS)) and not holds(call, BINDINGS)
 
 
-def is_shown(node: ast.stmt) -> bool:
-    """Whether a statement gives one of the constants that people alone read."""
-    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in SHOWN
+def names_of(node: ast.Assign) -> set[str]:
+    """What a statement assigns to, as source."""
+    return {ast.unparse(target) for target in node.targets}
 
 
 def drop_unread_locals(tree: ast.Module) -> bool:
@@ -79,12 +83,23 @@ def drop_unread_locals(tree: ast.Module) -> bool:
 
 
 def is_unread(node: ast.stmt, read: set[str]) -> bool:
-    """Whether a statement does nothing but assign to names that are not among those ``read``."""
-    if not isinstance(node, ast.Assign | ast.AugAssign):
+    """Whether a statement does nothing but assign to names that are not among those ``read``.
+
+    Adding to a name may change what it names, an array of the caller's for instance; adding a text cannot.
+    """
+    if isinstance(node, ast.AugAssign):
+        targets, plain = [node.target], isinstance(node.value, ast.JoinedStr) or is_text(node.value)
+    elif isinstance(node, ast.Assign):
+        targets, plain = node.targets, True
+    else:
         return False
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
     names = all(isinstance(each, ast.Name) and each.id not in read for each in targets)
-    return names and not holds(node.value, EFFECTS)
+    return names and plain and not holds(node.value, EFFECTS)
+
+
+def is_text(node: ast.expr) -> bool:
+    """Whether an expression is a literal text."""
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def drop_unread_imports(tree: ast.Module, unread: set[str]) -> None:
@@ -122,9 +137,12 @@ class Reducer(ast.NodeTransformer):
         node.body = [ast.Pass()]
         return node
 
-    def visit_If(self, node: ast.If) -> ast.AST | None:
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.AST] | None:
         """Drop what type checkers alone read."""
-        return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
+        if ast.unparse(node.test) != "TYPE_CHECKING":
+            return self.generic_visit(node)
+        kept = [self.visit(each) for each in node.orelse]
+        return [each for each in kept if each is not None]
 
     def visit_Pass(self, node: ast.Pass) -> None:
         """Drop it; an empty block gets it back."""
@@ -133,11 +151,6 @@ class Reducer(ast.NodeTransformer):
         """Drop docstrings, other bare constants and messages."""
         said = isinstance(node.value, ast.Constant) or (isinstance(node.value, ast.Call) and is_message(node.value))
         return None if said else self.generic_visit(node)
-
-    def visit_Module(self, node: ast.Module) -> ast.AST:
-        """Drop the constants that are shown to people."""
-        node.body = [each for each in node.body if not is_shown(each)]
-        return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """Drop what a message says where its call is part of an expression, and the looks of a progress bar."""

@@ -14,8 +14,8 @@ class Roles:
     evaluators: frozenset[str]
 
     def label(self, model: str) -> str:
-        """The name of a model for people; the model itself where it has none."""
-        return self.labels.get(model, model)
+        """The name of a model for people."""
+        return self.labels[model]
 
 
 def assign_roles(models: Mapping[str, Mapping]) -> Roles:

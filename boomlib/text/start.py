@@ -25,7 +25,8 @@ def check_start(start: object, at: str) -> None:
     if start is None or start == "mlm":
         return
     values = start if isinstance(start, dict) else {}
-    if not (set(values) in ({"directory"}, {"hub", "revision"}) and all(values.values())):
+    whole = set(values) in ({"directory"}, {"hub", "revision"}) and all(values.values())
+    if not whole or not isinstance(values.get("directory", ""), str):
         raise ContractError(
             f"{at}: {start!r} is none of null (from scratch), mlm (pretraining on the train folds), "
             "{directory: path} and {hub: org/name, revision: commit}"

@@ -129,7 +129,7 @@ def leaderboard(tmp_path):
 def draw_twice(plot, csv, tmp_path):
     out = [tmp_path / "a.png", tmp_path / "b.png"]
     for path in out:
-        plot(csv, path, scheme="kde", labels={"good": "Good", "poor": "Poor"}, controls={"perfect"})
+        plot(csv, path, scheme="kde", labels={"good": "Good", "poor": "Poor", "perfect": "Best"}, controls={"perfect"})
     assert out[0].read_bytes() == out[1].read_bytes()
 
 
@@ -138,7 +138,7 @@ def test_heatmap(leaderboard, tmp_path, drawn):
     ax = drawn[0].axes[0]
     # the mean of train is 1.5, so the floor on 9, 10 and 11 is √((7.5² + 8.5² + 9.5²) / 3) = 8.54
     assert [text.get_text() for text in ax.texts] == ["0.35", "0.35", "—", "3.5", "0", "0"]
-    assert [text.get_text() for text in ax.get_yticklabels()] == ["Good", "Poor", "perfect"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["Good", "Poor", "Best"]
     assert [text.get_style() for text in ax.get_yticklabels()] == ["normal", "normal", "italic"]
     assert [text.get_text() for text in ax.get_xticklabels()] == ["d\nx", "d\ny"]
     (hatched,) = ax.patches

@@ -108,6 +108,16 @@ def test_code_hash_follows_imports(tree):
     assert fresh_hash("boomlib.c") == before_c
 
 
+def test_code_hash_follows_relative_imports_and_counts_the_packages_of_its_roots(tree):
+    (tree / "a.py").write_text("from .b import f\n")
+    before = fresh_hash("boomlib.a")
+    (tree / "b.py").write_text("def f():\n    return 2\n")
+    inside = fresh_hash("boomlib.a")
+    assert inside != before
+    (tree / "__init__.py").write_text("MORE = 1\n")
+    assert fresh_hash("boomlib.a") != inside
+
+
 def test_code_hash_ignores_comments_and_docstrings(tree):
     before = fresh_hash("boomlib.a")
     (tree / "b.py").write_text('"""Other."""\n\n# why\ndef f():\n    """Other."""\n\n    return 1  # one\n')

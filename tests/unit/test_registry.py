@@ -49,6 +49,10 @@ def test_defaults_come_from_the_schema():
         ({"corpus": ["qm8"]}, "config/config.yaml: corpus: unknown dataset 'qm8'; did you mean 'qm9'?"),
         ({"schemes": ["random"]}, "schemes.0: 'random' is not one of ['kde', 'scaffold']"),
         ({"seeds": ["one"]}, "seeds.0: 'one' is not of type 'integer'"),
+        ({"seeds": [0.0]}, "seeds.0: 0.0 is not of type 'integer'"),
+        ({"feature_jobs": 2.0}, "feature_jobs: 2.0 is not of type 'integer'"),
+        ({"seeds": [True]}, "seeds.0: True is not of type 'integer'"),
+        ({"variants": {2024: {"of": "ridge", "label": "x"}}}, "2024 is not of type 'string'"),
     ],
 )
 def test_mistakes_in_the_config_are_named_with_a_remedy(changes, message):

@@ -52,6 +52,7 @@ def reduced(text):
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from a import B\ndef f(x: B): return x",
             "def f(x): return x",
         ),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    x = 1\nelse:\n    x = 2", "x = 2"),
     ],
 )
 def test_what_cannot_change_a_number_is_left_out(one, other):
@@ -82,6 +83,9 @@ def test_what_cannot_change_a_number_is_left_out(one, other):
         ("@dataclass\nclass A:\n    x: int = 1", "@dataclass\nclass A:\n    x = 1"),
         ("import a", "import b"),
         ("x = 'a'\nraise ValueError(x)", "x = 'b'\nraise ValueError(x)"),  # other modules may read it
+        ("def f(x):\n    x -= 3", "def f(x):\n    x -= 4"),  # an array of the caller's
+        ("def f(x):\n    y = x\n    y -= x.mean", "def f(x):\n    y = x"),
+        ("TEXT = 'a'\ndef f(): return TEXT", "TEXT = 'b'\ndef f(): return TEXT"),
     ],
 )
 def test_what_may_change_a_number_is_kept(one, other):

@@ -21,6 +21,7 @@ def test_forms_of_a_start(start):
         ({}, ": {} is none of null"),
         ({"directory": None}, ": {'directory': None} is none of null"),
         ({"hub": "a/b"}, "and {hub: org/name, revision: commit}"),
+        ({"directory": 3}, "is none of null (from scratch)"),
         (HUB | {"directory": "d"}, "is none of null"),
         (HUB | {"hub": "name"}, ".hub: 'name' is no repository of the hub, org/name"),
         (HUB | {"hub": "https://huggingface.co/a/b"}, "is no repository of the hub"),

@@ -58,7 +58,7 @@ def plot_parity(
         for ax in axes.flat[len(predictions) :]:
             ax.remove()
         for ax, (model, paths) in zip(axes.flat, predictions.items(), strict=False):
-            prepare_panel(ax, labels.get(model, model), seen, limits)
+            prepare_panel(ax, labels[model], seen, limits)
             y_pred = read_first(paths, fold)
             if y_pred is None:
                 ax.text(0.75, 0.2, "no result", transform=ax.transAxes, ha="center", color="0.4")

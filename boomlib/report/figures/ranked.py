@@ -17,7 +17,7 @@ def read_ranked(
     table = read_metrics(leaderboard_csv)
     ranking = rank_models(table, scheme, controls)
     values = pivot(table, scheme, metric, "ood").reindex(ranking.index)
-    names = [labels.get(model, model) for model in ranking.index]
+    names = [labels[model] for model in ranking.index]
     return ranking, values, names, int((~ranking["control"]).sum())
 
 
