@@ -2,7 +2,7 @@
 
 from snakemake.utils import min_version
 
-min_version("9.20")
+min_version("9.27")
 
 # one that the user gives stands alone, and is not merged into the default run's
 if not workflow.overwrite_configfiles:

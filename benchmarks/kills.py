@@ -11,7 +11,9 @@ not have run again.
 """
 
 import argparse
+import csv
 import hashlib
+import io
 import json
 import random
 import subprocess
@@ -66,6 +68,9 @@ def content(path: Path) -> str:
     if path.name == "run.json":
         record = {name: value for name, value in json.loads(data).items() if name not in OWN}
         data = json.dumps(record).encode()
+    if path.name == "runs.csv":
+        rows = csv.DictReader(io.StringIO(data.decode()))
+        data = json.dumps([{name: row[name] for name in row if name not in OWN} for row in rows]).encode()
     return hashlib.sha256(data).hexdigest()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pyarrow.compute as pc
 
-from boomlib.datasets.rows import Rows, read_columns, text_rows
+from boomlib.datasets.rows import ColumnError, Rows, read_columns, text_rows
 from boomlib.files import DATASET_ENTRY, ContractError
 
 
@@ -24,7 +24,10 @@ def read(sources: Sequence[str | os.PathLike], dataset: dict) -> Rows:
     rows = None
     for path, (name, entry) in zip(sources, properties.items(), strict=True):
         column = entry.get("column", name)
-        table = read_columns(path, ["smiles", column], "this is not the published file")
+        try:
+            table = read_columns(path, ["smiles", column])
+        except ColumnError as error:
+            raise ContractError(f"{error}; this is not the published file") from error
         if rows is None:
             first, rows = table, text_rows(table, "smiles", {name: column})
             continue

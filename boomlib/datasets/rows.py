@@ -62,8 +62,17 @@ def only_source(sources: Sequence[str | os.PathLike], reader: str) -> str | os.P
     return sources[0]
 
 
-def read_columns(path: str | os.PathLike, columns: Sequence[str], hint: str) -> pa.Table:
-    """Read ``columns`` of a CSV (as text) or Parquet file; raises :class:`ContractError` if one is missing."""
+class ColumnError(ContractError):
+    """A file lacks a column, or has it twice; the reader that catches this adds the remedy."""
+
+
+def read_columns(path: str | os.PathLike, columns: Sequence[str]) -> pa.Table:
+    """Read ``columns`` of a CSV (as text) or Parquet file.
+
+    Raises:
+        ColumnError: a column is not there once.
+        ContractError: the file is not readable.
+    """
     columns = list(dict.fromkeys(columns))
     if str(path).endswith((".parquet", ".pq")):
         table = read_table(path)
@@ -82,7 +91,7 @@ def read_columns(path: str | os.PathLike, columns: Sequence[str], hint: str) -> 
     for column in columns:
         if names.count(column) != 1:
             problem = "more than one column" if column in names else "no column"
-            raise ContractError(f"{path}: {problem} '{column}' (it has: {', '.join(names)}); {hint}")
+            raise ColumnError(f"{path}: {problem} '{column}' (it has: {', '.join(names)})")
     return table.select(columns)
 
 

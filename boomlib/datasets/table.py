@@ -3,8 +3,8 @@
 import os
 from collections.abc import Sequence
 
-from boomlib.datasets.rows import Rows, only_source, read_columns, text_rows
-from boomlib.files import DATASET_ENTRY
+from boomlib.datasets.rows import ColumnError, Rows, only_source, read_columns, text_rows
+from boomlib.files import DATASET_ENTRY, ContractError
 from boomlib.smiles import canonical_smiles
 
 
@@ -15,6 +15,8 @@ def read(sources: Sequence[str | os.PathLike], dataset: dict) -> Rows:
     """
     columns = {name: entry.get("column", name) for name, entry in dataset["properties"].items()}
     smiles_column = dataset["smiles_column"]
-    hint = f"set `smiles_column` and each property's `column` in {DATASET_ENTRY}"
-    table = read_columns(only_source(sources, "table"), [smiles_column, *columns.values()], hint)
+    try:
+        table = read_columns(only_source(sources, "table"), [smiles_column, *columns.values()])
+    except ColumnError as error:
+        raise ContractError(f"{error}; set `smiles_column` and each property's `column` in {DATASET_ENTRY}") from error
     return text_rows(table, smiles_column, columns, same_molecule=canonical_smiles)

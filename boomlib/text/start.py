@@ -12,6 +12,8 @@ from boomlib.files import ContractError
 
 NEUTRAL = "names what training starts from, whose files count themselves"
 
+OWN_FILES = "take all files of the tokenizer from the checkpoint's own revision"  # of an error's remedy
+
 # parameters that masked-language-model training sees
 SEEN = ("network", "notation", "isomeric", "enumeration", "pretraining")
 

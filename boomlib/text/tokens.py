@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from boomlib.files import ContractError, read_json, write_json, write_text
+from boomlib.text.start import OWN_FILES
 
 if TYPE_CHECKING:
     import tokenizers
@@ -44,7 +45,6 @@ ROBERTA_ROLES = {
     "sep_token": "</s>",
     "mask_token": "<mask>",
 }
-OWN_FILES = "take all files of the tokenizer from the checkpoint's own revision"
 
 
 def tokenise(smiles: str) -> list[str]:

@@ -14,9 +14,9 @@ pytestmark = pytest.mark.slow
 
 
 def files_of(project):
-    """The hash of every result by its path, but of run.json, which holds times."""
+    """The hash of every result by its path, but of run.json and runs.csv, which hold times."""
     root = project.folder / "results"
-    files = (path for path in root.rglob("*") if path.is_file() and path.name != "run.json")
+    files = (path for path in root.rglob("*") if path.is_file() and path.name not in ("run.json", "runs.csv"))
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files

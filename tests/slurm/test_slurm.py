@@ -69,9 +69,9 @@ def got(job: Job) -> tuple[str, int, int, str]:
 
 
 def results_of(project: Project) -> dict[str, str]:
-    """The hash of every result by its path, but of run.json, which holds times."""
+    """The hash of every result by its path, but of run.json and runs.csv, which hold times."""
     root = project.folder / "results"
-    files = (path for path in root.rglob("*") if path.is_file() and path.name != "run.json")
+    files = (path for path in root.rglob("*") if path.is_file() and path.name not in ("run.json", "runs.csv"))
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 

@@ -179,7 +179,7 @@ def test_columns_are_renamed_by_the_registry(tmp_path):
 def test_what_is_no_csv_in_utf8_is_named(tmp_path, text, message):
     source = write(tmp_path / "x.csv", text, "latin-1")
     with pytest.raises(ContractError, match=rf"x\.csv: {message}"):
-        read_columns(source, ["smiles", "size"], "hint")
+        read_columns(source, ["smiles", "size"])
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
@@ -191,7 +191,7 @@ def test_a_csv_in_another_encoding_is_refused(tmp_path, encoding):
 
 def test_an_absent_file_is_named(tmp_path):
     with pytest.raises(ContractError, match=r"x\.csv: not readable .*No such file"):
-        read_columns(tmp_path / "x.csv", ["smiles"], "hint")
+        read_columns(tmp_path / "x.csv", ["smiles"])
 
 
 def test_two_properties_may_read_one_column(tmp_path):
@@ -212,7 +212,7 @@ def test_quoted_newlines_are_read_where_a_large_file_is_cut_into_blocks(tmp_path
     monkeypatch.setattr(rows, "BLOCK", 1 << 20)
     note = '"' + "one line\n" * 1000 + '"'
     source = write(tmp_path / "x.csv", "smiles,note,size\n" + f"C,{note},1\n" * 400)
-    assert read_columns(source, ["smiles", "size"], "hint").to_pylist() == [{"smiles": "C", "size": "1"}] * 400
+    assert read_columns(source, ["smiles", "size"]).to_pylist() == [{"smiles": "C", "size": "1"}] * 400
 
 
 def test_spaces_around_a_smiles_are_no_part_of_it(tmp_path):

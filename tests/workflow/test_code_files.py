@@ -43,7 +43,9 @@ def test_imports_run_downwards():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("path", [*MODULES, *sorted(ROOT.glob("rules/*.smk"))], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [*MODULES, ROOT / "Snakefile", *sorted(ROOT.glob("rules/**/*.smk"))], ids=lambda path: path.name
+)
 def test_no_file_is_long(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= NO_MORE_THAN["file"]
 
