@@ -11,7 +11,7 @@ if __name__ == "__main__":
                 features=dict(zip(snakemake.params.feature_names, snakemake.input.features, strict=True)),
                 predictions=snakemake.output.predictions,
                 run=snakemake.output.run,
-                model={"class": snakemake.params.find_model_class, "parameters": snakemake.params.parameters},
+                model={"class": snakemake.params.model_class, "parameters": snakemake.params.parameters},
                 kind=snakemake.params.kind,
                 property=snakemake.wildcards.property,
                 seed=int(snakemake.wildcards.seed),
