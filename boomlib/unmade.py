@@ -78,8 +78,8 @@ class LostInputs:
 
         Args:
             wildcards: the wildcards of the job.
-            job: what else Snakemake tells of it, among it ``input`` and ``output``, the paths. They are not named here,
-                for Snakemake records no parameter of a function that names them, and could not compare it.
+            job: what else Snakemake tells of it, among it ``input`` and ``output``, the paths. They are not named
+                here, for Snakemake records no parameter of a function that names them, and could not compare it.
         """
         output = job["output"][0]
         if output not in self.told:
