@@ -41,5 +41,15 @@ include: "rules/evaluate.smk"
 include: "rules/leaderboard.smk"
 
 
+onstart:
+    begin_jobs(workflow.dag)
+
+
+onsuccess:
+    end_jobs(workflow.dag)
+    plan.report_success()
+
+
 onerror:
+    end_jobs(workflow.dag)
     plan.report_failures()

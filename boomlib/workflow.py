@@ -5,7 +5,9 @@ Nothing heavy is imported, since Snakemake reads this at the beginning of every 
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import yaml
@@ -13,7 +15,9 @@ import yaml
 from boomlib import registry
 from boomlib.files import ContractError
 from boomlib.provenance import code_hash
-from boomlib.runs import list_runs
+from boomlib.report.figures.catalogue import list_figures
+from boomlib.report.roles import assign_roles
+from boomlib.runs import Run, list_runs
 from boomlib.signatures import find_file, read_source
 from boomlib.text.checkpoint_files import RECORD, WEIGHTS, checkpoint_files
 from boomlib.text.start import find_sharer, name_hub_folder, select_pretraining
@@ -22,11 +26,13 @@ from boomlib.text.start import find_sharer, name_hub_folder, select_pretraining
 ENVIRONMENT = "envs/boomlib.yaml"
 FAMILIES = Path(__file__).parent.parent / "rules/train"
 MADE = (WEIGHTS, RECORD)  # of a checkpoint that a rule makes: the record is of the files beside the weights
-# what a leaderboard stands on: never let be where it is gone
-EVIDENCE = tuple(
-    f"results/{each}" for each in ("predictions/", "metrics/", "policy/", "plots/", "leaderboard.", "runs.")
-)
-PARTIAL = "results/leaderboard.partial.md"  # what a failed command leaves, until the leaderboard is made
+# the constants of a module of boomlib.splits
+SCHEME = {
+    "TITLE": "a heading",
+    "TEXT": "a sentence on the scheme",
+    "QUANTITY": "the label of the axis of what it cuts by",
+    "FEATURES": "a tuple of the names of the feature tables that it reads, () for none",
+}
 
 
 def one_of(names: Iterable[str]) -> str:
@@ -55,9 +61,25 @@ def list_families() -> list[str]:
 
 
 def check_families(models: Mapping[str, dict]) -> None:
-    """Raise :class:`ContractError` unless there is a rule for the family of every model."""
+    """Raise :class:`ContractError` unless every model's family has a rule, which makes what the model answers."""
     for name, model in models.items():
-        registry.check_known("family", model["family"], list_families(), f"config/models/{name}.yaml: family")
+        family = model["family"]
+        registry.check_known("family", family, list_families(), f"config/models/{name}.yaml: family")
+        rule = FAMILIES / f"{family}.smk"
+        if model["answers_policy"] and not re.search(r"^ +policy=", rule.read_text(encoding="utf-8"), re.MULTILINE):
+            raise ContractError(
+                f"config/models/{name}.yaml: answers_policy: rules/train/{family}.smk has no output `policy`; choose "
+                "a family whose rule has one, or leave the key out"
+            )
+
+
+def check_files_of(datasets: Mapping[str, dict], where: str) -> None:
+    """Raise :class:`ContractError` unless the own files of datasets exist."""
+    for name, dataset in datasets.items():
+        if "file" in dataset and not Path(dataset["file"]).is_file():
+            raise ContractError(
+                f"{where}: datasets.{name}.file: no file {dataset['file']} in {Path.cwd()}; correct the path"
+            )
 
 
 def reads_geometry(feature: str) -> bool:
@@ -67,11 +89,24 @@ def reads_geometry(feature: str) -> bool:
 
 
 def read_scheme_features(scheme: str) -> list[str]:
-    """The feature tables that a scheme reads: its constant ``FEATURES``."""
+    """The feature tables that a scheme reads: its constant ``FEATURES``.
+
+    Raises:
+        ContractError: it lacks a constant of a scheme, or FEATURES is no tuple of names of feature tables.
+    """
     source = read_source(find_file(f"boomlib.splits.{scheme}"))
-    if "FEATURES" not in source.defined:
-        raise ContractError(f"{source.file}: no FEATURES = (…), the feature tables that the scheme reads")
-    return list(ast.literal_eval(source.defined["FEATURES"]))
+    for name, meaning in SCHEME.items():
+        if name not in source.defined:
+            raise ContractError(f"{source.file}: no constant {name}: {meaning}")
+    try:
+        names = ast.literal_eval(source.defined["FEATURES"])
+    except ValueError:
+        names = None
+    if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+        raise ContractError(f"{source.file}: FEATURES: {SCHEME['FEATURES']}")
+    for name in names:
+        registry.check_known("feature", name, registry.list_modules("features", "compute"), f"{source.file}: FEATURES")
+    return list(names)
 
 
 def locate_hub(start: Mapping) -> list[str]:
@@ -88,42 +123,6 @@ def code_of(*modules: str, files: tuple[str, ...] = ()) -> Callable[[Mapping], s
     return lambda wildcards: code_hash(*fill_in(modules, wildcards), files=fill_in(files, wildcards))
 
 
-class InputFinder:
-    """A rule's parameter that differs from the last time if a file that the rule reads is gone and must be made again.
-
-    Snakemake lets a missing file be while what was made from it exists. But a score without its predictions is no
-    result, nor is a leaderboard without its scores. And what a failed command could not make again Snakemake takes for
-    made, so that old results of what reads it would pass for new ones.
-    """
-
-    WORDS = ("inputs as made", "inputs as made again")
-
-    def __init__(self, read_recorded: Callable[[str], Sequence[str] | None]) -> None:
-        """``read_recorded`` gives the parameters, as ``repr``, with which an output was made; None if not known."""
-        self.read_recorded = read_recorded
-        self.told: dict[str, str] = {}
-
-    def __call__(self, wildcards: Mapping, **job: object) -> str:
-        """One word, the same for as long as this process runs: Snakemake asks before and after inputs are made.
-
-        Args:
-            wildcards: the wildcards of the job.
-            job: what else Snakemake tells of it, among it ``input`` and ``output``, the paths.
-        """
-        output = job["output"][0]
-        if output not in self.told:
-            recorded = self.read_recorded(output) or ()
-            again = repr(self.WORDS[1]) in recorded
-            self.told[output] = self.WORDS[again != must_make_again(job["input"])]
-        return self.told[output]
-
-
-def must_make_again(paths: Iterable[str]) -> bool:
-    """Whether some of the files are gone and matter: evidence always, tables for training if a command has failed."""
-    gone = [path for path in paths if not Path(path).exists()]
-    return bool(gone) and (Path(PARTIAL).exists() or any(path.startswith(EVIDENCE) for path in gone))
-
-
 class Plan:
     """The runs of a configuration and what they need, by the wildcards of a rule where it asks for one job.
 
@@ -137,22 +136,34 @@ class Plan:
         runs: all runs.
         run_models: the descriptors of the run's models, in their order.
         run_datasets: the entries of the run's datasets.
-        controls: those of the run's models that are never ranked.
-        labels: names for people of the run's models.
+        roles: labels of the run's models, and which are controls or answer a policy.
         policy_runs: the runs that evaluate a policy.
         tasks: (dataset, property, scheme) of the runs.
         corpus: properties by dataset of what pretraining reads.
     """
 
-    def __init__(self, config: Mapping) -> None:
+    def __init__(self, config: Mapping, where: str = "config") -> None:
         """Check what is registered and the configuration.
+
+        Snakemake takes what a function of a rule raises for an input that is missing, and would keep old results: so
+        all that such functions read for the run is read here.
+
+        Args:
+            config: the configuration.
+            where: its files, for messages.
 
         Raises:
             ContractError: something in it is wrong; the message names it and the remedy.
         """
-        self.datasets, self.sources = registry.with_own_datasets(*registry.load_datasets(), config)
-        self.models = registry.with_variants(registry.load_models(), config)
-        self.config = registry.check_config(config, self.datasets, self.models)
+        if not {"tasks", "models"} <= set(config):
+            lacking = sorted({"tasks", "models"} - set(config))[-1]
+            raise ContractError(
+                f"{where}: '{lacking}' is a required property; of several --configfile the last one counts alone, so "
+                "give several files behind one: --configfile a.yaml b.yaml"
+            )
+        self.datasets, self.sources = registry.with_own_datasets(*registry.load_datasets(), config, where)
+        self.models = registry.with_variants(registry.load_models(), config, where)
+        self.config = registry.check_config(config, self.datasets, self.models, where)
         check_families(self.models)
         self.features = registry.list_modules("features", "compute")
         self.schemes = registry.list_modules("splits", "assign")
@@ -160,14 +171,16 @@ class Plan:
         self.runs = list_runs(self.config)
         self.run_models = {name: self.models[name] for name in self.config["models"]}
         self.run_datasets = {name: self.datasets[name] for name in sorted({run.dataset for run in self.runs})}
-        self.controls = [name for name, model in self.run_models.items() if model["family"] == "control"]
-        self.labels = {name: model["label"] for name, model in self.run_models.items()}
-        self.policy_runs = [run for run in self.runs if self.models[run.model]["answers_policy"]]
+        self.roles = assign_roles(self.run_models)
+        self.policy_runs = [run for run in self.runs if run.model in self.roles.evaluators]
         self.tasks = sorted({(run.dataset, run.property, run.scheme) for run in self.runs})
         self.corpus = {
             name: list(self.datasets[name]["properties"])
             for name in sorted({*self.run_datasets, *self.config["corpus"]})
         }
+        check_files_of({name: self.datasets[name] for name in self.corpus}, where)
+        for run in dict.fromkeys(replace(run, seed=0) for run in self.runs):
+            self.list_needs(run)
 
     def constrain(self, chosen: Callable[[dict], bool]) -> str:
         """A regular expression for the models whose descriptor is ``chosen``."""
@@ -199,13 +212,7 @@ class Plan:
 
     def list_figures(self, wildcards: Mapping) -> list[str]:
         """All figures of the leaderboard."""
-        figures = [
-            f"results/plots/{kind}/{each}.png" for kind in ("heatmap", "ratio") for each in self.config["schemes"]
-        ]
-        figures += [f"results/plots/policy/{run.stem}.png" for run in self.policy_runs]
-        return figures + [
-            f"results/plots/{kind}/{'/'.join(task)}.png" for kind in ("parity", "distribution") for task in self.tasks
-        ]
+        return [f"results/{figure.path}" for figure in list_figures(self.runs, self.roles)]
 
     def get_sources(self, wildcards: Mapping) -> list[str]:
         """Source files of a dataset: downloads, or the user's own file."""
@@ -213,7 +220,7 @@ class Plan:
         own = [dataset["file"]] if "file" in dataset else []
         return own + [f"results/downloads/{name}" for name in dataset["sources"]]
 
-    def get_reading(self, wildcards: Mapping) -> dict:
+    def get_reader_settings(self, wildcards: Mapping) -> dict:
         """What decides a dataset's molecules: its registry entry without labels, licence and split."""
         return registry.select_reader_settings(self.datasets[wildcards["dataset"]])
 
@@ -313,8 +320,48 @@ class Plan:
         """The module of the wildcards' model."""
         return "boomlib.models." + self.models[wildcards["model"]]["class"].rpartition(".")[0]
 
-    def report_failures(self) -> None:
-        """After a failed command, write :data:`PARTIAL`: what there is, and the failures with their reasons."""
-        from boomlib.report.build import write_partial
+    def list_needs(self, run: Run) -> list[str]:
+        """What the score of a run stands on, in the order in which it is made."""
+        wildcards = asdict(run)
+        data = {"dataset": run.dataset}
+        features = [
+            path
+            for name in dict.fromkeys([*read_scheme_features(run.scheme), *self.models[run.model]["features"]])
+            for path in (
+                *self.get_feature_parts(data | {"feature": name}),
+                f"results/features/{run.dataset}/{name}.parquet",
+            )
+        ]
+        checkpoint = self.get_checkpoint(wildcards)
+        return [
+            *self.get_sources(wildcards),
+            f"results/data/{run.dataset}/molecules.parquet",
+            *features,
+            f"results/splits/{run.task}/{run.scheme}.parquet",
+            f"results/tasks/{run.task}/{run.scheme}.parquet",
+            *([f"results/corpora/{run.scheme}.parquet"] if checkpoint else []),
+            *checkpoint,
+            f"results/predictions/{run.stem}.parquet",
+            f"results/predictions/{run.stem}/run.json",
+            f"results/metrics/{run.stem}.json",
+        ]
 
-        write_partial("results", self.runs, config=self.config, datasets=self.datasets, models=self.models)
+    def report_success(self) -> None:
+        """After a command that has not failed, remove the partial page of an earlier one."""
+        from boomlib.report.build import remove_partial
+
+        remove_partial("results")
+
+    def report_failures(self) -> None:
+        """After a failed command, write the partial page: what there is, and the failures with their reasons.
+
+        The command has failed for another reason than that of a page that cannot be written, which is but printed.
+        """
+        from boomlib.report.build import remove_partial, write_partial
+
+        remove_partial("results")
+        needs = {run: self.list_needs(run) for run in self.runs}
+        try:
+            write_partial("results", needs, config=self.config, datasets=self.datasets, models=self.models)
+        except Exception as error:
+            print(f"No partial leaderboard: {type(error).__name__}: {error}", file=sys.stderr)

@@ -1,7 +1,8 @@
 """The plan that all rules ask: what is registered, what this run covers, where it lands (boomlib/workflow.py).
 
 Needs: the configuration, config/datasets.yaml and config/models/*.yaml.
-Offers: plan, find_inputs, and of boomlib.workflow code_of, one_of, list_families and ENVIRONMENT.
+Offers: plan, tell_lost_inputs, of boomlib.unmade begin_jobs and end_jobs, and of boomlib.workflow code_of, one_of,
+list_families and ENVIRONMENT.
 """
 
 import sys
@@ -13,9 +14,9 @@ sys.path.insert(0, str(workflow.basedir))
 
 from boomlib.files import ContractError
 from boomlib.processes import lead_jobs, release_dead_locks
+from boomlib.unmade import LostInputs, begin_jobs, end_jobs
 from boomlib.workflow import (
     ENVIRONMENT,
-    InputFinder,
     Plan,
     code_of,
     list_families,
@@ -29,8 +30,8 @@ if workflow.is_main_process and not workflow.output_settings.dryrun:
 
 update_config(config, read_scalars(workflow.config_settings.config))
 try:
-    plan = Plan(config)
+    plan = Plan(config, where=", ".join(map(str, workflow.configfiles)) or "config")
 except ContractError as error:
-    raise WorkflowError(error) from None
+    raise WorkflowError(str(error)) from None
 config = plan.config
-find_inputs = InputFinder(lambda path: workflow.persistence.params(IOFile(path)))
+tell_lost_inputs = LostInputs(lambda path: workflow.persistence.params(IOFile(path)))

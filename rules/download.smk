@@ -46,8 +46,9 @@ rule prepare_molecules:
         mem_mb=4000,
         runtime=30,
     params:
-        dataset=plan.get_reading,
-        inputs=find_inputs,
+        dataset=plan.get_reader_settings,
+        # part of what the cache goes by: molecules that are made again after a failure may be read once more
+        inputs=tell_lost_inputs,
         code=plan.code_of_dataset,
     message:
         "Read and check the molecules of {wildcards.dataset}"

@@ -26,7 +26,7 @@ rule evaluate:
         runtime=10,
     params:
         unit=lookup("{dataset}/properties/{property}/unit", within=plan.datasets),
-        inputs=find_inputs,
+        inputs=tell_lost_inputs,
         code=code_of("workflow_scripts.evaluate"),
     message:
         "Score {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
@@ -55,7 +55,7 @@ rule evaluate_policy:
         runtime=10,
     params:
         unit=lookup("{dataset}/properties/{property}/unit", within=plan.datasets),
-        inputs=find_inputs,
+        inputs=tell_lost_inputs,
         code=code_of("workflow_scripts.evaluate_policy"),
     message:
         "Score the policy of {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"

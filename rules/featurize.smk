@@ -28,6 +28,8 @@ rule featurize_part:
         runtime=120,
     params:
         part=plan.get_part,
+        # part of what the cache goes by: a feature that is made again after a failure may be computed once more
+        inputs=tell_lost_inputs,
         code=code_of(
             "workflow_scripts.featurize",
             "boomlib.features.{feature}",
@@ -68,7 +70,7 @@ else:
             mem_mb=2000,
             runtime=20,
         params:
-            inputs=find_inputs,
+            inputs=tell_lost_inputs,
             code=code_of("workflow_scripts.merge_feature"),
         message:
             "Merge the parts of {wildcards.feature} of {wildcards.dataset}"
@@ -92,7 +94,7 @@ rule find_ch2_pairs:
         mem_mb=8000,
         runtime=30,
     params:
-        inputs=find_inputs,
+        inputs=tell_lost_inputs,
         code=code_of("workflow_scripts.find_ch2_pairs"),
     message:
         "Find molecules of {wildcards.dataset} that differ by one CH2"

@@ -26,7 +26,7 @@ rule summarise:
         runtime=10,
     params:
         runs=plan.list_run_tuples(),
-        inputs=find_inputs,
+        inputs=tell_lost_inputs,
         code=code_of("workflow_scripts.summarise"),
     message:
         "Collect the metrics of all runs"
@@ -58,6 +58,7 @@ rule plot_distribution:
         runtime=10,
     params:
         entry=plan.get_property,
+        inputs=tell_lost_inputs,
         code=code_of(
             "workflow_scripts.plot_distribution",
             "boomlib.report.figures.distribution",
@@ -94,7 +95,8 @@ rule plot_parity:
         runtime=10,
     params:
         entry=plan.get_property,
-        labels=plan.labels,
+        labels=plan.roles.labels,
+        inputs=tell_lost_inputs,
         code=code_of("workflow_scripts.plot_parity", "boomlib.report.figures.parity"),
     message:
         "Plot predictions of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
@@ -136,6 +138,7 @@ rule plot_policy:
         runtime=10,
     params:
         unit=lookup("{dataset}/properties/{property}/unit", within=plan.datasets),
+        inputs=tell_lost_inputs,
         code=code_of("workflow_scripts.plot_policy", "boomlib.report.figures.policy"),
     message:
         "Plot the policy of {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
@@ -166,8 +169,9 @@ rule plot_heatmap:
         runtime=10,
     params:
         figure="heatmap",
-        labels=plan.labels,
-        controls=plan.controls,
+        labels=plan.roles.labels,
+        controls=sorted(plan.roles.controls),
+        inputs=tell_lost_inputs,
         code=code_of("workflow_scripts.plot_overview", "boomlib.report.figures.heatmap"),
     message:
         "Plot the overview {params.figure} of the {wildcards.scheme} split"
@@ -190,8 +194,9 @@ use rule plot_heatmap as plot_ratio with:
     localrule: True
     params:
         figure="ratio",
-        labels=plan.labels,
-        controls=plan.controls,
+        labels=plan.roles.labels,
+        controls=sorted(plan.roles.controls),
+        inputs=tell_lost_inputs,
         code=code_of("workflow_scripts.plot_overview", "boomlib.report.figures.ratio"),
 
 
@@ -224,7 +229,7 @@ rule leaderboard:
         config={key: value for key, value in plan.config.items() if key != "mirror"},
         datasets=plan.run_datasets,
         models=plan.run_models,
-        inputs=find_inputs,
+        inputs=tell_lost_inputs,
         code=code_of(
             "workflow_scripts.leaderboard",
             "boomlib.report.build",

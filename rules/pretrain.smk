@@ -25,7 +25,7 @@ rule make_corpus:
         runtime=30,
     params:
         properties=plan.corpus,
-        inputs=find_inputs,
+        inputs=tell_lost_inputs,
         code=code_of("workflow_scripts.make_corpus"),
     message:
         "Collect what pretraining may read, {wildcards.scheme} split"
@@ -54,7 +54,7 @@ rule pretrain:
         runtime=1440,
     params:
         settings=plan.get_pretraining,
-        inputs=find_inputs,
+        inputs=tell_lost_inputs,
         code=plan.code_of_pretraining,
     message:
         "Pretrain {wildcards.model}, {wildcards.scheme} split"
@@ -80,6 +80,8 @@ rule download_checkpoint:
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        code=code_of("workflow_scripts.download_checkpoint"),
     message:
         "Download {wildcards.org}/{wildcards.name} from the hub"
     script:

@@ -26,7 +26,7 @@ rule make_split:
         properties=plan.get_property_names,
         settings=lookup("{dataset}/split", within=plan.datasets),
         feature_names=plan.get_scheme_feature_names,
-        inputs=find_inputs,
+        inputs=tell_lost_inputs,
         code=code_of("workflow_scripts.make_split", "boomlib.splits.{scheme}"),
     message:
         "Split {wildcards.dataset}/{wildcards.property} by {wildcards.scheme}"

@@ -9,9 +9,10 @@ test error is followed over its epochs also epochs.parquet, of one that evaluate
 
 
 include: "train/tabular.smk"
+include: "train/gnn.smk"
 
 
 for family in list_families():
-    if family != "tabular":
+    if family not in ("tabular", "gnn"):
 
         include: f"train/{family}.smk"

@@ -2,13 +2,15 @@
 
 import csv
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
 from boomlib.files import read_json
 from boomlib.runs import Run
+from boomlib.unmade import find_unmade
 
 KEY = ("dataset", "property", "scheme", "model", "seed")
 MEASURED = (
@@ -32,22 +34,36 @@ STAGES = {
 """What stands between a source and the score of a run: by rule and the rest of its log's path, the files made."""
 
 
-def find_outcome(results_dir: str | os.PathLike, run: Run) -> dict[str, str]:
+def find_outcome(results_dir: str | os.PathLike, run: Run, needs: Sequence[str] = ()) -> dict[str, str]:
     """``status`` (done, failed or missing), ``reason`` (one line) and ``log`` of a run.
 
-    A failure record, which a later success removes, and deleted predictions outweigh metrics of an earlier run. A
-    missing run names the first stage that has not made its files, and the log of that stage if there is one.
+    A failure record, which a later success removes, deleted predictions and files that a command has not made again
+    outweigh metrics of an earlier run. A missing run names the first stage that has not made its files, and the log of
+    that stage if there is one.
+
+    Args:
+        results_dir: the results folder, which lies beside ``logs``.
+        run: the run.
+        needs: the files that it stands on, in the order in which they are made; of a job within a command none, since
+            Snakemake sees to them.
     """
     failure = Path(results_dir, "predictions", run.stem, "failure.json")
     if failure.is_file():
         record = read_json(failure)
         reason = " ".join(f"{record['error']}: {record['message']}".split())
         return {"status": "failed", "reason": reason, "log": record["log"] or ""}
+    unmade = find_unmade(needs)
+    if unmade is not None:
+        return tell_missing(results_dir, unmade)
     made = [all(Path(results_dir, file.format(run=run)).is_file() for file in files) for files in STAGES.values()]
     if all(made[-2:]):
         return {"status": "done", "reason": "", "log": ""}
-    stage = list(STAGES)[made.index(False)]
-    rule, log = stage.split("/")[0], f"logs/{stage.format(run=run)}.log"
+    return tell_missing(results_dir, f"logs/{list(STAGES)[made.index(False)].format(run=run)}.log")
+
+
+def tell_missing(results_dir: str | os.PathLike, log: str) -> dict[str, str]:
+    """The outcome of a run that lacks what the job with this ``log``, ``logs/{rule}/…``, makes."""
+    rule = log.split("/")[1].removesuffix(".log")
     if Path(results_dir).parent.joinpath(log).is_file():
         return {"status": "missing", "reason": f"{rule} left no result; see its log", "log": log}
     return {"status": "missing", "reason": f"{rule} has not run", "log": ""}
@@ -87,16 +103,19 @@ def read_epochs(history: Path) -> tuple[int | None, int | None]:
     return int(rows[-1]["epoch"]), int(best["epoch"])
 
 
-def tabulate_runs(results_dir: str | os.PathLike, runs: Iterable[Run]) -> pd.DataFrame:
+def tabulate_runs(
+    results_dir: str | os.PathLike, runs: Iterable[Run], needs: Mapping[Run, Sequence[str]] = MappingProxyType({})
+) -> pd.DataFrame:
     """One row a run, in the order of ``runs``; columns :data:`COLUMNS`, all of them text, empty where there is none.
 
     ``seconds``, ``peak_memory_mib``, ``peak_gpu_memory_mib`` (MiB), devices, ``threads`` and ``commit`` are those of
     ``run.json``; ``n_train`` is molecules; ``versions`` are ``package==version`` with spaces between them.
+    ``needs`` are the files that runs stand on, see :func:`find_outcome`.
     """
     rows = []
     for run in runs:
         row = dict.fromkeys(COLUMNS, "") | {key: str(getattr(run, key)) for key in KEY}
-        row |= find_outcome(results_dir, run)
+        row |= find_outcome(results_dir, run, needs.get(run, ()))
         if row["status"] == "done":
             row |= read_record(Path(results_dir, "predictions", run.stem))
         rows.append(row)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -74,9 +75,14 @@ def tabulate_metrics(records: pd.DataFrame, results: Mapping[Run, dict]) -> pd.D
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def summarise(results_dir: str | os.PathLike, runs: Sequence[Run]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The metrics (:func:`tabulate_metrics`) and the table of runs of what lies in the results folder, done or not."""
-    records = tabulate_runs(results_dir, runs)
+def summarise(
+    results_dir: str | os.PathLike, runs: Sequence[Run], needs: Mapping[Run, Sequence[str]] = MappingProxyType({})
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The metrics (:func:`tabulate_metrics`) and the table of runs of what lies in the results folder, done or not.
+
+    ``needs`` are the files that runs stand on, see :func:`boomlib.evaluation.records.find_outcome`.
+    """
+    records = tabulate_runs(results_dir, runs, needs)
     done = [run for run, status in zip(runs, records["status"], strict=True) if status == "done"]
     results = {run: read_json(Path(results_dir, "metrics", f"{run.stem}.json")) for run in done}
     return tabulate_metrics(records, results), records

@@ -66,12 +66,18 @@ def write_markdown(
     ``described`` is what :func:`write_page` wants to know.
     """
     write_page(Path(page), read_metrics(metrics_csv), read_runs(runs_csv), **described)
-    Path(page).with_name(PARTIAL).unlink(missing_ok=True)
+    remove_partial(Path(page).parent)
 
 
-def write_partial(results: str | os.PathLike, runs: Sequence[Run], **described: Mapping) -> None:
+def write_partial(results: str | os.PathLike, needs: Mapping[Run, Sequence[str]], **described: Mapping) -> None:
     """Write ``leaderboard.partial.md`` from what a failed workflow has finished; nothing else is touched.
 
-    ``described`` is what :func:`write_page` wants to know.
+    ``needs`` are the files that each run stands on, see :func:`boomlib.evaluation.records.find_outcome`; ``described``
+    is what :func:`write_page` wants to know.
     """
-    write_page(Path(results, PARTIAL), *summarise(results, runs), **described)
+    write_page(Path(results, PARTIAL), *summarise(results, list(needs), needs), **described)
+
+
+def remove_partial(results: str | os.PathLike) -> None:
+    """Remove ``leaderboard.partial.md``, if there is one."""
+    Path(results, PARTIAL).unlink(missing_ok=True)

@@ -1,11 +1,7 @@
 """Chemprop."""
 
 
-use rule train_tabular as train_chemprop with:
-    output:
-        predictions="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet",
-        run="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/run.json",
-        epochs="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/epochs.parquet",
+use rule train_gnn as train_chemprop with:
     wildcard_constraints:
         model=plan.constrain_family("chemprop"),
     conda:

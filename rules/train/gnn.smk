@@ -1,4 +1,4 @@
-"""Graph networks on PyTorch Geometric."""
+"""Graph networks on PyTorch Geometric; what the rules of all other networks are made of."""
 
 
 use rule train_tabular as train_gnn with:

@@ -1,16 +1,8 @@
 """Language models, which may start from a checkpoint."""
 
 
-use rule train_tabular as train_language with:
-    output:
-        predictions="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet",
-        run="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/run.json",
-        epochs="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/epochs.parquet",
+use rule train_gnn as train_language with:
     wildcard_constraints:
         model=plan.constrain_family("language"),
     conda:
         "../../envs/language.yaml"
-    resources:
-        gpu=1,
-        mem_mb=16000,
-        runtime=1440,

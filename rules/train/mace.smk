@@ -1,11 +1,7 @@
 """MACE."""
 
 
-use rule train_tabular as train_mace with:
-    output:
-        predictions="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet",
-        run="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/run.json",
-        epochs="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/epochs.parquet",
+use rule train_gnn as train_mace with:
     wildcard_constraints:
         model=plan.constrain_family("mace"),
     conda:

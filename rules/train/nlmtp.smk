@@ -1,7 +1,7 @@
 """NL-MTP, which answers a policy."""
 
 
-use rule train_tabular as train_nlmtp with:
+use rule train_gnn as train_nlmtp with:
     output:
         predictions="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet",
         run="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/run.json",
@@ -11,7 +11,3 @@ use rule train_tabular as train_nlmtp with:
         model=plan.constrain_family("nlmtp"),
     conda:
         "../../envs/torch.yaml"
-    resources:
-        gpu=1,
-        mem_mb=16000,
-        runtime=1440,

@@ -1,4 +1,4 @@
-"""Models of feature tables, on a CPU; what the rules of all other families are made of."""
+"""Models of feature tables, on a CPU; what the rules of other families are made of."""
 
 
 rule train_tabular:
@@ -33,7 +33,7 @@ rule train_tabular:
             default=None,
         ),
         keep_model=plan.config["keep_models"],
-        inputs=find_inputs,
+        inputs=tell_lost_inputs,
         code=plan.code_of_model,
     message:
         "Train {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"

@@ -1,16 +1,8 @@
 """TorchMD-Net's networks."""
 
 
-use rule train_tabular as train_torchmd with:
-    output:
-        predictions="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet",
-        run="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/run.json",
-        epochs="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/epochs.parquet",
+use rule train_gnn as train_torchmd with:
     wildcard_constraints:
         model=plan.constrain_family("torchmd"),
     conda:
         "../../envs/torchmd.yaml"
-    resources:
-        gpu=1,
-        mem_mb=16000,
-        runtime=1440,

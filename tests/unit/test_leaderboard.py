@@ -78,7 +78,7 @@ def write(folder, runs, page="leaderboard.partial.md", **changed):
     """The page of what a command has finished, as text; ``changed`` are the models'."""
     models = {name: MODELS[name] | changed.get(name, {}) for name in dict.fromkeys(run.model for run in runs)}
     config = CONFIG | {"models": list(models)}
-    write_partial(folder, runs, config=config, datasets=DATASETS, models=models)
+    write_partial(folder, dict.fromkeys(runs, ()), config=config, datasets=DATASETS, models=models)
     return (folder / page).read_text(encoding="utf-8")
 
 

@@ -9,6 +9,7 @@ from boomlib.evaluation.score import score
 from boomlib.evaluation.summary import COLUMNS, read_metrics, summarise, tabulate_metrics, write_summary
 from boomlib.files import write_json, write_text
 from boomlib.runs import Run
+from boomlib.unmade import mark_unmade, unmark
 
 Y = np.arange(12, dtype=float)
 FOLD = np.array(["train"] * 4 + ["valid"] * 2 + ["id"] * 3 + ["ood"] * 3)
@@ -224,3 +225,23 @@ def test_a_missing_run_names_the_stage_and_its_log(tmp_path):
     assert outcome() == ("missing", "evaluate has not run", "")
     write_json(results / "predictions" / run.stem / "failure.json", {"error": "E", "message": "no", "log": None})
     assert outcome() == ("failed", "E: no", "")
+
+
+def test_a_run_is_not_done_while_what_it_stands_on_is_to_be_made(tmp_path):
+    run, results = Run("data", "x", "kde", "a", 0), tmp_path / "results"
+    for file in ("data/data/molecules.parquet", "tasks/data/x/kde.parquet"):
+        write_text(results / file, "")
+    save(results, run, 1, 2)
+    needs = [str(results / "features/data/f.parquet"), str(results / "tasks/data/x/kde.parquet")]
+
+    def outcome():
+        return tuple(tabulate_runs(results, [run], {run: needs})[["status", "reason", "log"]].iloc[0])
+
+    assert outcome() == ("done", "", "")
+    mark_unmade(needs[1:], "logs/make_split/data/x/kde.log")
+    assert outcome() == ("missing", "make_split has not run", "")
+    mark_unmade(needs[:1], "logs/featurize/data/f.log")
+    write_text(tmp_path / "logs/featurize/data/f.log", "MemoryError")
+    assert outcome() == ("missing", "featurize left no result; see its log", "logs/featurize/data/f.log")
+    unmark(needs)
+    assert outcome() == ("done", "", "")

@@ -11,7 +11,8 @@ from conftest import ROOT
 
 from boomlib import registry
 from boomlib.files import ContractError
-from boomlib.workflow import InputFinder, Plan, list_families, must_make_again, one_of, read_scalars, reads_geometry
+from boomlib.unmade import LostInputs, mark_unmade, must_make_again, unmark
+from boomlib.workflow import Plan, list_families, one_of, read_scalars, reads_geometry
 
 OWN = {
     "reader": "table",
@@ -114,7 +115,9 @@ def test_the_files_of_a_checkpoint_in_a_directory_are_inputs_and_no_others(tmp_p
     assert plan.get_checkpoint({"model": "ridge", "scheme": "kde"}) == []
 
 
-def test_a_configuration_brings_its_own_datasets_and_sources():
+def test_a_configuration_brings_its_own_datasets_and_sources(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own.csv").touch()
     source = {"own.csv": {"url": "http://127.0.0.1/own.csv", "sha256": "0" * 64}}
     entries = {
         "own": OWN,
@@ -181,16 +184,16 @@ def inputs(tmp_path, monkeypatch):
 
 
 def test_a_missing_input_matters_after_a_failure_and_predictions_always(inputs):
-    paths, partial = [str(path) for path in inputs], Path("results/leaderboard.partial.md")
+    paths = [str(path) for path in inputs]
     feature, predictions = inputs
     assert not must_make_again(paths)
     feature.unlink()
     assert not must_make_again(paths), "as Snakemake has it: what was made from it exists"
-    partial.touch()
+    mark_unmade(paths[:1], "logs/featurize/f.log")
     assert must_make_again(paths)
     feature.touch()
     assert not must_make_again(paths)
-    partial.unlink()
+    unmark(paths[:1])
     predictions.unlink()
     assert must_make_again(paths)
 
@@ -200,15 +203,59 @@ def test_the_parameter_changes_once_for_inputs_that_are_gone(inputs):
     words = []
     for missing in (False, False, True, False, False, True, False):
         (inputs[1].unlink if missing else inputs[1].touch)()
-        finder = InputFinder(lambda path: recorded or None)
+        tell = LostInputs(lambda path: recorded or None)
         job = {"input": [str(path) for path in inputs], "output": ["score.json"], "threads": 1}
-        word = finder({}, **job)
+        word = tell({}, **job)
         inputs[1].touch()
-        assert finder({}, **job) == word, "the same when the job starts, with its inputs made"
+        assert tell({}, **job) == word, "the same when the job starts, with its inputs made"
         words.append(word)
         recorded[:] = ["'other'", repr(word)]
-    first, second = InputFinder.WORDS
+    first, second = LostInputs.WORDS
     assert words == [first, first, second, second, second, first, first]
+
+
+def test_a_dataset_whose_file_is_not_there_is_refused():
+    with pytest.raises(ContractError, match=r"datasets\.own\.file: no file own\.csv in .*; correct the path"):
+        make_plan(tasks=["own/logS"], datasets={"own": OWN})
+
+
+def test_a_policy_needs_a_family_whose_rule_makes_it(monkeypatch):
+    models = registry.load_models()
+    models["ridge"]["answers_policy"] = True
+    monkeypatch.setattr(registry, "load_models", lambda: models)
+    with pytest.raises(ContractError, match=r"ridge\.yaml: answers_policy: rules/train/tabular\.smk has no output"):
+        make_plan()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('FEATURES = ("scaffolds",)', "FEATURES = tuple(NAMES)", "FEATURES: a tuple of the names"),
+        (
+            'FEATURES = ("scaffolds",)',
+            'FEATURES = ("scafolds",)',
+            "unknown feature 'scafolds'; did you mean 'scaffolds'",
+        ),
+        ("FEATURES", "OTHERS", "no constant FEATURES"),
+        ("TITLE", "HEADING", "no constant TITLE"),
+        ("QUANTITY", "AXIS", "no constant QUANTITY"),
+    ],
+)
+def test_mistakes_in_a_scheme_are_named_before_anything_runs(tmp_path, monkeypatch, old, new, message):
+    text = (ROOT / "boomlib/splits/scaffold.py").read_text()
+    assert old in text
+    file = tmp_path / "scaffold.py"
+    file.write_text(text.replace(old, new))
+    monkeypatch.setattr("boomlib.workflow.find_file", lambda module: file)
+    with pytest.raises(ContractError, match=f"scaffold.py.*{message}"):
+        make_plan(schemes=["scaffold"])
+
+
+def test_a_configuration_without_tasks_tells_how_several_files_are_given():
+    with pytest.raises(
+        ContractError, match=r"a\.yaml: 'tasks' is a required property; .*--configfile a\.yaml b\.yaml"
+    ):
+        Plan({"models": ["ridge"]}, where="a.yaml")
 
 
 def test_schema_lists_are_of_the_folders(tmp_path):

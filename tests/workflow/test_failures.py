@@ -1,8 +1,14 @@
 """What reading the workflow leaves alone, what a failed command leaves, and what the same command takes up again."""
 
+import re
+import shutil
 import socket
+import subprocess
+import sys
+import time
 
 import pytest
+import yaml
 from test_reruns import REPORT, jobs_of
 
 LEADERBOARD, PARTIAL = "results/leaderboard.md", "results/leaderboard.partial.md"
@@ -96,7 +102,6 @@ def test_a_table_that_could_not_be_made_again_is_taken_up_by_the_same_command(fi
 
 def test_a_feature_that_could_not_be_made_again_is_taken_up_by_the_same_command(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
-    works = 'return {"scaffold": '
     feature = "boomlib/features/elements.py"
     works = "def compute(smiles: Sequence[str]) -> dict[str, pa.Array]:\n"
     text = (project.folder / feature).read_text()
@@ -105,6 +110,76 @@ def test_a_feature_that_could_not_be_made_again_is_taken_up_by_the_same_command(
         assert project.snakemake(LEADERBOARD, check=False).returncode != 0
     (project.folder / feature).write_text(text)
     assert "Compute elements of tiny" in project.planned()
+
+
+@pytest.fixture
+def failed(finished, tmp_path):
+    """A copy in which a new split of the default configuration has just failed."""
+    project = finished.copy(tmp_path / "p")
+    project.edit("config/datasets.yaml", "ood_size: 20", "ood_size: 200")
+    assert project.snakemake(LEADERBOARD, check=False).returncode != 0
+    return project
+
+
+def test_old_scores_are_not_those_of_a_run_whose_split_has_failed(failed):
+    text = (failed.folder / PARTIAL).read_text()
+    assert "**Not finished: 4 of 4 runs have no result" in text
+    assert "make_split left no result; see its log" in text
+    assert "logs/make_split/tiny/size/kde.log" in text
+
+
+def test_another_configuration_that_succeeds_does_not_hide_a_failure(failed):
+    other = {"tasks": ["tiny/polarity"], "schemes": ["kde"], "seeds": [0], "models": ["train_mean"]}
+    (failed.folder / "other.yaml").write_text(yaml.safe_dump(other))
+    failed.edit("config/datasets.yaml", "ood_size: 200", "ood_size: 20")
+    failed.snakemake(LEADERBOARD, "--configfile", "other.yaml")
+    assert not (failed.folder / PARTIAL).exists()
+    assert {SPLIT} | jobs_of("ridge") <= failed.planned()
+
+
+def test_a_single_target_that_succeeds_removes_the_partial_page_and_forgets_no_failure(failed):
+    failed.snakemake("results/features/tiny/maccs.parquet")
+    assert not (failed.folder / PARTIAL).exists()
+    assert SPLIT in failed.planned()
+
+
+def test_a_failure_makes_nothing_again_that_was_deleted(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    shutil.rmtree(project.folder / "results/features")
+    works, fails = "network.partial_fit(x, y)", 'raise RuntimeError("no luck")'
+    project.edit("boomlib/models/tabular/mlp.py", works, fails)
+    for _ in range(2):
+        assert project.snakemake(LEADERBOARD, check=False).returncode != 0
+        assert not project.planned() & jobs_of("ridge")
+
+
+def test_a_killed_snakemake_forgets_nothing(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    project.edit("config/datasets.yaml", "ood_size: 20", "ood_size: 30")
+    project.edit("boomlib/split.py", "def make_split(", "import time\n\ntime.sleep(600)\n\n\ndef make_split(")
+    task = project.folder / "results/tasks/tiny/size/kde.parquet"
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", LEADERBOARD]
+    with subprocess.Popen(
+        command, cwd=project.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        deadline = time.monotonic() + 120
+        while task.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        process.kill()
+    shutil.rmtree(project.folder / ".snakemake/incomplete")  # what else Snakemake itself remembers
+    assert {SPLIT} | jobs_of("ridge") <= project.planned("--nolock")
+
+
+def test_a_page_that_cannot_be_written_is_named_and_no_old_one_is_left(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    (project.folder / PARTIAL).write_text("old")
+    (project.folder / "results/metrics/tiny/size/kde/ridge/seed0.json").write_text('{"folds": ')
+    project.edit("boomlib/models/tabular/mlp.py", "network.partial_fit(x, y)", 'raise RuntimeError("no luck")')
+    done = project.snakemake(LEADERBOARD, check=False)
+    assert done.returncode != 0
+    assert re.search("No partial leaderboard: .*ridge/seed0.json", done.stdout)
+    assert not (project.folder / PARTIAL).exists()
 
 
 @pytest.mark.parametrize(("command", "kept"), [("--dry-run", True), ("--quiet", False)])

@@ -1,0 +1,95 @@
+"""What commands have set out to make and have not made: a hidden mark beside each such file, with the log of its job.
+
+Snakemake forgets a failure: it removes what the job was to make, and lets that be missing for as long as older results
+of what reads it exist.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from snakemake.dag import DAG
+
+NEUTRAL = "tells what has to be made, and makes nothing"
+
+# what a leaderboard stands on: never let be where it is gone
+EVIDENCE = tuple(
+    f"results/{each}" for each in ("predictions/", "metrics/", "policy/", "plots/", "leaderboard.", "runs.")
+)
+
+
+def locate_mark(file: str | Path) -> Path:
+    """Where the mark of a file lies."""
+    return Path(file).with_name(f".{Path(file).name}.unmade")
+
+
+def mark_unmade(files: Iterable[str], log: str) -> None:
+    """Mark files that a job is to make; ``log`` is its log."""
+    for mark in map(locate_mark, files):
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text(log, encoding="utf-8")
+
+
+def unmark(files: Iterable[str]) -> None:
+    """Remove the marks of files that have been made."""
+    for mark in map(locate_mark, files):
+        mark.unlink(missing_ok=True)
+
+
+def find_unmade(files: Iterable[str | Path]) -> str | None:
+    """The log of the job that was to make the first of the files that is marked; None if none is."""
+    marks = (mark for mark in map(locate_mark, files) if mark.is_file())
+    return next((mark.read_text(encoding="utf-8") for mark in marks), None)
+
+
+def begin_jobs(dag: "DAG") -> None:
+    """Mark the outputs of the jobs that a command begins with as unmade; of the others those that exist are made."""
+    for job in dag.jobs:
+        if dag.needrun(job):
+            mark_unmade(job.output, next(iter(job.log), ""))
+        else:
+            unmark(path for path in job.output if Path(path).exists())
+
+
+def end_jobs(dag: "DAG") -> None:
+    """Remove the marks of what the jobs of a command have made."""
+    for job in dag.finished_jobs:
+        unmark(job.output)
+
+
+class LostInputs:
+    """A rule's parameter that differs from the last time if a file that the rule reads is lost: gone, and it matters.
+
+    Snakemake lets a missing file be while what was made from it exists. But a score without its predictions is no
+    result, nor is a leaderboard without its scores. And what a failed command could not make again Snakemake takes for
+    made, so that old results of what reads it would pass for new ones.
+    """
+
+    WORDS = ("inputs as made", "inputs as made again")
+
+    def __init__(self, read_recorded: Callable[[str], Sequence[str] | None]) -> None:
+        """``read_recorded`` gives the parameters, as ``repr``, with which an output was made; None if not known."""
+        self.read_recorded = read_recorded
+        self.told: dict[str, str] = {}
+
+    def __call__(self, wildcards: Mapping, **job: object) -> str:
+        """One word, the same for as long as this process runs: Snakemake asks before and after inputs are made.
+
+        Args:
+            wildcards: the wildcards of the job.
+            job: what else Snakemake tells of it, among it ``input`` and ``output``, the paths. They are not named
+                here, for Snakemake records no parameter of a function that names them, and could not compare it.
+        """
+        output = job["output"][0]
+        if output not in self.told:
+            recorded = self.read_recorded(output) or ()
+            again = repr(self.WORDS[1]) in recorded
+            self.told[output] = self.WORDS[again != must_make_again(job["input"])]
+        return self.told[output]
+
+
+def must_make_again(paths: Iterable[str]) -> bool:
+    """Whether some of the files are gone and matter: evidence always, others if a command has not made them again."""
+    gone = [path for path in paths if not Path(path).exists()]
+    return find_unmade(gone) is not None or any(path.startswith(EVIDENCE) for path in gone)
