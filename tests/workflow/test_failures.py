@@ -81,6 +81,7 @@ def test_a_failure_leaves_the_good_leaderboard_and_a_success_removes_the_partial
     project.snakemake(LEADERBOARD)
     assert not (project.folder / PARTIAL).exists()
     assert "Every run finished." in (project.folder / LEADERBOARD).read_text()
+    assert not list((project.folder / "results").rglob("*.unmade"))
     assert project.planned() == set()
 
 
@@ -178,7 +179,7 @@ def test_a_page_that_cannot_be_written_is_named_and_no_old_one_is_left(finished,
     project.edit("boomlib/models/tabular/mlp.py", "network.partial_fit(x, y)", 'raise RuntimeError("no luck")')
     done = project.snakemake(LEADERBOARD, check=False)
     assert done.returncode != 0
-    assert re.search("No partial leaderboard: .*ridge/seed0.json", done.stdout)
+    assert re.search(r"No partial leaderboard: .*ridge/seed0\.json", done.stdout)
     assert not (project.folder / PARTIAL).exists()
 
 
