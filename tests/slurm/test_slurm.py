@@ -24,7 +24,7 @@ SOON = ("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "5")
 COMMAND = [sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/slurm", *SOON]
 CONFORMERS = "results/features/tiny/conformers.parquet"
 MODELS = ["train_mean", "ridge", "egnn_small"]
-FEATURES = ["elements", "descriptors", "morgan_counts", "scaffolds", "graph", "conformers"]
+FEATURES = ["elements", "descriptors", "morgan_counts", "graph", "conformers"]
 FIRST_RUN = {
     "prepare_molecules tiny",
     "make_split tiny_size_kde",
