@@ -215,6 +215,14 @@ def test_a_variant_may_give_what_its_model_leaves_to_the_default():
 RIDGE = {"of": "ridge", "label": "X"}
 
 
+def test_only_a_control_may_see_the_truth(tmp_path):
+    assert [name for name, model in MODELS.items() if model["sees_truth"]] == ["oracle"]
+    text = "label: X\nfamily: tabular\nclass: control.oracle.Oracle\nsees_truth: true\nsource: ours\n"
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(ContractError, match=r"x\.yaml: sees_truth: only a model of `family: control`"):
+        registry.load_models(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("variants", "message"),
     [
