@@ -344,7 +344,7 @@ def test_mlp_takes_a_batch_larger_than_train(tmp_path):
 
 
 def test_mlp_shuffles_its_batches_anew_in_every_epoch(tmp_path, monkeypatch):
-    orders, shuffle = [], sklearn.neural_network._multilayer_perceptron.shuffle
+    orders, shuffle = [], sklearn.utils.shuffle
     monkeypatch.setattr(
         "sklearn.neural_network._multilayer_perceptron.shuffle",
         lambda rows, random_state: orders.append(shuffle(rows, random_state=random_state)) or orders[-1],
