@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import pandas as pd
 
 from boomlib.files import read_json
@@ -99,8 +100,9 @@ def read_epochs(history: Path) -> tuple[int | None, int | None]:
         rows = [row for row in csv.DictReader(stream) if "epoch" in row]
     if not rows:
         return None, None
-    best = min(rows, key=lambda row: float(row["valid_rmse"]))
-    return int(rows[-1]["epoch"]), int(best["epoch"])
+    errors = [float(row["valid_rmse"]) for row in rows]
+    best = int(np.nanargmin(errors))  # an epoch whose RMSE was no number was not kept
+    return int(rows[-1]["epoch"]), int(rows[best]["epoch"])
 
 
 def tabulate_runs(

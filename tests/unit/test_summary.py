@@ -173,7 +173,7 @@ def test_a_row_a_run(tmp_path):
     folder = tmp_path / "predictions" / runs[1].stem
     network = {"peak_gpu_memory_mib": 3.5, "prediction_device": "A GPU", "pretrained": None}
     write_json(folder / "run.json", RECORD | network)
-    write_text(folder / "history.csv", "epoch,valid_rmse\n1,3.0\n2,1.0\n3,2.0\n")
+    write_text(folder / "history.csv", "epoch,valid_rmse\n1,nan\n2,1.0\n3,2.0\n")
     table = tabulate_runs(tmp_path, runs)
     assert tuple(table.columns) == RUN_COLUMNS
     tabular, trained, lost = table.to_dict("records")
