@@ -132,10 +132,13 @@ def content_hash(value: object) -> str:
 
 
 def commit_id() -> str:
-    """The checkout's commit, with ``+`` behind it if tracked files differ from it; "unknown" outside git."""
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else "unknown"
+    """The checkout's commit, with ``+`` behind it if files differ from it or are new; "unknown" outside git."""
+    asked = (["describe", "--always", "--abbrev=12", "--exclude=*"], ["status", "--porcelain"])
+    found = [subprocess.run(["git", "-C", ROOT, *each], capture_output=True, text=True, check=False) for each in asked]
+    if any(each.returncode for each in found):
+        return "unknown"
+    commit, changes = (each.stdout.strip() for each in found)
+    return f"{commit}+" if changes else commit
 
 
 def versions() -> dict[str, str]:

@@ -77,9 +77,17 @@ def find_file(module: str) -> Path | None:
 
 @functools.cache
 def read_source(file: Path) -> Source:
-    """Parse a file."""
+    """Parse a file.
+
+    Raises:
+        ContractError: it is not Python.
+    """
     defined, imported = {}, {}
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise ContractError(f"{file}, line {error.lineno}: {error.msg}") from error
+    for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             defined[node.name] = node
         elif isinstance(node, ast.Assign):

@@ -365,3 +365,5 @@ class Plan:
             write_partial("results", needs, config=self.config, datasets=self.datasets, models=self.models)
         except Exception as error:
             print(f"No partial leaderboard: {type(error).__name__}: {error}", file=sys.stderr)
+        else:
+            print("What is done, and why the rest is not: results/leaderboard.partial.md", file=sys.stderr)

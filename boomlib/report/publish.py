@@ -11,6 +11,7 @@ from boomlib.evaluation.records import list_recorded, read_runs
 from boomlib.evaluation.summary import read_metrics
 from boomlib.files import ContractError, scratch_folder, write_text
 from boomlib.provenance import ROOT
+from boomlib.report.build import PARTIAL
 from boomlib.report.figures.catalogue import find_figures
 from boomlib.report.roles import Roles, assign_roles
 from boomlib.report.tables.errors import tabulate_errors
@@ -40,6 +41,11 @@ def list_files(results: Path) -> list[str]:
     for table in TABLES:
         if not (results / table).is_file():
             raise ContractError(f"{results / table}: no such file; run snakemake to a finished leaderboard first")
+    if (results / PARTIAL).is_file():
+        raise ContractError(
+            f"{results / PARTIAL}: the last command failed, so that leaderboard.md is of an earlier one; give the "
+            "command again until it succeeds"
+        )
     records = read_runs(results / "runs.csv")
     lost = records[records["status"] != "done"]
     if len(lost):
@@ -130,11 +136,15 @@ def main() -> None:
     parser.add_argument("readmes", type=Path, metavar="README", nargs="*")
     arguments = parser.parse_args()
     try:
+        for readme in arguments.readmes:
+            if not readme.is_file():
+                raise ContractError(f"{readme}: no such file; give READMEs that have the marker of the table")
         publish(Path("results"), arguments.folder)
         for readme in arguments.readmes:
             update_readme(readme, arguments.folder)
-    except ContractError as error:
+    except (ContractError, OSError) as error:
         sys.exit(f"error: {error}")
+    print(f"published in {arguments.folder}")
 
 
 if __name__ == "__main__":

@@ -229,3 +229,9 @@ def test_which_settings_of_our_models_may_be_anything():
     models = {model["class"] for model in registry.load_models().values()}
     found = {(name.split(".")[0], key) for name in models for key in find_unchecked(signatures.read_signature(name))}
     assert found <= UNCHECKED
+
+
+def test_a_file_that_is_no_python_is_named_with_its_line(tmp_path):
+    (tmp_path / "x.py").write_text("x = 1\ndef fit((self):\n    pass\n")
+    with pytest.raises(ContractError, match=r"x\.py, line 2: "):
+        signatures.read_source(tmp_path / "x.py")
