@@ -224,6 +224,6 @@ def test_the_command_says_how_it_is_used(tmp_path):
 
 def test_what_an_earlier_command_left_is_not_published_after_a_failure(results, tmp_path):
     (results / "leaderboard.partial.md").touch()
-    with pytest.raises(ContractError, match="the last command failed, so that leaderboard.md is of an earlier one"):
+    with pytest.raises(ContractError, match=r"the last command failed, so that leaderboard\.md is of an earlier one"):
         publish(results, tmp_path / "new")
     assert not (tmp_path / "new").exists()
