@@ -190,7 +190,7 @@ def test_the_section_has_effect_overlap_and_chemistry(run, tmp_path):
 
 
 def test_a_policy_that_was_not_scored_is_a_row_without_numbers(tmp_path):
-    for table in tabulate_policies(tmp_path, [RUN], Roles({}, frozenset(), frozenset())):
+    for table in tabulate_policies(tmp_path, [RUN], Roles({RUN.model: "Net"}, frozenset(), frozenset())):
         (only,), _ = rows(table)
-        assert list(only.values())[:4] == ["data/hof", "kde", "net", "0"]
+        assert list(only.values())[:4] == ["data/hof", "kde", "Net", "0"]
         assert set(list(only.values())[4:]) == {"—"}

@@ -71,7 +71,8 @@ def test_the_slurm_profile_gives_every_rule_what_grows_with_the_attempt_and_gpu_
     assert set(given) == {name for name, text in RULES.items() if "localrule: True" not in text}
     for entry in given.values():
         assert all(re.fullmatch(r"\d+ \* attempt", entry[key]) for key in ("mem_mb", "runtime"))
-    on_gpu = {name for name, text in RULES.items() if re.search(r"^ +gpu=", text, re.M)}
+    # of their own, or of the rule of graph networks that they are derived from
+    on_gpu = {name for name, text in RULES.items() if re.search(r"^ +gpu=|^use rule train_gnn as", text, re.M)}
     assert {name for name in given if "slurm_partition" in given[name]} == on_gpu
     partitions = {given[name]["slurm_partition"] for name in on_gpu}
     assert len(partitions) == 1 and default["slurm_partition"] not in partitions
