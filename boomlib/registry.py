@@ -16,7 +16,8 @@ from pathlib import Path
 import yaml
 
 from boomlib.files import ContractError
-from boomlib.signatures import ROOT, check_parameters, read_source, suggestion
+from boomlib.provenance import ROOT
+from boomlib.signatures import check_parameters, read_source, suggestion
 from boomlib.text.checkpoint_files import check_files
 from boomlib.text.start import check_start
 

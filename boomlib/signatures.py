@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from boomlib.files import ContractError
+from boomlib.provenance import ROOT, source_file
 
 NEUTRAL = "refuses hyper-parameters, but changes none"
 
-ROOT = Path(__file__).parent.parent
 TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "dict": dict, "list": list, "object": object}
 WORDS = {
     "int": "a whole number",
@@ -65,14 +65,8 @@ class Source:
         if name in self.defined:
             return self.defined[name], self
         module, original = self.imported.get(name, ("", ""))
-        file = find_file(module) if module.split(".")[0] == "boomlib" else None
+        file = source_file(module) if module.split(".")[0] == "boomlib" else None
         return read_source(file).find(original) if file else None
-
-
-def find_file(module: str) -> Path | None:
-    """The file of a module of this checkout; None if there is none."""
-    path = ROOT.joinpath(*module.split("."))
-    return next((each for each in (path.with_suffix(".py"), path / "__init__.py") if each.is_file()), None)
 
 
 @functools.cache
@@ -147,7 +141,7 @@ def read_signature(model: str) -> Signature:
         ContractError: there is no such class, or it is no model.
     """
     module, _, name = model.rpartition(".")
-    file = find_file(f"boomlib.models.{module}")
+    file = source_file(f"boomlib.models.{module}")
     if file is None:
         folder = ROOT / "boomlib/models"
         known = [".".join(path.relative_to(folder).with_suffix("").parts) for path in folder.rglob("[!_]*.py")]
@@ -160,7 +154,7 @@ def read_signature(model: str) -> Signature:
     if not is_model(node, source):
         raise ContractError(f"{shown}: {name} is not derived from boomlib.harness.interface.Model")
     signature = read_parameters(node, source)
-    interface = read_source(find_file("boomlib.harness.interface"))
+    interface = read_source(source_file("boomlib.harness.interface"))
     common = read_parameters(interface.defined["Model"], interface).settings
     kept = {key: value for key, value in signature.settings.items() if key not in common}
     return Signature(kept, signature.closed)
@@ -168,7 +162,7 @@ def read_signature(model: str) -> Signature:
 
 def is_model(node: ast.ClassDef, source: Source) -> bool:
     """Whether a class is, or is derived from, the interface of models."""
-    itself = (node.name, source.file) == ("Model", find_file("boomlib.harness.interface"))
+    itself = (node.name, source.file) == ("Model", source_file("boomlib.harness.interface"))
     return itself or any(is_model(*base) for base in find_bases(node, source))
 
 

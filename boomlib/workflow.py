@@ -14,11 +14,11 @@ import yaml
 
 from boomlib import registry
 from boomlib.files import ContractError
-from boomlib.provenance import code_hash
+from boomlib.provenance import code_hash, source_file
 from boomlib.report.figures.catalogue import list_figures
 from boomlib.report.roles import assign_roles
 from boomlib.runs import Run, list_runs
-from boomlib.signatures import find_file, read_source
+from boomlib.signatures import read_source
 from boomlib.text.checkpoint_files import RECORD, WEIGHTS, checkpoint_files
 from boomlib.text.start import find_sharer, name_hub_folder, select_pretraining
 
@@ -83,7 +83,7 @@ def check_files_of(datasets: Mapping[str, dict], where: str) -> None:
 
 def reads_geometry(feature: str) -> bool:
     """Whether a feature's ``compute`` takes the positions that the source brings."""
-    compute = read_source(find_file(f"boomlib.features.{feature}")).defined["compute"]
+    compute = read_source(source_file(f"boomlib.features.{feature}")).defined["compute"]
     return "geometry" in [argument.arg for argument in compute.args.args]
 
 
@@ -93,7 +93,7 @@ def read_scheme_features(scheme: str) -> list[str]:
     Raises:
         ContractError: it lacks a constant of a scheme, or FEATURES is no tuple of names of feature tables.
     """
-    source = read_source(find_file(f"boomlib.splits.{scheme}"))
+    source = read_source(source_file(f"boomlib.splits.{scheme}"))
     for name, meaning in SCHEME.items():
         if name not in source.defined:
             raise ContractError(f"{source.file}: no constant {name}: {meaning}")

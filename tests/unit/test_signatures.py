@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from boomlib import registry, signatures
+from boomlib import provenance, registry, signatures
 from boomlib.files import ContractError
 
 MODULES = {
@@ -101,7 +101,8 @@ def check(tmp_path, monkeypatch):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     shutil.copy(signatures.ROOT / "boomlib/harness/interface.py", tmp_path / "boomlib/harness")
-    monkeypatch.setattr(signatures, "ROOT", tmp_path)
+    for module in (provenance, signatures):
+        monkeypatch.setattr(module, "ROOT", tmp_path)
 
     def run(model, parameters):
         return signatures.check_parameters(model, parameters, "m.yaml")

@@ -249,7 +249,7 @@ def test_mistakes_in_a_scheme_are_named_before_anything_runs(tmp_path, monkeypat
     assert old in text
     file = tmp_path / "scaffold.py"
     file.write_text(text.replace(old, new))
-    monkeypatch.setattr("boomlib.workflow.find_file", lambda module: file)
+    monkeypatch.setattr("boomlib.workflow.source_file", lambda module: file)
     with pytest.raises(ContractError, match=f"scaffold.py.*{message}"):
         make_plan(schemes=["scaffold"])
 
