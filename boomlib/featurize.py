@@ -4,6 +4,7 @@ import contextlib
 import functools
 import importlib
 import itertools
+import logging
 import os
 import signal
 import sys
@@ -19,6 +20,8 @@ from tqdm import tqdm
 from boomlib.contracts import GEOMETRY, check_ids, read_molecules, readable
 from boomlib.files import ContractError, atomic_path, commit
 from boomlib.processes import end_with
+
+logger = logging.getLogger(__name__)
 
 CHUNK = 512
 AHEAD = 16  # chunks that are held at once for each worker
@@ -67,6 +70,8 @@ def compute_feature(
         for columns in tables:
             writer.write_table(columns)
             bar.update(columns.num_rows)
+            if bar.n < total:
+                logger.info("%s", bar)
             report_notes(columns, smiles)
     commit(out)
 

@@ -1,15 +1,16 @@
-"""What every adapter needs: a log that terminal users see as well, a clear last line on failure, an end on request."""
+"""What every adapter needs: a log, a line now and then on the terminal, a clear end on failure and on demand."""
 
 import contextlib
+import logging
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
 from threadpoolctl import threadpool_limits
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from boomlib.files import ContractError
 from boomlib.processes import SNAKEMAKE, claim, end_with
@@ -17,26 +18,61 @@ from boomlib.processes import SNAKEMAKE, claim, end_with
 NEUTRAL = "logs and ends a job, whatever it computes"
 
 
-class Tee:
-    """Writes to the log and to the terminal."""
+EVERY = 10.0  # seconds between two lines of a job on the terminal, which other jobs share
 
-    def __init__(self, *streams: TextIO) -> None:
-        self.streams = streams
 
-    def write(self, text: str) -> int:
-        """Write ``text`` to all streams."""
-        for stream in self.streams:
-            stream.write(text)
-        return len(text)
+class Rarely:
+    """A filter that lets a record pass if none has for :data:`EVERY` seconds; warnings always pass."""
 
-    def flush(self) -> None:
-        """Flush all streams."""
-        for stream in self.streams:
-            stream.flush()
+    def __init__(self) -> None:
+        self.passed = -EVERY
 
-    def isatty(self) -> bool:
-        """Whether the last stream, the one people see, is a terminal."""
-        return self.streams[-1].isatty()
+    def __call__(self, record: logging.LogRecord) -> bool:
+        """Whether ``record`` passes."""
+        if record.levelno < logging.WARNING and record.created - self.passed < EVERY:
+            return False
+        self.passed = record.created
+        return True
+
+
+@contextlib.contextmanager
+def output_to(log: str) -> Iterator[None]:
+    """Send all that this process and its children print to ``log``; what boomlib logs goes to the terminal as well.
+
+    The descriptors themselves are redirected, since compiled libraries and worker processes write to these. The lines
+    on the terminal begin with the name of the log, where progress bars, warnings and tracebacks are.
+    """
+    kept = {number: os.dup(number) for number in (1, 2)}
+    logger, terminal = logging.getLogger("boomlib"), os.fdopen(os.dup(2), "w", encoding="utf-8")
+    told, written = logging.StreamHandler(terminal), logging.StreamHandler()
+    told.setFormatter(logging.Formatter(f"{log}: %(message)s"))
+    told.addFilter(Rarely())
+    logger.addHandler(told)
+    logger.addHandler(written)
+    logger.setLevel(logging.INFO)
+    try:
+        with Path(log).open("w", encoding="utf-8") as stream:
+            flush_output()
+            for number in kept:
+                os.dup2(stream.fileno(), number)
+        # a file is not a terminal: Python would hold lines back, and mix up the order of the two streams
+        sys.stdout.reconfigure(line_buffering=True)
+        with logging_redirect_tqdm([logger]):  # lines above a progress bar, not within
+            yield
+    finally:
+        flush_output()
+        for number, descriptor in kept.items():
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        logger.removeHandler(told)
+        logger.removeHandler(written)
+        terminal.close()
+
+
+def flush_output() -> None:
+    """Write what Python holds back of both streams."""
+    sys.stdout.flush()
+    sys.stderr.flush()
 
 
 class StoppedError(Exception):
@@ -53,7 +89,7 @@ def stop(number: int, frame: object) -> None:
 
 @contextlib.contextmanager
 def logged(log: str, threads: int = 1, resumes: bool = False) -> Iterator[None]:
-    """Send output to ``log`` and to the terminal, and keep numerical libraries to ``threads`` threads.
+    """Send output to ``log`` (:func:`output_to`), and keep numerical libraries to ``threads`` threads.
 
     The job ends with the Snakemake that started it. No two jobs write to one log, and so to the same outputs, at once.
     A contract error ends the job with its message instead of a traceback. In a job that ``resumes`` where it was, so
@@ -62,12 +98,7 @@ def logged(log: str, threads: int = 1, resumes: bool = False) -> Iterator[None]:
     if resumes:
         signal.signal(signal.SIGTERM, stop)
     end_with(int(os.environ[SNAKEMAKE]))
-    with (
-        Path(log).open("w", encoding="utf-8") as stream,
-        contextlib.redirect_stderr(Tee(stream, sys.stderr)),
-        contextlib.redirect_stdout(Tee(stream, sys.stdout)),
-        threadpool_limits(threads),
-    ):
+    with output_to(log), threadpool_limits(threads):
         try:
             claim(log)
             yield

@@ -18,6 +18,8 @@ from torch.optim.swa_utils import AveragedModel
 from boomlib.files import ContractError, atomic_path, commit
 from boomlib.harness.interface import STATE, write_history
 
+logger = logging.getLogger(__name__)
+
 
 class Trainee(lightning.LightningModule):
     """A network with its optimiser. A subclass adds ``training_step`` and the figures of valid.
@@ -91,6 +93,8 @@ class History(lightning.Callback):
         """Keep the epoch's figures and predictions."""
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.rows.append({"epoch": trainer.current_epoch + 1, **figures})
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        logger.info("epoch %d of %d: %s", trainer.current_epoch + 1, trainer.max_epochs, shown)
         if self.follow is not None:
             pl_module.eval()
             self.predictions.append(torch.as_tensor(self.follow()))
@@ -188,7 +192,7 @@ def freeze(network: nn.Module) -> nn.Module:
 def announce_device(device: torch.device) -> None:
     """Say in the job's log where training runs, but not what Lightning merely advises."""
     on_gpu = device.type == "cuda"
-    print(f"training on {torch.cuda.get_device_name() if on_gpu else 'the CPU: no GPU is visible'}", flush=True)
+    logger.info(f"training on {torch.cuda.get_device_name() if on_gpu else 'the CPU: no GPU is visible'}")
     # batches come from memory, so that workers would only copy them; a folder that is not empty is what resuming needs
     warnings.filterwarnings("ignore", r".*(does not have many workers|exists and is not empty)")
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)

@@ -1,0 +1,65 @@
+"""What a job prints goes to its log; the terminal gets a line now and then that says whose it is."""
+
+import os
+import subprocess
+import sys
+
+from conftest import ROOT
+
+from boomlib.processes import SNAKEMAKE
+
+JOB = """
+import logging, os, subprocess, sys
+from tqdm import tqdm
+from workflow_scripts.job import logged
+
+logger = logging.getLogger("boomlib.harness.training")
+with logged("job.log"):
+    print("printed")
+    sys.stderr.write("to the other stream\\n")
+    os.write(2, b"by a compiled library\\n")
+    subprocess.run(["echo", "by a child"])
+    for step in tqdm(range(3), desc="bar"):
+        logger.info("epoch %d", step)
+    logger.warning("take care")
+    if sys.argv[1:] == ["fails"]:
+        raise ValueError("a broken label")
+"""
+
+
+def run_job(tmp_path, *arguments: str) -> subprocess.CompletedProcess:
+    environment = os.environ | {SNAKEMAKE: str(os.getpid()), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-c", JOB, *arguments],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_output_goes_to_the_log(tmp_path):
+    done = run_job(tmp_path)
+    assert done.returncode == 0, done.stderr
+    log = (tmp_path / "job.log").read_text()
+    said = ["printed", "to the other stream", "by a compiled library", "by a child", "epoch 0", "epoch 2", "take care"]
+    places = [log.index(text) for text in said]
+    assert places == sorted(places)
+    assert "bar: 100%" in log
+    assert not [line for line in log.splitlines() if "epoch" in line and "bar" in line]
+
+
+def test_the_terminal_gets_a_line_now_and_then_with_the_name_of_the_log(tmp_path):
+    done = run_job(tmp_path)
+    assert done.stdout == ""
+    assert done.stderr == "job.log: epoch 0\njob.log: take care\n"
+
+
+def test_a_failure_is_told_in_the_log_alone(tmp_path):
+    done = run_job(tmp_path, "fails")
+    assert done.returncode == 1
+    assert "a broken label" not in done.stdout + done.stderr
+    log = (tmp_path / "job.log").read_text()
+    assert log.count("ValueError: a broken label") == 1
+    assert log.endswith("ValueError: a broken label\n")
