@@ -5,7 +5,6 @@ where it appears and not three stages later. All files are Parquet, written besi
 then renamed, so that a half-written file is never taken for a result.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from boomlib.files import ContractError, atomic_path, commit
+from boomlib.files import ContractError, StrPath, atomic_path, commit
 
 FOLDS = ("train", "valid", "id", "ood")
 PREDICTED_FOLDS = ("valid", "id", "ood")
@@ -101,7 +100,7 @@ PAIRS = TableContract("matched pairs", {"left": pa.int64(), "right": pa.int64(),
 # -- tables --------------------------------------------------------------------------------------------
 
 
-def write_table(table: pa.Table, path: str | os.PathLike, contract: TableContract | None = None) -> None:
+def write_table(table: pa.Table, path: StrPath, contract: TableContract | None = None) -> None:
     """Check ``table`` against ``contract`` and write it as Parquet in one step.
 
     The bytes depend on the table alone: no date and no host name enter the file.
@@ -114,7 +113,7 @@ def write_table(table: pa.Table, path: str | os.PathLike, contract: TableContrac
 
 
 @contextmanager
-def readable(path: str | os.PathLike) -> Iterator[None]:
+def readable(path: StrPath) -> Iterator[None]:
     """Raise :class:`ContractError` if ``path`` is missing, or if the block fails to read it as Parquet."""
     if not Path(path).is_file():
         raise ContractError(f"{path}: no such file; rerun the stage that makes it")
@@ -126,9 +125,7 @@ def readable(path: str | os.PathLike) -> Iterator[None]:
         ) from error
 
 
-def read_table(
-    path: str | os.PathLike, contract: TableContract | None = None, columns: Sequence[str] | None = None
-) -> pa.Table:
+def read_table(path: StrPath, contract: TableContract | None = None, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a Parquet file and check it; a missing, truncated or foreign file raises :class:`ContractError`."""
     with readable(path):
         table = pq.read_table(path, columns=list(columns) if columns else None, partitioning=None)
@@ -141,7 +138,7 @@ def read_table(
 
 
 def write_molecules(
-    path: str | os.PathLike, smiles: Sequence[str], properties: dict[str, np.ndarray], units: dict[str, str]
+    path: StrPath, smiles: Sequence[str], properties: dict[str, np.ndarray], units: dict[str, str]
 ) -> None:
     """Write the molecules table: ``molecule_id`` 0…n-1, ``smiles``, one float64 column a property.
 
@@ -158,30 +155,30 @@ def write_molecules(
     write_table(pa.table(arrays, schema=pa.schema(fields)), path, MOLECULES)
 
 
-def read_molecules(path: str | os.PathLike) -> pa.Table:
+def read_molecules(path: StrPath) -> pa.Table:
     """Read the molecules table; ids must be 0…n-1 in order."""
     table = read_table(path, MOLECULES)
     check_ids(table, table.num_rows, path)
     return table
 
 
-def check_ids(table: pa.Table, n: int, path: str | os.PathLike) -> None:
+def check_ids(table: pa.Table, n: int, path: StrPath) -> None:
     """Raise :class:`ContractError` unless ``molecule_id`` is 0…n-1 in order."""
     if not np.array_equal(table["molecule_id"].to_numpy(), np.arange(n)):
         raise ContractError(f"{path}: molecule_id is not 0…{n - 1} in order; delete it and rerun")
 
 
-def listed(ids: Sequence[int]) -> str:
+def listed(ids: np.ndarray | Sequence[int]) -> str:
     """The first five ids for an error message, and whether there are more."""
     return ", ".join(map(str, ids[:5])) + (" …" if len(ids) > 5 else "")
 
 
-def property_values(table: pa.Table, name: str, path: str | os.PathLike) -> np.ndarray:
+def property_values(table: pa.Table, name: str, path: StrPath) -> np.ndarray:
     """The values of one property, float64 [n], in the unit of the registry."""
     if name not in table.column_names:
         known = [c for c in table.column_names if c not in MOLECULES.columns]
         raise ContractError(f"{path}: no property '{name}'; it has {', '.join(known)}")
-    return table[name].to_numpy()
+    return table[name].to_numpy()  # type: ignore[no-any-return]  # pyarrow has no types
 
 
 # -- folds and predictions -------------------------------------------------------------------------------
@@ -197,7 +194,7 @@ def fold_array(folds: Iterable[str]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int8()), pa.array(FOLDS))
 
 
-def read_split(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
+def read_split(path: StrPath) -> tuple[np.ndarray, np.ndarray]:
     """Read a split; returns ``fold`` (str [n], in the order of molecule_id) and ``density`` (float64 [n])."""
     table = read_table(path, SPLIT)
     check_ids(table, table.num_rows, path)
@@ -205,7 +202,7 @@ def read_split(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_truth(
-    molecules_path: str | os.PathLike, split_path: str | os.PathLike, property_name: str
+    molecules_path: StrPath, split_path: StrPath, property_name: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The values of the property (float64 [n]), the fold (str [n]) and the split's density (float64 [n])."""
     y = property_values(read_molecules(molecules_path), property_name, molecules_path)
@@ -213,7 +210,7 @@ def read_truth(
 
 
 def write_predictions(
-    path: str | os.PathLike,
+    path: StrPath,
     molecule_id: np.ndarray,
     fold: Sequence[str],
     y_pred: np.ndarray,
@@ -231,7 +228,7 @@ def write_predictions(
     write_table(pa.table(columns), path, PREDICTIONS)
 
 
-def read_predictions(path: str | os.PathLike, fold: np.ndarray) -> pa.Table:
+def read_predictions(path: StrPath, fold: np.ndarray) -> pa.Table:
     """Read predictions and check them against the split that they answer.
 
     Args:

@@ -10,8 +10,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 NEUTRAL = "carries bytes and messages as they are"
+
+StrPath = str | os.PathLike[str]  # what a file may be named by
 
 # where people find what errors tell them to change
 DATASET_ENTRY = "the dataset's entry (config/datasets.yaml, or `datasets:` of the configuration)"
@@ -21,20 +24,20 @@ class ContractError(ValueError):
     """A file or a setting breaks a contract; the message names it, the place in it and the remedy."""
 
 
-def atomic_path(path: str | os.PathLike) -> Path:
+def atomic_path(path: StrPath) -> Path:
     """Return the path to write to before :func:`commit` renames it to ``path``; makes the folder."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f".{path.name}.part")
 
 
-def commit(path: str | os.PathLike) -> None:
+def commit(path: StrPath) -> None:
     """Rename what was written at ``atomic_path(path)`` to ``path``."""
     atomic_path(path).replace(path)
 
 
 @contextmanager
-def scratch_folder(path: str | os.PathLike) -> Iterator[Path]:
+def scratch_folder(path: StrPath) -> Iterator[Path]:
     """An empty folder beside ``path`` while the context lasts; what a killed job left in it is removed."""
     path = Path(path)
     folder = path.with_name(f".{path.name}.scratch")
@@ -46,26 +49,27 @@ def scratch_folder(path: str | os.PathLike) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def write_text(path: str | os.PathLike, text: str) -> None:
+def write_text(path: StrPath, text: str) -> None:
     """Write ``text`` to ``path`` in one step."""
     atomic_path(path).write_text(text, encoding="utf-8")
     commit(path)
 
 
-def write_json(path: str | os.PathLike, value: object) -> None:
+def write_json(path: StrPath, value: object) -> None:
     """Write ``value`` as indented JSON; NaN and infinity are refused, since JSON has neither."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: str | os.PathLike) -> dict:
+def read_json(path: StrPath) -> dict[str, Any]:
     """Read a JSON file; a truncated one raises :class:`ContractError`."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        value: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
         raise ContractError(f"{path}: not readable as JSON ({error}); delete it and rerun") from error
+    return value
 
 
-def sha256(path: str | os.PathLike) -> str:
+def sha256(path: StrPath) -> str:
     """Hexadecimal sha256 of a file's bytes."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

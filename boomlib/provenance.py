@@ -150,7 +150,9 @@ def versions() -> dict[str, str]:
 def processor_name() -> str:
     """The model of this machine's processor, as far as its operating system tells."""
     try:
-        models = re.findall(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.M)
+        models: list[str] = re.findall(
+            r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.M
+        )
     except OSError:  # no Linux
         models = []
     return (models or [platform.processor() or platform.machine()])[0]
@@ -163,7 +165,8 @@ def device_name(device: object) -> str:
         device: a PyTorch device or the name of one: ``cpu``, ``cuda``, ``cuda:0``.
     """
     if is_gpu(device):
-        return sys.modules["torch"].cuda.get_device_name(device)
+        name: str = sys.modules["torch"].cuda.get_device_name(device)
+        return name
     return f"CPU ({processor_name()})"
 
 
@@ -178,7 +181,9 @@ class RunRecord:
     def __init__(self) -> None:
         self.start = time.perf_counter()
 
-    def finish(self, *, device: object = "cpu", prediction_device: object = "cpu", **facts: object) -> dict:
+    def finish(
+        self, *, device: object = "cpu", prediction_device: object = "cpu", **facts: object
+    ) -> dict[str, object]:
         """Return ``facts`` with wall time (s), peak memory (MiB), devices, commit and versions.
 
         Args:

@@ -9,13 +9,13 @@ import ast
 import copy
 import functools
 import math
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from boomlib.files import ContractError
+from boomlib.files import ContractError, StrPath
 from boomlib.provenance import ROOT
 from boomlib.signatures import check_parameters, read_source, suggestion
 from boomlib.text.checkpoint_files import check_files
@@ -25,8 +25,11 @@ NEUTRAL = "what it reads reaches a stage as a parameter, which counts itself"
 
 CONFIG = ROOT / "config"
 
+Entry = dict[str, Any]  # what YAML says of one thing, by key
+Entries = dict[str, Entry]  # by name
 
-def read_yaml(path: str | os.PathLike) -> dict:
+
+def read_yaml(path: StrPath) -> Entry:
     """Read a YAML mapping; a syntax error names the file and the line."""
     try:
         value = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -44,10 +47,10 @@ def list_modules(package: str, function: str) -> list[str]:
 
 
 @functools.cache
-def read_schema(name: str) -> dict:
+def read_schema(name: str) -> Entry:
     """Read ``config/schemas/{name}.schema.yaml``; ``modules: package.function`` stands for :func:`list_modules`."""
 
-    def list_names(node: object) -> object:
+    def list_names(node: Any) -> Any:
         if isinstance(node, list):
             return [list_names(each) for each in node]
         if not isinstance(node, dict):
@@ -55,10 +58,11 @@ def read_schema(name: str) -> dict:
         made = {key: list_names(value) for key, value in node.items() if key != "modules"}
         return made | {"enum": list_modules(*node["modules"].split("."))} if "modules" in node else made
 
-    return list_names(read_yaml(CONFIG / "schemas" / f"{name}.schema.yaml"))
+    schema: Entry = list_names(read_yaml(CONFIG / "schemas" / f"{name}.schema.yaml"))
+    return schema
 
 
-def check_schema(value: dict, name: str, where: str) -> dict:
+def check_schema(value: Mapping[str, Any], name: str, where: str) -> Entry:
     """Check ``value`` against ``config/schemas/{name}.schema.yaml`` and return it with its defaults filled in.
 
     Raises:
@@ -69,8 +73,10 @@ def check_schema(value: dict, name: str, where: str) -> dict:
     schema = read_schema(name)
     # JSON's idea of numbers is wider: 1.0 is a whole one there, and what is no number is not asked for
     types = Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": is_whole, "number": is_finite})
-    errors = validators.extend(Draft202012Validator, type_checker=types)(schema).iter_errors(value)
-    error = min(errors, key=lambda each: list(map(str, each.path)), default=None)
+    validator = validators.extend(  # type: ignore[no-untyped-call]  # types-jsonschema leaves it out
+        Draft202012Validator, type_checker=types
+    )
+    error = min(validator(schema).iter_errors(value), key=lambda each: list(map(str, each.path)), default=None)
     if error is not None:
         at = ".".join(map(str, error.path)) or "top level"
         if error.validator == "additionalProperties":
@@ -92,7 +98,7 @@ def is_finite(checker: object, value: object) -> bool:
     return is_whole(checker, value) or (isinstance(value, float) and math.isfinite(value))
 
 
-def fill_defaults(value: dict, schema: dict) -> dict:
+def fill_defaults(value: Mapping[str, Any], schema: Mapping[str, Any]) -> Entry:
     """Return ``value`` with the defaults of ``schema``, at every depth that the schema spells out."""
     filled = dict(value)
     for key, child in schema.get("properties", {}).items():
@@ -114,12 +120,12 @@ def check_known(what: str, name: str, known: Iterable[str], at: str) -> None:
         raise ContractError(f"{at}: unknown {what} '{name}'; {suggestion(name, known)}")
 
 
-def load_datasets(path: str | os.PathLike = CONFIG / "datasets.yaml") -> tuple[dict, dict]:
+def load_datasets(path: StrPath = CONFIG / "datasets.yaml") -> tuple[Entries, Entries]:
     """Read ``datasets.yaml``; returns its ``datasets`` and its ``sources`` by name."""
     return check_datasets(read_yaml(path), {}, str(path))
 
 
-def check_datasets(content: dict, registered: Mapping, where: str) -> tuple[dict, dict]:
+def check_datasets(content: Entry, registered: Entries, where: str) -> tuple[Entries, Entries]:
     """Check ``datasets`` and ``sources`` of a YAML file; returns both by name, with the schema's defaults.
 
     Args:
@@ -141,7 +147,9 @@ def check_datasets(content: dict, registered: Mapping, where: str) -> tuple[dict
     return content["datasets"], content["sources"]
 
 
-def with_own_datasets(datasets: dict, sources: dict, config: dict, where: str = "config") -> tuple[dict, dict]:
+def with_own_datasets(
+    datasets: Entries, sources: Entries, config: Mapping[str, Any], where: str = "config"
+) -> tuple[Entries, Entries]:
     """The registered ``datasets`` and ``sources``, and those that a configuration brings itself.
 
     Raises:
@@ -156,7 +164,7 @@ def with_own_datasets(datasets: dict, sources: dict, config: dict, where: str = 
     return datasets | own[0], sources | own[1]
 
 
-def load_models(folder: str | os.PathLike = CONFIG / "models") -> dict:
+def load_models(folder: StrPath = CONFIG / "models") -> Entries:
     """Read every descriptor ``config/models/{model}.yaml``; returns them by model name, sorted.
 
     Raises:
@@ -168,7 +176,7 @@ def load_models(folder: str | os.PathLike = CONFIG / "models") -> dict:
     for name, descriptor in left.items():
         check_schema(descriptor, "model", str(paths[name]))
         check_known("model", descriptor.get("of", name), paths, f"{paths[name]}: of")
-    models = {}
+    models: Entries = {}
     while left:
         ready = [name for name, descriptor in left.items() if descriptor.get("of") not in left]
         if not ready:
@@ -179,7 +187,7 @@ def load_models(folder: str | os.PathLike = CONFIG / "models") -> dict:
     return dict(sorted(models.items()))
 
 
-def with_variants(models: dict, config: dict, where: str = "config") -> dict:
+def with_variants(models: Entries, config: Mapping[str, Any], where: str = "config") -> Entries:
     """The models and the configuration's ``variants`` of them, for ablations: a descriptor with some keys changed.
 
     A variant may be of a variant that stands before it.
@@ -198,7 +206,7 @@ def with_variants(models: dict, config: dict, where: str = "config") -> dict:
     return made
 
 
-def make_model(written: dict, models: dict, at: str) -> dict:
+def make_model(written: Entry, models: Entries, at: str) -> Entry:
     """A whole descriptor from one as written, which may be ``of`` one of ``models`` with the keys that differ.
 
     Raises:
@@ -218,7 +226,7 @@ def make_model(written: dict, models: dict, at: str) -> dict:
     return model
 
 
-def merge_parameters(base: Mapping, changes: Mapping) -> dict:
+def merge_parameters(base: Entry, changes: Entry) -> Entry:
     """``base`` with the leaves of ``changes``; ``pretrained`` is one leaf in any form."""
     made = dict(base)
     for key, value in changes.items():
@@ -227,7 +235,7 @@ def merge_parameters(base: Mapping, changes: Mapping) -> dict:
     return made
 
 
-def check_config(config: dict, datasets: dict, models: dict, where: str = "config") -> dict:
+def check_config(config: Mapping[str, Any], datasets: Entries, models: Entries, where: str = "config") -> Entry:
     """Check the run's configuration against its schema and against what is registered.
 
     Returns:
@@ -248,7 +256,7 @@ def check_config(config: dict, datasets: dict, models: dict, where: str = "confi
             )
     for dataset in config["corpus"]:
         check_known("dataset", dataset, datasets, f"{where}: corpus")
-    labelled = {}
+    labelled: dict[str, str] = {}
     for name in config["models"]:
         check_known("model", name, models, f"{where}: models")
         other = labelled.setdefault(models[name]["label"], name)
@@ -270,7 +278,7 @@ def check_directory(start: object, at: str) -> None:
         check_files(start["directory"], f"{at}: parameters.pretrained.directory: {start['directory']}")
 
 
-def select_reader_settings(dataset: dict) -> dict:
+def select_reader_settings(dataset: Entry) -> Entry:
     """What of a dataset's entry its reader sees, which decides its molecules; labels, licence and split do not."""
     keys = ("reader", "sources", "file", "smiles_column", "sample")
     properties = {

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -14,21 +15,21 @@ class Run:
     model: str
     seed: int
 
-    @property
+    @property  # type: ignore[operator]  # mypy takes it for the field
     def task(self) -> str:
         """``{dataset}/{property}``."""
         return f"{self.dataset}/{self.property}"
 
-    @property
+    @property  # type: ignore[operator]  # mypy takes it for the field
     def stem(self) -> str:
         """The run's part of every path that belongs to it."""
         return f"{self.task}/{self.scheme}/{self.model}/seed{self.seed}"
 
 
-def list_runs(config: Mapping) -> list[Run]:
+def list_runs(config: Mapping[str, Any]) -> list[Run]:
     """All runs of a checked configuration, in its order."""
     return [
-        Run(*task.split("/"), scheme, model, seed)
+        Run(*task.split("/"), scheme, model, seed)  # type: ignore[call-arg]  # mypy: a star takes the rest too
         for task in config["tasks"]
         for scheme in config["schemes"]
         for model in config["models"]

@@ -17,13 +17,25 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeGuard
 
 from boomlib.files import ContractError
 from boomlib.provenance import ROOT, source_file
 
 NEUTRAL = "refuses hyper-parameters, but changes none"
 
-TYPES = {"int": int, "float": (int, float), "str": str, "bool": bool, "dict": dict, "list": list, "object": object}
+Meaning = ast.ClassDef | ast.FunctionDef | ast.expr  # what a name may stand for
+Option = ast.ClassDef | ast.expr  # a member of a union: a TypedDict, or any other annotation
+
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "bool": bool,
+    "dict": dict,
+    "list": list,
+    "object": object,
+}
 WORDS = {
     "int": "a whole number",
     "float": "a number",
@@ -57,10 +69,10 @@ class Source:
     """
 
     file: Path
-    defined: Mapping[str, ast.AST]
+    defined: Mapping[str, Meaning]
     imported: Mapping[str, tuple[str, str]]
 
-    def find(self, name: str) -> "tuple[ast.AST, Source] | None":
+    def find(self, name: str) -> "tuple[Meaning, Source] | None":
         """What a name stands for and where that is written, through imports within boomlib."""
         if name in self.defined:
             return self.defined[name], self
@@ -76,7 +88,8 @@ def read_source(file: Path) -> Source:
     Raises:
         ContractError: it is not Python.
     """
-    defined, imported = {}, {}
+    defined: dict[str, Meaning] = {}
+    imported: dict[str, tuple[str, str]] = {}
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"))
     except SyntaxError as error:
@@ -96,10 +109,10 @@ def read_source(file: Path) -> Source:
 def find_bases(node: ast.ClassDef, source: Source) -> list[tuple[ast.ClassDef, Source]]:
     """The base classes of a class that are written in boomlib."""
     found = [source.find(name_of(base)) for base in node.bases]
-    return [each for each in found if each and isinstance(each[0], ast.ClassDef)]
+    return [(base, written) for base, written in filter(None, found) if isinstance(base, ast.ClassDef)]
 
 
-def name_of(expression: ast.expr) -> str:
+def name_of(expression: Option) -> str:
     """The last name of an expression: ``List`` of ``typing.List[int]``; empty for anything else."""
     if isinstance(expression, ast.Subscript):
         return name_of(expression.value)
@@ -155,7 +168,9 @@ def read_signature(model: str) -> Signature:
         raise ContractError(f"{shown}: {name} is not derived from boomlib.harness.interface.Model")
     signature = read_parameters(node, source)
     interface = read_source(source_file("boomlib.harness.interface"))
-    common = read_parameters(interface.defined["Model"], interface).settings
+    root = interface.defined["Model"]
+    assert isinstance(root, ast.ClassDef)
+    common = read_parameters(root, interface).settings
     kept = {key: value for key, value in signature.settings.items() if key not in common}
     return Signature(kept, signature.closed)
 
@@ -181,9 +196,11 @@ def read_parameters(node: ast.ClassDef, source: Source) -> Signature:
     rest = init.args.kwarg
     if rest is None:
         return Signature(settings)
-    if rest.annotation is not None and name_of(rest.annotation) == "Unpack":
-        (fields,) = find_options(rest.annotation.slice, source)
-        return Signature(read_fields(*fields) | settings)
+    if isinstance(rest.annotation, ast.Subscript) and name_of(rest.annotation) == "Unpack":
+        (fields, written), *others = find_options(rest.annotation.slice, source)
+        if others or not isinstance(fields, ast.ClassDef):
+            raise ContractError(f"{source.file.relative_to(ROOT)}: {ast.unparse(rest.annotation)} is of no TypedDict")
+        return Signature(read_fields(fields, written) | settings)
     call = find_super_call(init, rest.arg)
     if call is None or base is None:
         return Signature(settings, closed=False)
@@ -212,14 +229,14 @@ def is_typed_dict(node: ast.AST, source: Source) -> bool:
 
 def read_fields(node: ast.ClassDef, source: Source) -> dict[str, Setting]:
     """The keys of a ``TypedDict``."""
-    fields = {}
+    fields: dict[str, Setting] = {}
     for base in find_bases(node, source):
         fields |= read_fields(*base)
-    total = not any(each.arg == "total" and each.value.value is False for each in node.keywords)
+    total = not any(each.arg == "total" and ast.unparse(each.value) == "False" for each in node.keywords)
     for each in node.body:
-        if isinstance(each, ast.AnnAssign):
+        if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name):
             annotation, required = each.annotation, total
-            if name_of(annotation) in ("Required", "NotRequired"):
+            if isinstance(annotation, ast.Subscript) and name_of(annotation) in ("Required", "NotRequired"):
                 annotation, required = annotation.slice, name_of(annotation) == "Required"
             fields[each.target.id] = Setting(annotation, source, required)
     return fields
@@ -228,7 +245,7 @@ def read_fields(node: ast.ClassDef, source: Source) -> dict[str, Setting]:
 # -- checks ----------------------------------------------------------------------------------------------
 
 
-def check_parameters(model: str, parameters: Mapping, at: str) -> None:
+def check_parameters(model: str, parameters: Mapping[str, Any], at: str) -> None:
     """Check the hyper-parameters of the class called ``module.Class`` inside :mod:`boomlib.models`.
 
     Args:
@@ -249,7 +266,7 @@ def check_parameters(model: str, parameters: Mapping, at: str) -> None:
         raise ContractError(problem)
 
 
-def find_problem_in(values: Mapping, signature: Signature, at: str) -> str | None:
+def find_problem_in(values: Mapping[str, Any], signature: Signature, at: str) -> str | None:
     """The first unknown, missing or wrong one of some settings; None if all are right."""
     settings = signature.settings
     for key in values:
@@ -272,14 +289,14 @@ def find_problem(value: object, annotation: ast.expr | None, source: Source, at:
     fitting = [option for option in options if fits(value, *option)]
     if not fitting:
         found = json.dumps(value, ensure_ascii=False, default=str)
-        number = any(name_of(option) == "float" for option, _ in options) and is_number_in_text(value)
-        remedy = f"; YAML reads it as a text, write {float(value)}" if number else ""
+        number = any(name_of(option) == "float" for option, _ in options)
+        remedy = f"; YAML reads it as a text, write {float(value)}" if number and is_number_in_text(value) else ""
         return f"{at}: found {found}, allowed: {describe(annotation, source)}{remedy}"
     problems = [find_problem_inside(value, *option, at) for option in fitting]
     return None if None in problems else problems[0]
 
 
-def is_number_in_text(value: object) -> bool:
+def is_number_in_text(value: object) -> TypeGuard[str]:
     """Whether a value is a text that is a number, as YAML reads 1e-3."""
     try:
         return isinstance(value, str) and float(value) == float(value)
@@ -287,7 +304,7 @@ def is_number_in_text(value: object) -> bool:
         return False
 
 
-def find_options(annotation: ast.expr | None, source: Source) -> list[tuple[ast.AST, Source]]:
+def find_options(annotation: ast.expr | None, source: Source) -> list[tuple[Option, Source]]:
     """The members of a union, each with where it is written; names of other annotations are followed.
 
     Raises:
@@ -303,23 +320,25 @@ def find_options(annotation: ast.expr | None, source: Source) -> list[tuple[ast.
     if name in ("Literal", "None", *TYPES):
         return [(annotation, source)]
     meaning = source.find(name)
-    if meaning is not None and is_typed_dict(*meaning):
-        return [meaning]
-    if meaning is not None and isinstance(meaning[0], ast.expr):
-        return find_options(*meaning)
+    if meaning is not None:
+        node, written = meaning
+        if isinstance(node, ast.ClassDef) and is_typed_dict(node, written):
+            return [(node, written)]
+        if isinstance(node, ast.expr):
+            return find_options(node, written)
     raise ContractError(
         f"{source.file.relative_to(ROOT)}: {ast.unparse(annotation)} is no type of a hyper-parameter; "
         "boomlib/signatures.py says which are"
     )
 
 
-def read_choices(literal: ast.Subscript) -> tuple:
+def read_choices(literal: ast.expr) -> tuple[object, ...]:
     """The values of a ``Literal``."""
-    choices = ast.literal_eval(literal.slice)
+    choices = ast.literal_eval(literal.slice) if isinstance(literal, ast.Subscript) else ()
     return choices if isinstance(choices, tuple) else (choices,)
 
 
-def fits(value: object, option: ast.AST, source: Source) -> bool:
+def fits(value: object, option: Option, source: Source) -> bool:
     """Whether a value is of an option's type, whatever is inside it."""
     if isinstance(option, ast.ClassDef):
         return isinstance(value, dict)
@@ -332,7 +351,7 @@ def fits(value: object, option: ast.AST, source: Source) -> bool:
     return isinstance(value, TYPES[name]) and not truth_as_number
 
 
-def find_problem_inside(value: object, option: ast.AST, source: Source, at: str) -> str | None:
+def find_problem_inside(value: Any, option: Option, source: Source, at: str) -> str | None:
     """What is wrong with the items of a value that fits an option; None if nothing is."""
     if isinstance(option, ast.ClassDef):
         return find_problem_in(value, Signature(read_fields(option, source)), at)
@@ -349,7 +368,7 @@ def describe(annotation: ast.expr | None, source: Source) -> str:
     return " or ".join(describe_option(*option) for option in find_options(annotation, source))
 
 
-def describe_option(option: ast.AST, source: Source) -> str:
+def describe_option(option: Option, source: Source) -> str:
     """One member of a union in words."""
     if isinstance(option, ast.ClassDef):
         return f"a mapping of {', '.join(read_fields(option, source))}"

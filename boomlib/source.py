@@ -5,7 +5,9 @@ names, imports and conditions. What is left changes whenever a number may.
 """
 
 import ast
-from collections.abc import Callable, Collection
+import functools
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import chain
 
 NEUTRAL = "says what counts as a change and computes nothing"
 
@@ -33,9 +35,9 @@ def reduce_source(text: str, shown: Collection[str] = ()) -> ast.Module:
     tree = ast.parse(text)
     tree.body = [node for node in tree.body if not (isinstance(node, ast.Assign) and names_of(node) <= set(shown))]
     used = read_names(tree)
-    tree = Reducer().visit(tree)
+    Reducer().visit(tree)
     while drop_unread_locals(tree):
-        tree = Reducer().visit(tree)
+        Reducer().visit(tree)
     drop_unread_imports(tree, used - read_names(tree))
     return tree
 
@@ -78,7 +80,7 @@ def drop_unread_locals(tree: ast.Module) -> bool:
     for function in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]:
         read = read_names(function)
         if not read & READERS_OF_LOCALS:
-            dropped |= drop_statements(function, lambda node, read=read: is_unread(node, read))
+            dropped |= drop_statements(function, functools.partial(is_unread, read=read))
     return dropped
 
 
@@ -87,6 +89,7 @@ def is_unread(node: ast.stmt, read: set[str]) -> bool:
 
     Adding to a name may change what it names, an array of the caller's for instance; adding a text cannot.
     """
+    targets: Sequence[ast.expr]
     if isinstance(node, ast.AugAssign):
         targets, plain = [node.target], isinstance(node.value, ast.JoinedStr) or is_text(node.value)
     elif isinstance(node, ast.Assign):
@@ -127,27 +130,34 @@ def drop_statements(scope: ast.AST, is_dropped: Callable[[ast.stmt], bool]) -> b
 class Reducer(ast.NodeTransformer):
     """Takes out of a tree what computes nothing."""
 
-    def generic_visit(self, node: ast.AST) -> ast.AST | None:
-        """Visit the parts of a node; a block that they leave empty holds ``pass``, or goes if it decides nothing."""
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        """Visit the parts of a node; a block that they leave empty holds ``pass``."""
         super().generic_visit(node)
-        if getattr(node, "body", True) or isinstance(node, ast.Module):
-            return node
-        if isinstance(node, ast.If) and not node.orelse and not holds(node.test, EFFECTS):
-            return None
-        node.body = [ast.Pass()]
+        body = getattr(node, "body", None)
+        if body == [] and not isinstance(node, ast.Module):
+            body.append(ast.Pass())
         return node
 
-    def visit_If(self, node: ast.If) -> ast.AST | list[ast.AST] | None:
-        """Drop what type checkers alone read."""
-        if ast.unparse(node.test) != "TYPE_CHECKING":
-            return self.generic_visit(node)
-        kept = [self.visit(each) for each in node.orelse]
-        return [each for each in kept if each is not None]
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt] | None:
+        """Drop what type checkers alone read, and a condition that is left with nothing to decide."""
+        if ast.unparse(node.test) == "TYPE_CHECKING":
+            return self.visit_all(node.orelse)
+        self.generic_visit(node)
+        idle = isinstance(node.body[0], ast.Pass) and not node.orelse and not holds(node.test, EFFECTS)
+        return None if idle else node
+
+    def visit_all(self, block: Iterable[ast.stmt]) -> list[ast.stmt]:
+        """What is left of a block."""
+        kept: list[ast.stmt] = []
+        for node in block:
+            found: ast.stmt | list[ast.stmt] | None = self.visit(node)
+            kept += found if isinstance(found, list) else [] if found is None else [found]
+        return kept
 
     def visit_Pass(self, node: ast.Pass) -> None:
         """Drop it; an empty block gets it back."""
 
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         """Drop docstrings, other bare constants and messages."""
         said = isinstance(node.value, ast.Constant) or (isinstance(node.value, ast.Call) and is_message(node.value))
         return None if said else self.generic_visit(node)
@@ -183,8 +193,8 @@ class Reducer(ast.NodeTransformer):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         """Keep the annotations of a class body."""
-        body = [each if isinstance(each, ast.AnnAssign) else self.visit(each) for each in node.body]
-        node.body = [each for each in body if each is not None] or [ast.Pass()]
+        body = [[each] if isinstance(each, ast.AnnAssign) else self.visit_all([each]) for each in node.body]
+        node.body = list(chain.from_iterable(body)) or [ast.Pass()]
         return node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:

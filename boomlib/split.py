@@ -2,14 +2,14 @@
 
 import importlib
 import math
-import os
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from boomlib.contracts import SPLIT, TASK, fold_array, property_values, read_molecules, read_table, write_table
-from boomlib.files import DATASET_ENTRY, ContractError
+from boomlib.files import DATASET_ENTRY, ContractError, StrPath
 from boomlib.splits import SplitInput
 
 
@@ -44,15 +44,15 @@ def ood_molecules(ood_size: float, n: int) -> int:
 
 
 def make_split(
-    molecules: str | os.PathLike,
-    features: Mapping[str, str | os.PathLike],
-    split: str | os.PathLike,
-    task: str | os.PathLike,
+    molecules: StrPath,
+    features: Mapping[str, StrPath],
+    split: StrPath,
+    task: StrPath,
     *,
     properties: list[str],
     name: str,
     scheme: str,
-    settings: dict,
+    settings: Mapping[str, Any],
 ) -> dict[str, int]:
     """Write the split of one task, and the task table that training jobs get: labels of train and valid alone.
 
@@ -75,6 +75,8 @@ def make_split(
     table = read_molecules(molecules)
     values = {each: property_values(table, each, molecules) for each in properties}
     known = SplitInput(name, values, {feature: read_table(path) for feature, path in features.items()})
+    fold: np.ndarray
+    facts: dict[str, int]
     rule = dict(settings)
     fraction, ood_size = rule.pop("valid_fraction"), rule.pop("ood_size")
     try:

@@ -6,7 +6,7 @@ of what reads it exist.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from snakemake.dag import DAG
@@ -73,7 +73,7 @@ class LostInputs:
         self.read_recorded = read_recorded
         self.told: dict[str, str] = {}
 
-    def __call__(self, wildcards: Mapping, **job: object) -> str:
+    def __call__(self, wildcards: Mapping[str, str], **job: Any) -> str:
         """One word, the same for as long as this process runs: Snakemake asks before and after inputs are made.
 
         Args:
@@ -81,7 +81,7 @@ class LostInputs:
             job: what else Snakemake tells of it, among it ``input`` and ``output``, the paths. They are not named
                 here, for Snakemake records no parameter of a function that names them, and could not compare it.
         """
-        output = job["output"][0]
+        output: str = job["output"][0]
         if output not in self.told:
             recorded = self.read_recorded(output) or ()
             again = repr(self.WORDS[1]) in recorded

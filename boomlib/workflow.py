@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from boomlib import registry
 from boomlib.files import ContractError
 from boomlib.provenance import code_hash, source_file
+from boomlib.registry import Entries, Entry
 from boomlib.report.figures.catalogue import list_figures
 from boomlib.report.roles import assign_roles
 from boomlib.runs import Run, list_runs
@@ -26,6 +28,7 @@ from boomlib.text.start import find_sharer, name_hub_folder, select_pretraining
 ENVIRONMENT = "envs/boomlib.yaml"
 FAMILIES = Path(__file__).parent.parent / "rules/train"
 MADE = (WEIGHTS, RECORD)  # of a checkpoint that a rule makes: the record is of the files beside the weights
+Wildcards = Mapping[str, str]
 # the constants of a module of boomlib.splits
 SCHEME = {
     "TITLE": "a heading",
@@ -60,7 +63,7 @@ def list_families() -> list[str]:
     return sorted(path.stem for path in FAMILIES.glob("*.smk"))
 
 
-def check_families(models: Mapping[str, dict]) -> None:
+def check_families(models: Entries) -> None:
     """Raise :class:`ContractError` unless every model's family has a rule, which makes what the model answers."""
     for name, model in models.items():
         family = model["family"]
@@ -73,7 +76,7 @@ def check_families(models: Mapping[str, dict]) -> None:
             )
 
 
-def check_files_of(datasets: Mapping[str, dict], where: str) -> None:
+def check_files_of(datasets: Entries, where: str) -> None:
     """Raise :class:`ContractError` unless the own files of datasets exist, or are what the workflow makes."""
     for name, dataset in datasets.items():
         file = dataset.get("file")
@@ -84,7 +87,7 @@ def check_files_of(datasets: Mapping[str, dict], where: str) -> None:
 def reads_geometry(feature: str) -> bool:
     """Whether a feature's ``compute`` takes the positions that the source brings."""
     compute = read_source(source_file(f"boomlib.features.{feature}")).defined["compute"]
-    return "geometry" in [argument.arg for argument in compute.args.args]
+    return isinstance(compute, ast.FunctionDef) and "geometry" in [argument.arg for argument in compute.args.args]
 
 
 def read_scheme_features(scheme: str) -> list[str]:
@@ -108,15 +111,15 @@ def read_scheme_features(scheme: str) -> list[str]:
     return list(names)
 
 
-def locate_hub(start: Mapping) -> list[str]:
+def locate_hub(start: Mapping[str, str]) -> list[str]:
     """The checkpoint of a repository of the hub, given by its name and a commit: its weights, its record."""
     return [f"results/pretrained/hub/{name_hub_folder(start)}/{file}" for file in MADE]
 
 
-def code_of(*modules: str, files: tuple[str, ...] = ()) -> Callable[[Mapping], str]:
+def code_of(*modules: str, files: tuple[str, ...] = ()) -> Callable[[Wildcards], str]:
     """A rule's parameter that changes when the code of the modules or a file does; names may hold wildcards."""
 
-    def fill_in(names: Iterable[str], wildcards: Mapping) -> tuple[str, ...]:
+    def fill_in(names: Iterable[str], wildcards: Wildcards) -> tuple[str, ...]:
         return tuple(name.format(**wildcards) for name in names)
 
     return lambda wildcards: code_hash(*fill_in(modules, wildcards), files=fill_in(files, wildcards))
@@ -141,7 +144,7 @@ class Plan:
         corpus: properties by dataset of what pretraining reads.
     """
 
-    def __init__(self, config: Mapping, where: str = "config") -> None:
+    def __init__(self, config: Mapping[str, Any], where: str = "config") -> None:
         """Check what is registered and the configuration.
 
         Snakemake takes what a function of a rule raises for an input that is missing, and would keep old results: so
@@ -181,7 +184,7 @@ class Plan:
         for run in dict.fromkeys(replace(run, seed=0) for run in self.runs):
             self.list_needs(run)
 
-    def constrain(self, chosen: Callable[[dict], bool]) -> str:
+    def constrain(self, chosen: Callable[[Entry], bool]) -> str:
         """A regular expression for the models whose descriptor is ``chosen``."""
         return one_of(name for name, model in self.models.items() if chosen(model))
 
@@ -193,7 +196,7 @@ class Plan:
         """A regular expression for the models that may start from a checkpoint."""
         return self.constrain(lambda model: "pretrained" in model["parameters"])
 
-    def list_run_tuples(self) -> list[list]:
+    def list_run_tuples(self) -> list[list[str | int]]:
         """All runs as plain lists, for the parameters of a rule."""
         return [[run.dataset, run.property, run.scheme, run.model, run.seed] for run in self.runs]
 
@@ -209,48 +212,49 @@ class Plan:
         hub = [locate_hub(each)[0] for each in starts if isinstance(each, dict) and "hub" in each]
         return features + splits + hub
 
-    def list_figures(self, wildcards: Mapping) -> list[str]:
+    def list_figures(self, wildcards: Wildcards) -> list[str]:
         """All figures of the leaderboard."""
         return [f"results/{figure.path}" for figure in list_figures(self.runs, self.roles)]
 
-    def get_sources(self, wildcards: Mapping) -> list[str]:
+    def get_sources(self, wildcards: Wildcards) -> list[str]:
         """Source files of a dataset: downloads, or the user's own file."""
         dataset = self.datasets[wildcards["dataset"]]
         own = [dataset["file"]] if "file" in dataset else []
         return own + [f"results/downloads/{name}" for name in dataset["sources"]]
 
-    def get_reader_settings(self, wildcards: Mapping) -> dict:
+    def get_reader_settings(self, wildcards: Wildcards) -> Entry:
         """What decides a dataset's molecules: its registry entry without labels, licence and split."""
         return registry.select_reader_settings(self.datasets[wildcards["dataset"]])
 
-    def get_property_names(self, wildcards: Mapping) -> list[str]:
+    def get_property_names(self, wildcards: Wildcards) -> list[str]:
         """All properties of a dataset, in the registry's order."""
         return list(self.datasets[wildcards["dataset"]]["properties"])
 
-    def get_property(self, wildcards: Mapping) -> dict:
+    def get_property(self, wildcards: Wildcards) -> Entry:
         """Registry entry of a property: label, unit and kind."""
-        return self.datasets[wildcards["dataset"]]["properties"][wildcards["property"]]
+        properties: Entries = self.datasets[wildcards["dataset"]]["properties"]
+        return properties[wildcards["property"]]
 
-    def get_features(self, wildcards: Mapping) -> list[str]:
+    def get_features(self, wildcards: Wildcards) -> list[str]:
         """Feature tables that a model reads."""
         names = self.models[wildcards["model"]]["features"]
         return [f"results/features/{wildcards['dataset']}/{name}.parquet" for name in names]
 
-    def get_scheme_feature_names(self, wildcards: Mapping) -> list[str]:
+    def get_scheme_feature_names(self, wildcards: Wildcards) -> list[str]:
         """Feature tables that a scheme reads, by name."""
         return read_scheme_features(wildcards["scheme"])
 
-    def get_scheme_features(self, wildcards: Mapping) -> list[str]:
+    def get_scheme_features(self, wildcards: Wildcards) -> list[str]:
         """Feature tables that a scheme reads."""
         names = self.get_scheme_feature_names(wildcards)
         return [f"results/features/{wildcards['dataset']}/{name}.parquet" for name in names]
 
-    def get_geometry(self, wildcards: Mapping) -> str | list[str]:
+    def get_geometry(self, wildcards: Wildcards) -> str | list[str]:
         """Positions that the source brings, for a feature that reads them."""
         path = f"results/data/{wildcards['dataset']}/geometry.parquet"
         return path if reads_geometry(wildcards["feature"]) else []
 
-    def get_feature_parts(self, wildcards: Mapping) -> list[str]:
+    def get_feature_parts(self, wildcards: Wildcards) -> list[str]:
         """Parts of a feature table, in order."""
         parts = self.config["feature_jobs"]
         return [
@@ -258,15 +262,15 @@ class Plan:
             for part in range(1, parts + 1)
         ]
 
-    def get_part(self, wildcards: Mapping) -> list[int]:
+    def get_part(self, wildcards: Wildcards) -> list[int]:
         """Which part of how many a job computes, from 1; the cache of checkouts sees parameters, not wildcards."""
         return [int(wildcards.get(name, 1)) for name in ("part", "parts")]
 
-    def get_corpus_molecules(self, wildcards: Mapping) -> list[str]:
+    def get_corpus_molecules(self, wildcards: Wildcards) -> list[str]:
         """Molecules of the corpus' datasets, in order."""
         return [f"results/data/{name}/molecules.parquet" for name in self.corpus]
 
-    def get_corpus_splits(self, wildcards: Mapping) -> list[str]:
+    def get_corpus_splits(self, wildcards: Wildcards) -> list[str]:
         """Splits of all properties of the corpus' datasets, in order."""
         return [
             f"results/splits/{name}/{each}/{wildcards['scheme']}.parquet"
@@ -274,11 +278,11 @@ class Plan:
             for each in properties
         ]
 
-    def get_pretraining(self, wildcards: Mapping) -> dict:
+    def get_pretraining(self, wildcards: Wildcards) -> Entry:
         """What decides a pretraining: the class and some parameters of a model's descriptor."""
         return select_pretraining(self.models[wildcards["model"]])
 
-    def get_checkpoint(self, wildcards: Mapping) -> list[str]:
+    def get_checkpoint(self, wildcards: Wildcards) -> list[str]:
         """The files of the checkpoint that a model starts from; none from scratch or without that choice."""
         start = self.models[wildcards["model"]]["parameters"].get("pretrained")
         if start is None:
@@ -288,12 +292,12 @@ class Plan:
             return [f"results/pretrained/mlm/{wildcards['scheme']}/{name}/{file}" for file in MADE]
         return locate_hub(start) if "hub" in start else checkpoint_files(start["directory"])
 
-    def get_truth(self, wildcards: Mapping) -> str | list[str]:
+    def get_truth(self, wildcards: Wildcards) -> str | list[str]:
         """All labels, for a model that is allowed to see them."""
         seen = self.models[wildcards["model"]]["sees_truth"]
         return f"results/data/{wildcards['dataset']}/molecules.parquet" if seen else []
 
-    def get_predictions(self, wildcards: Mapping) -> list[str]:
+    def get_predictions(self, wildcards: Wildcards) -> list[str]:
         """Predictions of every model and seed of one task."""
         task = (wildcards["dataset"], wildcards["property"], wildcards["scheme"])
         return [
@@ -302,22 +306,23 @@ class Plan:
             if task == (run.dataset, run.property, run.scheme)
         ]
 
-    def code_of_dataset(self, wildcards: Mapping) -> str:
+    def code_of_dataset(self, wildcards: Wildcards) -> str:
         """A parameter that changes when the code that reads the wildcards' dataset does."""
         reader = self.datasets[wildcards["dataset"]]["reader"]
         return code_hash("workflow_scripts.prepare_molecules", f"boomlib.datasets.{reader}", files=(ENVIRONMENT,))
 
-    def code_of_model(self, wildcards: Mapping) -> str:
+    def code_of_model(self, wildcards: Wildcards) -> str:
         """A parameter that changes when the code of the wildcards' model does."""
         return code_hash("workflow_scripts.train_predict", self.locate_model(wildcards))
 
-    def code_of_pretraining(self, wildcards: Mapping) -> str:
+    def code_of_pretraining(self, wildcards: Wildcards) -> str:
         """A parameter that changes when the code that pretrains the wildcards' model does."""
         return code_hash("workflow_scripts.pretrain", self.locate_model(wildcards))
 
-    def locate_model(self, wildcards: Mapping) -> str:
+    def locate_model(self, wildcards: Wildcards) -> str:
         """The module of the wildcards' model."""
-        return "boomlib.models." + self.models[wildcards["model"]]["class"].rpartition(".")[0]
+        name: str = self.models[wildcards["model"]]["class"]
+        return "boomlib.models." + name.rpartition(".")[0]
 
     def list_needs(self, run: Run) -> list[str]:
         """What the score of a run stands on, in the order in which it is made."""

@@ -1,8 +1,8 @@
 """Scores what a model says of a policy: effect with intervals, overlap, linearity in δ, contrast against chemistry."""
 
 import json
-import os
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,14 +11,14 @@ from boomlib.causal.policy import estimates, policy_weights
 from boomlib.contracts import PAIRS, POLICY, check_ids, listed, read_table, read_truth
 from boomlib.evaluation.metrics import pearson, rmse
 from boomlib.evaluation.score import number
-from boomlib.files import ContractError, write_json
+from boomlib.files import ContractError, StrPath, write_json
 
 RATIOS = ("density", "classifier")
 HELD_OUT = "held out"
 POPULATIONS = {"train": ("train",), HELD_OUT: ("valid", "id"), "ood": ("ood",)}
 
 
-def read_policy(path: str | os.PathLike, n: int) -> tuple[pa.Table, dict]:
+def read_policy(path: StrPath, n: int) -> tuple[pa.Table, dict[str, Any]]:
     """A policy table of ``n`` molecules, in the order of molecule_id, and the facts of the policy from its metadata.
 
     Raises:
@@ -42,12 +42,12 @@ def read_policy(path: str | os.PathLike, n: int) -> tuple[pa.Table, dict]:
 
 def sweep_of(table: pa.Table) -> np.ndarray:
     """The policy head's answers over the sweep of shifts, float64 [n, shifts]."""
-    return table["sweep"].combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)
+    return table["sweep"].combine_chunks().flatten().to_numpy().reshape(table.num_rows, -1)  # type: ignore[no-any-return]  # pyarrow has no types
 
 
 def contrast_of(table: pa.Table) -> np.ndarray:
     """The contrast m(a + δ, x) - m(a, x) of each molecule by the policy head, [n]."""
-    return table["m_policy"].to_numpy() - table["m_observed"].to_numpy()
+    return table["m_policy"].to_numpy() - table["m_observed"].to_numpy()  # type: ignore[no-any-return]  # pyarrow has no types
 
 
 def supported(table: pa.Table, threshold: float) -> tuple[np.ndarray, np.ndarray]:
@@ -55,7 +55,7 @@ def supported(table: pa.Table, threshold: float) -> tuple[np.ndarray, np.ndarray
     return tuple(table[name].to_numpy() >= threshold for name in ("support", "support_before"))
 
 
-def weights(table: pa.Table, facts: Mapping, ratio: str) -> np.ndarray:
+def weights(table: pa.Table, facts: Mapping[str, Any], ratio: str) -> np.ndarray:
     """Clipped weights w(a, x) of the gated policy by one of :data:`RATIOS`, [n]; see :mod:`boomlib.causal.policy`."""
     log_ratio = table[f"log_ratio_{ratio}"].to_numpy()
     return policy_weights(log_ratio, *supported(table, facts["threshold"]), facts["clip"])
@@ -67,7 +67,9 @@ def pair_groups(fold: np.ndarray, pairs: pa.Table) -> dict[str, np.ndarray]:
     return {"all": np.ones(len(left), bool), "unseen": (left != "train") & (right != "train")}
 
 
-def score_policy(y: np.ndarray, fold: np.ndarray, table: pa.Table, facts: Mapping, pairs: pa.Table) -> dict:
+def score_policy(
+    y: np.ndarray, fold: np.ndarray, table: pa.Table, facts: Mapping[str, Any], pairs: pa.Table
+) -> dict[str, Any]:
     """Score one policy table.
 
     Args:
@@ -101,7 +103,7 @@ def score_policy(y: np.ndarray, fold: np.ndarray, table: pa.Table, facts: Mappin
     }
 
 
-def score_population(y: np.ndarray, table: pa.Table, facts: Mapping) -> dict:
+def score_population(y: np.ndarray, table: pa.Table, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Everything about one group of molecules; ``y`` and ``table`` have the same rows."""
     values = {name: table[name].to_numpy() for name in POLICY.columns if name != "sweep"}
     ahead, before = supported(table, facts["threshold"])
@@ -152,7 +154,7 @@ def linearity(shift: np.ndarray, contrast: np.ndarray) -> dict[str, float | list
     return {"slope": slope, "r2": number(explained), "shift": shift.tolist(), "contrast": contrast.tolist()}
 
 
-def score_pairs(y: np.ndarray, fold: np.ndarray, table: pa.Table, pairs: pa.Table) -> dict:
+def score_pairs(y: np.ndarray, fold: np.ndarray, table: pa.Table, pairs: pa.Table) -> dict[str, Any]:
     """Contrasts of the left molecules against the true difference of their CH₂ pairs.
 
     By group, see :func:`pair_groups`.
@@ -181,11 +183,11 @@ def compare(predicted: np.ndarray, true: np.ndarray) -> dict[str, float | None]:
 
 
 def score_policy_file(
-    molecules: str | os.PathLike,
-    split: str | os.PathLike,
-    policy: str | os.PathLike,
-    pairs: str | os.PathLike,
-    out: str | os.PathLike,
+    molecules: StrPath,
+    split: StrPath,
+    policy: StrPath,
+    pairs: StrPath,
+    out: StrPath,
     *,
     name: str,
     unit: str,

@@ -1,7 +1,6 @@
 """What became of every run, as a table: done or why not; where, how long and with which versions it trained."""
 
 import csv
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -9,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from boomlib.files import read_json
+from boomlib.files import StrPath, read_json
 from boomlib.runs import Run
 from boomlib.unmade import find_unmade
 
@@ -35,7 +34,7 @@ STAGES = {
 """What stands between a source and the score of a run: by rule and the rest of its log's path, the files made."""
 
 
-def find_outcome(results_dir: str | os.PathLike, run: Run, needs: Sequence[str] = ()) -> dict[str, str]:
+def find_outcome(results_dir: StrPath, run: Run, needs: Sequence[str] = ()) -> dict[str, str]:
     """``status`` (done, failed or missing), ``reason`` (one line) and ``log`` of a run.
 
     A failure record, which a later success removes, deleted predictions and files that a command has not made again
@@ -62,7 +61,7 @@ def find_outcome(results_dir: str | os.PathLike, run: Run, needs: Sequence[str] 
     return tell_missing(results_dir, f"logs/{list(STAGES)[made.index(False)].format(run=run)}.log")
 
 
-def tell_missing(results_dir: str | os.PathLike, log: str) -> dict[str, str]:
+def tell_missing(results_dir: StrPath, log: str) -> dict[str, str]:
     """The outcome of a run that lacks what the job with this ``log``, ``logs/{rule}/…``, makes."""
     rule = log.split("/")[1].removesuffix(".log")
     if Path(results_dir).parent.joinpath(log).is_file():
@@ -106,7 +105,7 @@ def read_epochs(history: Path) -> tuple[int | None, int | None]:
 
 
 def tabulate_runs(
-    results_dir: str | os.PathLike, runs: Iterable[Run], needs: Mapping[Run, Sequence[str]] = MappingProxyType({})
+    results_dir: StrPath, runs: Iterable[Run], needs: Mapping[Run, Sequence[str]] = MappingProxyType({})
 ) -> pd.DataFrame:
     """One row a run, in the order of ``runs``; columns :data:`COLUMNS`, all of them text, empty where there is none.
 
@@ -124,11 +123,14 @@ def tabulate_runs(
     return pd.DataFrame(rows, columns=COLUMNS, dtype=str)
 
 
-def read_runs(path: str | os.PathLike) -> pd.DataFrame:
+def read_runs(path: StrPath) -> pd.DataFrame:
     """Read ``runs.csv``, the table of :func:`tabulate_runs`."""
     return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def list_recorded(records: pd.DataFrame) -> list[Run]:
     """The runs of the rows of a table of runs, in its order."""
-    return [Run(*names, int(seed)) for *names, seed in records[list(KEY)].itertuples(index=False, name=None)]
+    return [
+        Run(*names, int(seed))  # type: ignore[call-arg]  # mypy: a star takes the rest too
+        for *names, seed in records[list(KEY)].itertuples(index=False, name=None)
+    ]

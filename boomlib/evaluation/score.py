@@ -1,14 +1,15 @@
 """Scores one run: predictions against the truth, fold by fold."""
 
-import os
+from collections.abc import Mapping
 from math import isfinite
+from typing import Any
 
 import numpy as np
 
 from boomlib.contracts import PREDICTED_FOLDS, read_predictions, read_truth
 from boomlib.evaluation.bootstrap import bootstrap_intervals
 from boomlib.evaluation.metrics import METRICS, rmse
-from boomlib.files import write_json
+from boomlib.files import StrPath, write_json
 
 
 def fold_masks(y: np.ndarray, fold: np.ndarray) -> dict[str, np.ndarray]:
@@ -33,7 +34,7 @@ def ratio(numerator: float, denominator: float) -> float | None:
     return number(numerator / denominator) if denominator else None
 
 
-def score(y: np.ndarray, fold: np.ndarray, y_pred: np.ndarray, *, resamples: int = 1000) -> dict:
+def score(y: np.ndarray, fold: np.ndarray, y_pred: np.ndarray, *, resamples: int = 1000) -> dict[str, Any]:
     """Score the predictions of one run.
 
     Args:
@@ -49,6 +50,8 @@ def score(y: np.ndarray, fold: np.ndarray, y_pred: np.ndarray, *, resamples: int
         ``low`` and ``high``. What is undefined is None; an empty fold has n = 0 and None everywhere else.
     """
     train_mean = y[fold == "train"].mean()
+    folds: dict[str, dict[str, Any]]
+    errors: dict[str, float]
     folds, errors = {}, {}
     for name, mask in fold_masks(y, fold).items():
         true, predicted = y[mask], y_pred[mask]
@@ -79,13 +82,13 @@ def score(y: np.ndarray, fold: np.ndarray, y_pred: np.ndarray, *, resamples: int
 
 
 def score_run(
-    molecules_path: str | os.PathLike,
-    split_path: str | os.PathLike,
-    predictions_path: str | os.PathLike,
-    out_path: str | os.PathLike,
+    molecules_path: StrPath,
+    split_path: StrPath,
+    predictions_path: StrPath,
+    out_path: StrPath,
     *,
     property_name: str,
-    run: dict,
+    run: Mapping[str, Any],
     unit: str,
     resamples: int = 1000,
 ) -> None:

@@ -1,16 +1,16 @@
 """What many runs left, as two tables: their metrics over seeds, and what became of each."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from boomlib.evaluation.metrics import METRICS
 from boomlib.evaluation.records import list_recorded, tabulate_runs
-from boomlib.files import read_json, write_text
+from boomlib.files import StrPath, read_json, write_text
 from boomlib.runs import Run
 
 TEXT_COLUMNS = (
@@ -28,7 +28,7 @@ TEXT_COLUMNS = (
 COLUMNS = (*TEXT_COLUMNS[:8], "mean", "std", "low", "high", "n_molecules", "n_seeds", "status", "reason")
 
 
-def list_measurements(result: dict) -> Iterable[tuple[str, str, str, str, int, tuple[float, float, float]]]:
+def list_measurements(result: Mapping[str, Any]) -> Iterable[tuple[str, str, str, str, int, tuple[float, ...]]]:
     """Yield fold, metric, unit, direction, molecules, (value, low, high) of one run; NaN where undefined."""
     for fold, scores in result["folds"].items():
         for metric in METRICS.values():
@@ -47,7 +47,7 @@ def as_float(value: float | None) -> float:
     return np.nan if value is None else float(value)
 
 
-def tabulate_metrics(records: pd.DataFrame, results: Mapping[Run, dict]) -> pd.DataFrame:
+def tabulate_metrics(records: pd.DataFrame, results: Mapping[Run, Mapping[str, Any]]) -> pd.DataFrame:
     """The leaderboard as data: one row a (task, scheme, model, fold, metric), in the order of ``records``.
 
     ``mean`` and ``std`` (ddof = 1; empty for one seed) are over the seeds that are done, ``low`` and ``high``
@@ -76,7 +76,7 @@ def tabulate_metrics(records: pd.DataFrame, results: Mapping[Run, dict]) -> pd.D
 
 
 def summarise(
-    results_dir: str | os.PathLike, runs: Sequence[Run], needs: Mapping[Run, Sequence[str]] = MappingProxyType({})
+    results_dir: StrPath, runs: Sequence[Run], needs: Mapping[Run, Sequence[str]] = MappingProxyType({})
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The metrics (:func:`tabulate_metrics`) and the table of runs of what lies in the results folder, done or not.
 
@@ -88,15 +88,13 @@ def summarise(
     return tabulate_metrics(records, results), records
 
 
-def write_summary(
-    results_dir: str | os.PathLike, runs: Sequence[Run], metrics_csv: str | os.PathLike, runs_csv: str | os.PathLike
-) -> None:
+def write_summary(results_dir: StrPath, runs: Sequence[Run], metrics_csv: StrPath, runs_csv: StrPath) -> None:
     """Write both tables of :func:`summarise` as CSV: all that the report reads of the runs."""
     for table, path in zip(summarise(results_dir, runs), (metrics_csv, runs_csv), strict=True):
         write_text(path, table.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
 
 
-def read_metrics(path: str | os.PathLike) -> pd.DataFrame:
+def read_metrics(path: StrPath) -> pd.DataFrame:
     """Read ``leaderboard.csv``, the metrics that :func:`write_summary` wrote."""
     numbers = [column for column in COLUMNS if column not in TEXT_COLUMNS]
     return pd.read_csv(

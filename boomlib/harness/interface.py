@@ -109,7 +109,7 @@ class PolicyModel(Model):
         """What the model says of the policy, a row a molecule: :data:`boomlib.contracts.POLICY`."""
 
 
-def write_history(folder: Path, header: Sequence[str], rows: Iterable[Sequence]) -> None:
+def write_history(folder: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write ``history.csv``: what a model tried or went through, and its RMSE on valid."""
     with atomic_path(folder / "history.csv").open("w", newline="", encoding="utf-8") as stream:
         csv.writer(stream, lineterminator="\n").writerows([header, *rows])
@@ -136,4 +136,4 @@ def write_epochs(folder: Path, molecule_id: np.ndarray, predictions: Sequence[np
 def find_model_class(name: str) -> type[Model]:
     """The class called ``module.Class`` inside :mod:`boomlib.models`."""
     module, _, attribute = name.rpartition(".")
-    return getattr(importlib.import_module(f"boomlib.models.{module}"), attribute)
+    return getattr(importlib.import_module(f"boomlib.models.{module}"), attribute)  # type: ignore[no-any-return]  # getattr is Any

@@ -27,7 +27,7 @@ TERMS = 20
 
 def scott_bandwidth(n: int) -> float:
     """scikit-learn's ``bandwidth="scott"`` in one dimension: n^(-1/5), without the standard deviation."""
-    return n ** (-1 / 5)
+    return n ** (-1 / 5)  # type: ignore[no-any-return]  # typeshed: complex of a negative n
 
 
 def gaussian_kde(values: np.ndarray) -> np.ndarray:
@@ -60,7 +60,7 @@ def gaussian_kde(values: np.ndarray) -> np.ndarray:
         for k in range(TERMS - 1, -1, -1):
             series = series * distance + moments[k, at[met]]
         density[met] += np.exp(-0.5 * distance**2) * series
-    return (density / (n * bandwidth * np.sqrt(2 * np.pi)))[inverse]
+    return (density / (n * bandwidth * np.sqrt(2 * np.pi)))[inverse]  # type: ignore[no-any-return]  # NumPy's sqrt is Any
 
 
 def lowest(density: np.ndarray, size: int) -> np.ndarray:
