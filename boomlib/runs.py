@@ -1,5 +1,6 @@
 """The runs that a configuration asks for: every task × scheme × model × seed."""
 
+import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +16,12 @@ class Run:
     model: str
     seed: int
 
-    @property  # type: ignore[operator]  # mypy takes it for the field
+    @builtins.property  # `property` is a field here
     def task(self) -> str:
         """``{dataset}/{property}``."""
         return f"{self.dataset}/{self.property}"
 
-    @property  # type: ignore[operator]  # mypy takes it for the field
+    @builtins.property  # `property` is a field here
     def stem(self) -> str:
         """The run's part of every path that belongs to it."""
         return f"{self.task}/{self.scheme}/{self.model}/seed{self.seed}"
@@ -29,8 +30,8 @@ class Run:
 def list_runs(config: Mapping[str, Any]) -> list[Run]:
     """All runs of a checked configuration, in its order."""
     return [
-        Run(*task.split("/"), scheme, model, seed)  # type: ignore[call-arg]  # mypy: a star takes the rest too
-        for task in config["tasks"]
+        Run(dataset, name, scheme, model, seed)
+        for dataset, name in (task.split("/") for task in config["tasks"])
         for scheme in config["schemes"]
         for model in config["models"]
         for seed in config["seeds"]

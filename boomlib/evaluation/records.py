@@ -131,6 +131,6 @@ def read_runs(path: StrPath) -> pd.DataFrame:
 def list_recorded(records: pd.DataFrame) -> list[Run]:
     """The runs of the rows of a table of runs, in its order."""
     return [
-        Run(*names, int(seed))  # type: ignore[call-arg]  # mypy: a star takes the rest too
-        for *names, seed in records[list(KEY)].itertuples(index=False, name=None)
+        Run(dataset, name, scheme, model, int(seed))
+        for dataset, name, scheme, model, seed in records[list(KEY)].itertuples(index=False, name=None)
     ]

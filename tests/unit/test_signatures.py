@@ -80,6 +80,16 @@ class Strange(Model):
         super().__init__(**common)
 
 
+class UnpackedOption(Model):
+    def __init__(self, **settings: Unpack[int | str]):
+        super().__init__(kind="extensive", seed=0)
+
+
+class UnpackedMapping(Model):
+    def __init__(self, **settings: Unpack[dict]):
+        super().__init__(kind="extensive", seed=0)
+
+
 class Helper:
     def __init__(self, *, width: int):
         self.width = width
@@ -201,6 +211,8 @@ def test_keywords_that_go_elsewhere_may_be_anything(check):
             "m.yaml: class: boomlib/models/network.py: Helper is not derived from boomlib.harness.inter",
         ),
         ("network.Strange", "boomlib/models/network.py: Model is no type of a hyper-parameter"),
+        ("network.UnpackedOption", "boomlib/models/network.py: Unpack[int | str] is of no TypedDict"),
+        ("network.UnpackedMapping", "boomlib/models/network.py: Unpack[dict] is of no TypedDict"),
     ],
 )
 def test_classes_that_are_no_models(check, model, message):

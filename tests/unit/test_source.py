@@ -53,6 +53,10 @@ def reduced(text):
             "def f(x): return x",
         ),
         ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    x = 1\nelse:\n    x = 2", "x = 2"),
+        (
+            "class A:\n    if TYPE_CHECKING:\n        x: int\ndef f():\n    y = 1\n    return 2",
+            "class A:\n    pass\ndef f():\n    return 2",
+        ),
     ],
 )
 def test_what_cannot_change_a_number_is_left_out(one, other):
