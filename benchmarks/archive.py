@@ -9,7 +9,6 @@ Both read the same file in turn; decompression alone is timed as well, since nei
 import argparse
 import bz2
 import io
-import sys
 import tarfile
 import tempfile
 import time
@@ -17,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib.datasets.qm9 import read_archive
 
 

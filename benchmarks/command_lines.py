@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib import registry
 from boomlib.harness.columns import split_lists
 from boomlib.harness.interface import Molecules, find_model_class

@@ -11,7 +11,6 @@ so that whatever else the machine does meets all of them. Times are CPU times. E
 import argparse
 import importlib.util
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +22,6 @@ import pandas as pd
 from rdkit import Chem
 from rdkit.Chem import Descriptors
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib.features import descriptors
 from boomlib.featurize import silence_rdkit
 

@@ -10,9 +10,7 @@ answers is printed.
 
 import argparse
 import statistics
-import sys
 import time
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -23,7 +21,6 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.utils import to_dense_adj, to_dense_batch
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib.features import conformers, graph
 from boomlib.harness.interface import Molecules
 from boomlib.models.graph.gnn import Convolution, Geometry, Network

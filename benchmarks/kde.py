@@ -12,14 +12,11 @@ from the distinct values.
 """
 
 import argparse
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib.splits.kde import gaussian_kde, lowest, ties_at_threshold
 
 

@@ -8,12 +8,10 @@ Reads a published folder (leaderboard.csv, config.yaml, policy/) and prints Mark
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib import registry
 from boomlib.evaluation.policy import HELD_OUT
 from boomlib.files import read_json

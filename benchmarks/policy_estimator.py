@@ -13,7 +13,6 @@ import argparse
 import itertools
 import multiprocessing
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -33,7 +32,6 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import PolynomialFeatures, SplineTransformer, StandardScaler
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib.causal.balance import balance
 from boomlib.causal.cross_fit import cross_fit_outcome, cross_fit_ratio
 from boomlib.causal.nuisance import FittedDensity, fit_classifier, fit_density

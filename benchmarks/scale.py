@@ -11,7 +11,6 @@ import argparse
 import multiprocessing
 import os
 import re
-import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -21,7 +20,6 @@ import numpy as np
 import psutil
 import pyarrow as pa
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib.contracts import GEOMETRY, MOLECULES, read_molecules, read_table, write_table
 from boomlib.featurize import compute_feature
 from boomlib.splits.kde import gaussian_kde

@@ -9,14 +9,11 @@ way puts ``[do] [probe]`` behind the past and runs everything for each world. Th
 
 import argparse
 import statistics
-import sys
 import time
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib.models.nlmtp.backbone import WORLD, Backbone, rotate, rotations
 
 

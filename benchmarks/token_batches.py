@@ -9,9 +9,7 @@ CSD and QM9 (176 tokens, with the first and the last one), and 256, to which BOO
 
 import argparse
 import statistics
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +17,6 @@ import pyarrow.parquet as pq
 import torch
 from lightning.fabric.utilities import move_data_to_device
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from boomlib import registry
 from boomlib.features import elements
 from boomlib.harness.batches import cut_into_batches, draw_batches
