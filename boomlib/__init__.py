@@ -3,3 +3,7 @@
 Data flows downhill: ``datasets`` -> ``features`` -> ``splits`` -> ``models`` -> ``evaluation`` -> ``report``.
 The files that pass between those stages are defined in :mod:`boomlib.contracts`.
 """
+
+from boomlib.version import VERSION
+
+__version__ = VERSION

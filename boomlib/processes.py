@@ -24,9 +24,14 @@ GRACE = 30.0  # seconds that a process has to end when asked to
 WAIT = 2 * GRACE
 
 
-def lead_jobs() -> None:
-    """Have the jobs that this process, a Snakemake, starts end with it."""
+def lead_jobs(checkout: str) -> None:
+    """Have the jobs that this process, a Snakemake, starts end with it, and run the code of its ``checkout``.
+
+    Snakemake puts the checkout behind the packages of a job's Python, where one may be boomlib of another checkout.
+    """
     os.environ[SNAKEMAKE] = str(os.getpid())
+    others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", checkout)]
+    os.environ["PYTHONPATH"] = os.pathsep.join([checkout, *others])
 
 
 def end_with(pid: int, number: signal.Signals = signal.SIGTERM) -> None:

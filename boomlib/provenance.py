@@ -10,8 +10,10 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -129,6 +131,19 @@ def code_hash(*modules: str, files: tuple[str, ...] = ()) -> str:
 def content_hash(value: object) -> str:
     """Short hash of a JSON-like value, the same for equal values in every process."""
     return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=6).hexdigest()
+
+
+def hash_training(model_class: str, parameters: Mapping[str, Any], features: Iterable[str]) -> str:
+    """Hash of what a training computes: the code of a model and of the features that it reads, its hyper-parameters.
+
+    Args:
+        model_class: the descriptor's ``class``.
+        parameters: its hyper-parameters.
+        features: names of the features.
+    """
+    module = model_class.rpartition(".")[0]
+    code = code_hash(f"boomlib.models.{module}", *(f"boomlib.features.{name}" for name in sorted(features)))
+    return content_hash([model_class, dict(parameters), code])
 
 
 def commit_id() -> str:

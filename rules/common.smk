@@ -24,7 +24,7 @@ from boomlib.workflow import (
     read_scalars,
 )
 
-lead_jobs()
+lead_jobs(str(workflow.basedir))
 if workflow.is_main_process and not workflow.output_settings.dryrun:
     release_dead_locks(".snakemake")
 

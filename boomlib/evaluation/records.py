@@ -22,9 +22,13 @@ MEASURED = (
     "prediction_device",
     "threads",
     "commit",
+    "code",
 )
 """Keys of ``run.json`` that are copied."""
-COLUMNS = (*KEY, "status", "reason", "log", "n_train", *MEASURED, "pretrained", "epochs", "epoch_kept", "versions")
+SCORED = ("version", "split")
+"""Keys of the metrics that are copied: of which benchmark's, and of which split's, a run's scores are."""
+FITTED = ("pretrained", "epochs", "epoch_kept", "versions")
+COLUMNS = (*KEY, "status", "reason", "log", "n_train", *MEASURED, *SCORED, *FITTED)
 STAGES = {
     "prepare_molecules/{run.dataset}": ("data/{run.dataset}/molecules.parquet",),
     "make_split/{run.task}/{run.scheme}": ("tasks/{run.task}/{run.scheme}.parquet",),
@@ -109,8 +113,9 @@ def tabulate_runs(
 ) -> pd.DataFrame:
     """One row a run, in the order of ``runs``; columns :data:`COLUMNS`, all of them text, empty where there is none.
 
-    ``seconds``, ``peak_memory_mib``, ``peak_gpu_memory_mib`` (MiB), devices, ``threads`` and ``commit`` are those of
-    ``run.json``; ``n_train`` is molecules; ``versions`` are ``package==version`` with spaces between them.
+    ``seconds``, ``peak_memory_mib``, ``peak_gpu_memory_mib`` (MiB), devices, ``threads``, ``commit`` and ``code``, a
+    hash of what the training computes, are those of ``run.json``; ``version`` of the benchmark and ``split``, a hash,
+    those of the metrics; ``n_train`` is molecules; ``versions`` are ``package==version`` with spaces between them.
     ``needs`` are the files that runs stand on, see :func:`find_outcome`.
     """
     rows = []
@@ -119,6 +124,8 @@ def tabulate_runs(
         row |= find_outcome(results_dir, run, needs.get(run, ()))
         if row["status"] == "done":
             row |= read_record(Path(results_dir, "predictions", run.stem))
+            scores = read_json(Path(results_dir, "metrics", f"{run.stem}.json"))
+            row |= {key: as_text(scores.get(key)) for key in SCORED}
         rows.append(row)
     return pd.DataFrame(rows, columns=COLUMNS, dtype=str)
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from boomlib.contracts import PREDICTED_FOLDS, read_predictions, read_truth
+from boomlib.contracts import PREDICTED_FOLDS, property_values, read_molecules, read_predictions, read_split
 from boomlib.evaluation.bootstrap import bootstrap_intervals
 from boomlib.evaluation.metrics import METRICS, rmse
 from boomlib.files import StrPath, write_json
+from boomlib.provenance import content_hash
+from boomlib.version import VERSION
 
 
 def fold_masks(y: np.ndarray, fold: np.ndarray) -> dict[str, np.ndarray]:
@@ -98,14 +100,19 @@ def score_run(
         molecules_path: the molecules table, which holds the truth.
         split_path: the split that the run answers.
         predictions_path: the run's predictions.
-        out_path: the JSON file: ``run``, ``unit`` and what :func:`score` returns.
+        out_path: the JSON file: ``run``, ``unit``, ``version`` of the benchmark, ``split``, a hash of the molecules'
+            SMILES and folds, and what :func:`score` returns.
         property_name: the predicted property.
         run: ``dataset``, ``property``, ``scheme``, ``model`` and ``seed``.
         unit: the property's unit, for the tables.
         resamples: bootstrap resamples.
     """
-    y, fold, _ = read_truth(molecules_path, split_path, property_name)
+    molecules = read_molecules(molecules_path)
+    y = property_values(molecules, property_name, molecules_path)
+    fold, _ = read_split(split_path)
     predictions = read_predictions(predictions_path, fold)
     y_pred = np.full(len(y), np.nan)
     y_pred[predictions["molecule_id"].to_numpy()] = predictions["y_pred"].to_numpy()
-    write_json(out_path, {"run": run, "unit": unit} | score(y, fold, y_pred, resamples=resamples))
+    split = content_hash([molecules["smiles"].to_pylist(), fold.tolist()])
+    described = {"run": run, "unit": unit, "version": VERSION, "split": split}
+    write_json(out_path, described | score(y, fold, y_pred, resamples=resamples))

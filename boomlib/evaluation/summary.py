@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from boomlib.evaluation.metrics import METRICS
-from boomlib.evaluation.records import list_recorded, tabulate_runs
-from boomlib.files import StrPath, read_json, write_text
+from boomlib.evaluation.records import SCORED, as_text, list_recorded, tabulate_runs
+from boomlib.files import ContractError, StrPath, read_json, write_text
 from boomlib.runs import Run
 
 TEXT_COLUMNS = (
@@ -24,8 +24,10 @@ TEXT_COLUMNS = (
     "direction",
     "status",
     "reason",
+    *SCORED,
 )
-COLUMNS = (*TEXT_COLUMNS[:8], "mean", "std", "low", "high", "n_molecules", "n_seeds", "status", "reason")
+NUMBERS = ("mean", "std", "low", "high", "n_molecules", "n_seeds")
+COLUMNS = (*TEXT_COLUMNS[:8], *NUMBERS, *TEXT_COLUMNS[8:])
 
 
 def list_measurements(result: Mapping[str, Any]) -> Iterable[tuple[str, str, str, str, int, tuple[float, ...]]]:
@@ -68,10 +70,12 @@ def tabulate_metrics(records: pd.DataFrame, results: Mapping[Run, Mapping[str, A
             values = np.array([measured[-1] for measured in same])
             mean, low, high = values.mean(axis=0)
             std = values[:, 0].std(ddof=1) if len(done) > 1 else np.nan
-            rows.append((*key, fold, metric, unit, direction, mean, std, low, high, n, len(done), "done", note))
+            numbers = (mean, std, low, high, n, len(done))
+            scored = (as_text(results[done[0]].get(name)) for name in SCORED)
+            rows.append((*key, fold, metric, unit, direction, *numbers, "done", note, *scored))
         for lost in group[group["status"] != "done"].itertuples():
             reason = f"seed {lost.seed}: {lost.reason}"
-            rows.append((*key, "", "", "", "", *[np.nan] * 4, 0, 0, lost.status, reason))
+            rows.append((*key, "", "", "", "", *[np.nan] * 4, 0, 0, lost.status, reason, "", ""))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -81,11 +85,29 @@ def summarise(
     """The metrics (:func:`tabulate_metrics`) and the table of runs of what lies in the results folder, done or not.
 
     ``needs`` are the files that runs stand on, see :func:`boomlib.evaluation.records.find_outcome`.
+
+    Raises:
+        ContractError: runs are not comparable, see :func:`check_comparable`.
     """
     records = tabulate_runs(results_dir, runs, needs)
+    check_comparable(records[records["status"] == "done"])
     done = [run for run, status in zip(runs, records["status"], strict=True) if status == "done"]
     results = {run: read_json(Path(results_dir, "metrics", f"{run.stem}.json")) for run in done}
     return tabulate_metrics(records, results), records
+
+
+def check_comparable(records: pd.DataFrame) -> None:
+    """Raise :class:`ContractError` if runs were scored by several versions of the benchmark, or on several splits."""
+    for column, within in (("version", ["status"]), ("split", ["dataset", "property", "scheme"])):
+        for _, group in records.groupby(within):
+            different = group.drop_duplicates(column)
+            if len(different) > 1:
+                found = zip(different[column], list_recorded(different), strict=True)
+                shown = " and ".join(f"{value or 'none'} (metrics/{run.stem}.json)" for value, run in found)
+                raise ContractError(
+                    f"results/metrics: scores of one {column} alone may stand beside each other, found {shown}; delete "
+                    "those that this checkout has not made, and run again"
+                )
 
 
 def write_summary(results_dir: StrPath, runs: Sequence[Run], metrics_csv: StrPath, runs_csv: StrPath) -> None:
@@ -96,10 +118,9 @@ def write_summary(results_dir: StrPath, runs: Sequence[Run], metrics_csv: StrPat
 
 def read_metrics(path: StrPath) -> pd.DataFrame:
     """Read ``leaderboard.csv``, the metrics that :func:`write_summary` wrote."""
-    numbers = [column for column in COLUMNS if column not in TEXT_COLUMNS]
     return pd.read_csv(
         path,
         dtype=dict.fromkeys(TEXT_COLUMNS, str),
         keep_default_na=False,
-        na_values={column: [""] for column in numbers},
+        na_values={column: [""] for column in NUMBERS},
     )

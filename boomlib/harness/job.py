@@ -26,7 +26,7 @@ from boomlib.contracts import (
 )
 from boomlib.files import ContractError, sha256, write_json, write_text
 from boomlib.harness.interface import STATE, Molecules, find_model_class
-from boomlib.provenance import RunRecord, code_hash, content_hash
+from boomlib.provenance import RunRecord, code_hash, content_hash, hash_training
 
 FAILURE = "failure.json"
 
@@ -149,6 +149,7 @@ def train_and_predict(job: Job) -> None:
         raise
     # the time and memory of the record are those of the last process alone
     settings = {"model": job.model, "property": job.property, "seed": job.seed, "threads": job.threads}
+    settings["code"] = hash_training(job.model["class"], job.model["parameters"], job.features)
     write_json(job.run, record.finish(**settings, resumed=resumed, **facts))
     shutil.rmtree(job.folder / STATE)
 

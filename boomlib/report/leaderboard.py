@@ -11,6 +11,7 @@ import pandas as pd
 from boomlib.evaluation.records import list_recorded
 from boomlib.files import write_text
 from boomlib.report.figures.catalogue import CataloguedFigure, find_figures
+from boomlib.report.making import describe_making
 from boomlib.report.roles import assign_roles
 from boomlib.report.tables.details import tabulate_details
 from boomlib.report.tables.errors import tabulate_errors, tabulate_tail_interior
@@ -91,6 +92,7 @@ def write_leaderboard(
     policies = [run for run in list_recorded(records[done]) if run.model in roles.evaluators]
     effects, pairs = tabulate_policies(results_dir, policies, roles)
     text = render(
+        making=describe_making(records),
         runs=len(runs),
         lost=int((~done).sum()),
         schemes=[describe_scheme(RankedModels(metrics, scheme, roles, units), figures) for scheme in schemes],

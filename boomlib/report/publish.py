@@ -1,4 +1,4 @@
-"""Copy a finished leaderboard with its figures and run records out of ``results/``, to be kept under git."""
+"""Copy a finished leaderboard with its tables and figures out of ``results/``, to be kept under git."""
 
 import argparse
 import re
@@ -20,25 +20,41 @@ from boomlib.report.tables.ranked import RankedModels
 USAGE = """\
 python -m boomlib.report.publish FOLDER [README ...]
 
-FOLDER, such as docs/benchmarks/csd10k, is made or replaced; in each README its OOD table between
-<!-- leaderboard: FOLDER/leaderboard.md --> and <!-- end --> is replaced as well."""
-TABLES = ("leaderboard.md", "leaderboard.csv", "runs.csv", "config.yaml")
-PARTS = {*TABLES, "plots", "policy"}
+FOLDER, such as docs/benchmarks/csd10k, has the name of the configuration that made the results, here
+config/csd10k.yaml. It is made or replaced, but for a README.md in it; figures of a split, which many pages show, go to the
+folder assets beside it. In each README the OOD table of FOLDER, between <!-- leaderboard: FOLDER/leaderboard.md --> and
+<!-- end -->, is replaced as well."""
+TABLES = ("leaderboard.md", "leaderboard.csv", "runs.csv")
+OWN = "README.md"
+"""What people write of a publication; it stays when the rest is replaced."""
+PARTS = {*TABLES, "plots", OWN}
 """All that a publication has at its top."""
+ASSETS = "assets"
+SETTINGS = frozenset({"mirror", "feature_jobs", "keep_models"})
+"""Keys of a configuration that change no number."""
 
 
-def read_roles(folder: Path) -> Roles:
-    """The roles of the models, with the variants of the configuration in ``folder``."""
-    return assign_roles(registry.with_variants(registry.load_models(), registry.read_yaml(folder / "config.yaml")))
+def check_configuration(results: Path, folder: Path) -> None:
+    """Raise :class:`ContractError` unless the configuration named as ``folder`` asks for what is in ``results``."""
+    path = find_configuration(folder)
+    datasets, _ = registry.with_own_datasets(*registry.load_datasets(), registry.read_yaml(path), str(path))
+    wanted = registry.check_config(registry.read_yaml(path), datasets, read_models(folder), str(path))
+    made = registry.read_yaml(results / "config.yaml")
+    for key in sorted({*wanted, *made} - SETTINGS):
+        if wanted.get(key) != made.get(key):
+            raise ContractError(
+                f"{results / 'config.yaml'}: another configuration than {path} made these results (`{key}` differs); "
+                "run that one, or give a folder with the name of the one that you ran"
+            )
 
 
-def list_files(results: Path) -> list[str]:
-    """The files of a publication, relative to ``results``.
+def list_files(results: Path, folder: Path) -> dict[str, Path]:
+    """The files of a publication, relative to ``results``, and what each becomes.
 
     Raises:
         ContractError: one of them does not exist, or a run has no result.
     """
-    for table in TABLES:
+    for table in (*TABLES, "config.yaml"):
         if not (results / table).is_file():
             raise ContractError(f"{results / table}: no such file; run snakemake to a finished leaderboard first")
     if (results / PARTIAL).is_file():
@@ -53,9 +69,16 @@ def list_files(results: Path) -> list[str]:
             f"{results / 'runs.csv'}: {len(lost)} of {len(records)} runs have no result, the first of them "
             f"{list_recorded(lost)[0].stem} ({lost['reason'].iloc[0]}); publish finished results only"
         )
-    runs, roles = list_recorded(records), read_roles(results)
-    files = [figure.path for figure in find_figures(results, runs, roles, finished=True)]
-    return [*TABLES, *files, *(f"policy/{run.stem}.json" for run in runs if run.model in roles.evaluators)]
+    check_configuration(results, folder)
+    figures = find_figures(results, list_recorded(records), assign_roles(read_models(folder)), finished=True)
+    splits = {(f"{run.task}/{run.scheme}"): split for run, split in zip(list_recorded(records), records["split"], strict=True)}
+    named = {table: folder / table for table in TABLES}
+    for figure in figures:
+        shared = figure.path.removeprefix("plots/distribution/").removesuffix(".png")
+        named[figure.path] = (
+            folder.parent / ASSETS / f"distribution/{shared}-{splits[shared]}.png" if figure.kind == "distribution" else folder / figure.path
+        )
+    return named
 
 
 def check_replaceable(folder: Path, results: Path) -> None:
