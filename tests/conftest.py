@@ -106,6 +106,11 @@ def make_project(folder: Path) -> Project:
     return project
 
 
+def read_block(page: str, marker: str) -> str:
+    """The fenced block of a page that follows the HTML comment ``test: marker``."""
+    return re.search(rf"<!-- test: {re.escape(marker)} -->\n+```\w*\n(.*?)```", (ROOT / page).read_text(), re.S)[1]
+
+
 @pytest.fixture
 def project(tmp_path) -> Project:
     """A fresh copy without results."""

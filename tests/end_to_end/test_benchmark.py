@@ -8,7 +8,7 @@ import zipfile
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT, make_molecules, make_project
+from conftest import make_molecules, make_project, read_block
 
 from boomlib.registry import CONFIG, read_yaml
 
@@ -68,17 +68,11 @@ def test_two_runs_of_every_model_predict_the_same_bytes(tmp_path):
     assert [name for name in models if bytes_of[0][name] != bytes_of[1][name]] == []
 
 
-def readme_block(marker):
-    """The fenced block of the README that follows an HTML comment with ``marker``."""
-    text = (ROOT / "README.md").read_text()
-    return re.search(rf"<!-- {re.escape(marker)} -->\n+```\w*\n(.*?)```", text, re.S)[1]
-
-
 def test_a_users_csv_becomes_a_leaderboard_with_the_readmes_config_alone(project):
     molecules = make_molecules(160).rename(columns={"smiles": "SMILES", "size": "measured logS (mol/L)"})
     (project.folder / "data").mkdir()
     molecules.to_csv(project.folder / "data/solubility.csv", index=False)
-    (project.folder / "config/solubility.yaml").write_text(readme_block("test: own dataset"))
+    (project.folder / "config/solubility.yaml").write_text(read_block("README.md", "own dataset"))
     project.snakemake("results/leaderboard.md", "--configfile", "config/solubility.yaml")
     text = (project.folder / "results/leaderboard.md").read_text()
     assert "solubility/logS (log mol/L)" in text
@@ -87,8 +81,8 @@ def test_a_users_csv_becomes_a_leaderboard_with_the_readmes_config_alone(project
 
 def test_a_new_model_is_one_python_file_and_one_yaml(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
-    (project.folder / "boomlib/models/tabular/nearest.py").write_text(readme_block("test: own model"))
-    (project.folder / "config/models/nearest.yaml").write_text(readme_block("test: own descriptor"))
+    (project.folder / "boomlib/models/tabular/nearest.py").write_text(read_block("docs/own_model.md", "own model"))
+    (project.folder / "config/models/nearest.yaml").write_text(read_block("docs/own_model.md", "own descriptor"))
     project.write_config(models=["oracle", "train_mean", "ridge", "mlp", "nearest"])
     planned = project.planned()
     assert not [job for job in planned if re.search("Train (?!nearest)", job)]

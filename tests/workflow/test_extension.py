@@ -1,40 +1,12 @@
-"""A model, a feature, a scheme, a reader, a dataset and a family of models are new files alone."""
+"""Models, features, schemes, readers, datasets and families of models are new files alone: CONTRIBUTING's examples."""
 
 import hashlib
 
 import pandas as pd
 import pytest
 import yaml
-from conftest import make_molecules
+from conftest import make_molecules, read_block
 
-FEATURE = '''
-"""How many characters a SMILES has."""
-
-import pyarrow as pa
-
-
-def compute(smiles):
-    return {"length": pa.array([float(len(text)) for text in smiles], pa.float64())}
-'''
-SCHEME = '''
-"""Split by length: the molecules with the longest SMILES are OOD."""
-
-import numpy as np
-
-TITLE = "Split by length (`longest`)"
-TEXT = "OOD are the molecules with the longest SMILES."
-QUANTITY = "Characters"
-FEATURES = ("length",)
-
-
-def assign(table, *, ood_size, id_fraction, seed, **settings):
-    length = table.features["length"]["length"].to_numpy()
-    fold = np.full(len(length), "train", dtype="<U5")
-    fold[np.argsort(-length, kind="stable")[:ood_size]] = "ood"
-    rest = np.flatnonzero(fold == "train")
-    fold[np.random.default_rng(seed).choice(rest, round(id_fraction * len(rest)), replace=False)] = "id"
-    return fold, length, {"longest": int(length.max())}
-'''
 MODEL = '''
 """A line through the labels, by the length of the SMILES."""
 
@@ -63,48 +35,18 @@ class Line(Model):
 '''
 DESCRIPTOR = {
     "label": "Line",
-    "family": "line",
+    "family": "forest",
     "class": "tabular.line.Line",
     "features": ["length"],
     "source": "Our choice.",
     "parameters": {"degree": 1},
 }
-FAMILY = '''
-"""Lines."""
-
-
-use rule train_tabular as train_line with:
-    wildcard_constraints:
-        model=plan.constrain_family("line"),
-    resources:
-        mem_mb=500,
-        runtime=5,
-'''
-READER = '''
-"""Lines of text: a SMILES, a space, a value."""
-
-from pathlib import Path
-
-import numpy as np
-
-from boomlib.datasets.rows import Rows
-
-
-def read(sources, dataset):
-    rows = [line.split() for line in Path(sources[0]).read_text().splitlines()]
-    (name,) = dataset["properties"]
-    return Rows(np.arange(1, len(rows) + 1), [row[0] for row in rows], {name: [row[1] for row in rows]})
-'''
 PROPERTY = {"unit": "kcal/mol", "kind": "extensive"}
-CONFIG = {
-    "tasks": ["own/size", "lines/size"],
-    "schemes": ["longest", "kde"],
-    "models": ["oracle", "train_mean", "ridge", "line"],
-    "datasets": {
-        "own": {"reader": "table", "label": "Own", "file": "own.csv", "properties": {"size": PROPERTY}},
-        "lines": {"reader": "lines", "label": "Lines", "file": "lines.txt", "properties": {"size": PROPERTY}},
-    },
-}
+OWN = {"reader": "table", "label": "Own", "file": "own.csv", "properties": {"size": PROPERTY}}
+
+
+def read_example(marker):
+    return read_block("CONTRIBUTING.md", marker)
 
 
 def hash_files(project):
@@ -124,26 +66,33 @@ def extended(project):
     """The project with a new file for each, and what it held before."""
     before = hash_files(project)
     molecules = make_molecules(160)
+    config = yaml.safe_load(read_example("configuration"))
+    config["tasks"].append("own/size")
+    config["models"].append("line")
+    config["datasets"]["own"] = OWN
     written = {
-        "boomlib/features/length.py": FEATURE,
-        "boomlib/splits/longest.py": SCHEME,
+        "boomlib/features/length.py": read_example("feature"),
+        "boomlib/splits/longest.py": read_example("scheme"),
         "boomlib/models/tabular/line.py": MODEL,
-        "boomlib/datasets/lines.py": READER,
+        "boomlib/datasets/lines.py": read_example("reader"),
         "config/models/line.yaml": yaml.safe_dump(DESCRIPTOR),
-        "rules/train/line.smk": FAMILY,
-        "own.yaml": yaml.safe_dump(CONFIG),
+        "config/models/mlp_wide.yaml": read_example("variant"),
+        "config/models/forest.yaml": read_example("family descriptor"),
+        "rules/train/forest.smk": read_example("family"),
+        "config/lines.yaml": yaml.safe_dump(config),
         "own.csv": molecules[["smiles", "size"]].to_csv(index=False),
-        "lines.txt": "".join(f"{row.smiles} {row.size}\n" for row in molecules.itertuples(index=False)),
+        "data/lines.txt": "".join(f"{row.smiles} {row.size}\n" for row in molecules.itertuples(index=False)),
     }
     for path, text in written.items():
         assert path not in before
+        (project.folder / path).parent.mkdir(exist_ok=True)
         (project.folder / path).write_text(text.lstrip())
     return project, before
 
 
 def test_new_files_alone_end_on_the_leaderboard(extended):
     project, before = extended
-    command = ("results/leaderboard.md", "--configfile", "own.yaml")
+    command = ("results/leaderboard.md", "--configfile", "config/lines.yaml")
     project.snakemake(*command)
     after = hash_files(project)
     assert {path: after.get(path) for path in before} == before
@@ -153,6 +102,8 @@ def test_new_files_alone_end_on_the_leaderboard(extended):
         "## Split by length (`longest`)",
         "OOD are the molecules with the longest",
         "Line",
+        "MLP, wider",
+        "Random forest, 50 trees",
     ):
         assert part in text
     table = pd.read_csv(project.folder / "results/leaderboard.csv")
