@@ -1,10 +1,9 @@
 """What each part of NL-MTP does, as one table: the runs of config/nlmtp_ablation.yaml side by side.
 
     snakemake --cores 2 results/leaderboard.md --configfile config/nlmtp_ablation.yaml
-    python -m boomlib.report.publish docs/benchmarks/nlmtp_ablation
-    python benchmarks/nlmtp_ablation.py docs/benchmarks/nlmtp_ablation
+    python benchmarks/nlmtp_ablation.py results
 
-Reads a published folder (leaderboard.csv, config.yaml, policy/) and prints Markdown.
+Reads the folder of results (leaderboard.csv, config.yaml, policy/) and prints Markdown.
 """
 
 import argparse
@@ -60,7 +59,7 @@ def policy_cells(scores: dict) -> list[str]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="published results")
+    parser.add_argument("folder", type=Path, help="the folder of results")
     folder = parser.parse_args().folder
     config = registry.read_yaml(folder / "config.yaml")
     models = registry.with_variants(registry.load_models(), config)

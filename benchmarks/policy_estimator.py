@@ -1,6 +1,6 @@
 """Are the policy estimates of boomlib/causal right? Bias, coverage and RMSE where the truth is known.
 
-    python benchmarks/policy_estimator.py --replications 200 --out docs/benchmarks/policy_estimator
+    python benchmarks/policy_estimator.py --replications 200 --out results/policy_estimator
 
 Two designs: one made here, whose densities are known, and the molecules of 10K CSD with their own mass (the treatment)
 and composition (the covariates) but a made outcome. Every replication draws a sample, cross-fits right and wrong
@@ -460,7 +460,7 @@ def main() -> None:
     parser.add_argument("--replications", type=int, default=200)
     parser.add_argument("--designs", nargs="+", choices=["synthetic", "csd10k"], default=["synthetic", "csd10k"])
     parser.add_argument("--molecules", type=Path, default=Path("results/data/csd10k/molecules.parquet"))
-    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/policy_estimator"), help="folder")
+    parser.add_argument("--out", type=Path, default=Path("results/policy_estimator"), help="folder")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes; default: all cores")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -105,8 +105,8 @@ def check_comparable(records: pd.DataFrame) -> None:
                 found = zip(different[column], list_recorded(different), strict=True)
                 shown = " and ".join(f"{value or 'none'} (metrics/{run.stem}.json)" for value, run in found)
                 raise ContractError(
-                    f"results/metrics: scores of one {column} alone may stand beside each other, found {shown}; delete "
-                    "those that this checkout has not made, and run again"
+                    f"results/metrics: scores of one {column} alone may stand beside each other, found {shown}; "
+                    "delete those that this checkout has not made, and run again"
                 )
 
 

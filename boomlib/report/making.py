@@ -7,14 +7,14 @@ import pandas as pd
 from boomlib.provenance import hash_training
 from boomlib.version import VERSION
 
-FIRST = "0.1.0"
-"""The version of the tables of runs that do not name one."""
+FIRST = "0.1.0"  # whose tables of runs do not name it
 
 
 def find_version(records: pd.DataFrame) -> str:
     """The version of the benchmark that scored the runs: :func:`boomlib.evaluation.summary.summarise` sees to one."""
-    named = [version for version in records.get("version", []) if version]
-    return named[0] if named else FIRST
+    if "version" not in records:
+        return FIRST
+    return next(filter(None, records["version"]), VERSION)
 
 
 def list_changed(records: pd.DataFrame, models: Mapping[str, Mapping]) -> list[str]:
@@ -35,9 +35,12 @@ def list_changed(records: pd.DataFrame, models: Mapping[str, Mapping]) -> list[s
 
 def describe_making(records: pd.DataFrame, models: Mapping[str, Mapping] | None = None) -> str:
     """One paragraph: version, commits and, given the descriptors of today, what has changed since."""
-    version, commits = find_version(records), ", ".join(sorted({each for each in records["commit"] if each}))
-    made = f"Version {version} of the benchmark, made by commit {commits or 'unknown'}."
+    version, commits = find_version(records), sorted({each for each in records["commit"] if each})
+    named = f"commit{'s' * (len(commits) > 1)} {', '.join(commits) or 'unknown'}"
+    made = f"Version {version} of the benchmark, made by {named}."
     if version != VERSION:
-        return f"{made} **The benchmark has changed since**: its version {VERSION} may give other numbers (CHANGELOG.md)."
+        return (
+            f"{made} **Changed since**: the benchmark, whose version {VERSION} may give other numbers (CHANGELOG.md)."
+        )
     changed = [] if models is None else list_changed(records, models)
     return f"{made} **Changed since**: what computes {', '.join(changed)}." if changed else made

@@ -1,4 +1,4 @@
-"""Has published pages say by what they were made, and what of that has changed since: between two marks of each page."""
+"""Has each published page say, between two marks, by what it was made, and what of that has changed since."""
 
 import argparse
 import re

@@ -1,9 +1,11 @@
 """Copy a finished leaderboard with its tables and figures out of ``results/``, to be kept under git."""
 
 import argparse
+import os
 import re
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from boomlib import registry
@@ -13,7 +15,8 @@ from boomlib.files import ContractError, scratch_folder, write_text
 from boomlib.provenance import ROOT
 from boomlib.report.build import PARTIAL
 from boomlib.report.figures.catalogue import find_figures
-from boomlib.report.roles import Roles, assign_roles
+from boomlib.report.pages import find_configuration, read_models
+from boomlib.report.roles import assign_roles
 from boomlib.report.tables.errors import tabulate_errors
 from boomlib.report.tables.ranked import RankedModels
 
@@ -21,9 +24,9 @@ USAGE = """\
 python -m boomlib.report.publish FOLDER [README ...]
 
 FOLDER, such as docs/benchmarks/csd10k, has the name of the configuration that made the results, here
-config/csd10k.yaml. It is made or replaced, but for a README.md in it; figures of a split, which many pages show, go to the
-folder assets beside it. In each README the OOD table of FOLDER, between <!-- leaderboard: FOLDER/leaderboard.md --> and
-<!-- end -->, is replaced as well."""
+config/csd10k.yaml. It is made or replaced, but for a README.md in it; figures of a split, which many pages show, go
+to the folder assets beside it. In each README the OOD table of FOLDER, between the marks
+<!-- leaderboard: FOLDER/leaderboard.md --> and <!-- end -->, is replaced as well."""
 TABLES = ("leaderboard.md", "leaderboard.csv", "runs.csv")
 OWN = "README.md"
 """What people write of a publication; it stays when the rest is replaced."""
@@ -37,8 +40,7 @@ SETTINGS = frozenset({"mirror", "feature_jobs", "keep_models"})
 def check_configuration(results: Path, folder: Path) -> None:
     """Raise :class:`ContractError` unless the configuration named as ``folder`` asks for what is in ``results``."""
     path = find_configuration(folder)
-    datasets, _ = registry.with_own_datasets(*registry.load_datasets(), registry.read_yaml(path), str(path))
-    wanted = registry.check_config(registry.read_yaml(path), datasets, read_models(folder), str(path))
+    wanted = registry.check_schema(registry.read_yaml(path), "config", str(path))
     made = registry.read_yaml(results / "config.yaml")
     for key in sorted({*wanted, *made} - SETTINGS):
         if wanted.get(key) != made.get(key):
@@ -70,15 +72,17 @@ def list_files(results: Path, folder: Path) -> dict[str, Path]:
             f"{list_recorded(lost)[0].stem} ({lost['reason'].iloc[0]}); publish finished results only"
         )
     check_configuration(results, folder)
-    figures = find_figures(results, list_recorded(records), assign_roles(read_models(folder)), finished=True)
-    splits = {(f"{run.task}/{run.scheme}"): split for run, split in zip(list_recorded(records), records["split"], strict=True)}
-    named = {table: folder / table for table in TABLES}
-    for figure in figures:
-        shared = figure.path.removeprefix("plots/distribution/").removesuffix(".png")
-        named[figure.path] = (
-            folder.parent / ASSETS / f"distribution/{shared}-{splits[shared]}.png" if figure.kind == "distribution" else folder / figure.path
-        )
-    return named
+    runs = list_recorded(records)
+    splits = {f"{run.task}/{run.scheme}": split for run, split in zip(runs, records["split"], strict=True)}
+    files = {table: folder / table for table in TABLES}
+    for figure in find_figures(results, runs, assign_roles(read_models(folder)), finished=True):
+        if figure.kind == "distribution":  # of the split alone, whatever the models
+            split = figure.path.removeprefix("plots/").removesuffix(".png")
+            shared = f"{split}-{splits[split.removeprefix('distribution/')]}.png"
+            files[figure.path] = folder.parent / ASSETS / shared
+        else:
+            files[figure.path] = folder / figure.path
+    return files
 
 
 def check_replaceable(folder: Path, results: Path) -> None:
@@ -99,24 +103,29 @@ def check_replaceable(folder: Path, results: Path) -> None:
 
 
 def publish(results: Path, folder: Path) -> None:
-    """Copy leaderboard, tables, configuration, policies and the figures shown to ``folder``.
+    """Copy leaderboard, tables and the figures shown to ``folder``, figures of splits to the assets beside it.
 
     The new publication is made whole beside the old one and then takes its name, so that a failure leaves the old one.
 
     Raises:
-        ContractError: the results are not finished, or ``folder`` is something else than a publication.
+        ContractError: the results are not finished, were made by another configuration than that of the folder's
+            name, or ``folder`` is something else than a publication.
     """
     check_replaceable(folder, results)
     folder = folder.resolve()
     old = folder.with_name(f".{folder.name}.old")
     restore(folder, old)  # of a call that was killed between the two names
-    files = list_files(results)
+    files = list_files(results, folder)
     with scratch_folder(folder) as scratch:
         made = scratch / folder.name
-        for file in files:
-            (made / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(results / file, made / file)
+        for file, named in files.items():
+            target = made / named.relative_to(folder) if named.is_relative_to(folder) else named
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(results / file, target)
+        link_assets(made / "leaderboard.md", folder, files)
         if folder.exists():
+            if (folder / OWN).is_file():
+                shutil.copyfile(folder / OWN, made / OWN)
             shutil.rmtree(old, ignore_errors=True)
             folder.rename(old)
         try:
@@ -124,6 +133,14 @@ def publish(results: Path, folder: Path) -> None:
         finally:
             restore(folder, old)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def link_assets(page: Path, folder: Path, files: Mapping[str, Path]) -> None:
+    """Have ``page``, which is to lie in ``folder``, show the shared figures where they lie."""
+    text = page.read_text(encoding="utf-8")
+    for file, named in files.items():
+        text = text.replace(f"]({file})", f"]({Path(os.path.relpath(named, folder)).as_posix()})")
+    write_text(page, text)
 
 
 def restore(folder: Path, old: Path) -> None:
@@ -137,7 +154,8 @@ def tabulate_readme(folder: Path) -> str:
     metrics = read_metrics(folder / "leaderboard.csv")
     measured = metrics[metrics["metric"] == "rmse"]
     units = measured.groupby(["dataset", "property"])["unit"].first().to_dict()
-    return tabulate_errors(RankedModels(metrics, metrics["scheme"].iloc[0], read_roles(folder), units), "ood")
+    roles = assign_roles(read_models(folder))
+    return tabulate_errors(RankedModels(metrics, metrics["scheme"].iloc[0], roles, units), "ood")
 
 
 def update_readme(readme: Path, folder: Path) -> None:

@@ -12,6 +12,7 @@ from boomlib.report.build import write_markdown, write_partial
 from boomlib.report.numbers import format_interval, format_metric, format_number
 from boomlib.report.tables.markdown import format_table
 from boomlib.runs import Run
+from boomlib.version import VERSION
 
 Y = np.arange(12, dtype=float)
 FOLD = np.array(["train"] * 4 + ["valid"] * 2 + ["id"] * 3 + ["ood"] * 3)
@@ -51,7 +52,9 @@ def make_results(folder):
                     continue
                 error_here = 0 if model == "oracle" else error + (seed - 0.5)
                 y_pred = Y + np.where(FOLD == "ood", error_here, error_here / 2)
-                content = {"run": vars(run), "unit": "eV"} | score(Y, FOLD, y_pred, resamples=5)
+                content = {"run": vars(run), "unit": "eV", "version": VERSION, "split": "5917a0"} | score(
+                    Y, FOLD, y_pred, resamples=5
+                )
                 write_json(folder / "metrics" / f"{run.stem}.json", content)
                 write_text(folder / "predictions" / f"{run.stem}.parquet", "")
                 facts = {"device": "CPU" if seed else "A GPU", "molecules": {"train": 4}}
@@ -164,8 +167,8 @@ def test_details_have_arrows_and_intervals(results):
 def test_splits_and_sources(results):
     _, _, text = results
     table = rows(text, "## Splits")
-    assert table[0][5:] == ["train", "valid", "ID", "OOD", "OOD tail", "OOD interior"]
-    assert table[1] == ["data/x", "Width", "kde", "eV", "intensive", "4", "2", "3", "3", "3", "0"]
+    assert table[0][5:] == ["train", "valid", "ID", "OOD", "OOD tail", "OOD interior", "Hash"]
+    assert table[1] == ["data/x", "Width", "kde", "eV", "intensive", "4", "2", "3", "3", "3", "0", "5917a0"]
     assert table[2][1:5] == ["y", "kde", "D", "extensive"]
     assert re.search(r"\| data +\| Our data +\| CC0 +\| 10.1/x +\| +1,234 \|", text)
     assert "Seeds: 0, 1." in text
@@ -276,7 +279,7 @@ def test_policies_stand_between_the_schemes_and_the_training(results):
 def test_no_result_at_all(tmp_path):
     text = write(tmp_path, [Run("data", "x", "kde", "good", 0)])
     assert rows(text, "### OOD RMSE ↓")[1] == ["Good \\| model", "—"]
-    assert rows(text, "## Splits")[1][5:] == ["—"] * 6
+    assert rows(text, "## Splits")[1][5:] == ["—"] * 7
 
 
 @pytest.mark.parametrize(

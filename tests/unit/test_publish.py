@@ -11,19 +11,27 @@ import yaml
 from conftest import ROOT
 
 from boomlib import registry
+from boomlib.evaluation.records import list_recorded, read_runs
 from boomlib.evaluation.score import score
 from boomlib.evaluation.summary import write_summary
 from boomlib.files import ContractError, write_json, write_text
+from boomlib.provenance import hash_training
+from boomlib.report import making, pages
 from boomlib.report.build import write_markdown
 from boomlib.report.publish import publish, update_readme
 from boomlib.runs import list_runs
+from boomlib.version import VERSION
+from boomlib.workflow import Plan
 
 CONFIG = {"tasks": ["data/hof"], "schemes": ["kde"], "models": ["ridge", "net", "oracle"], "seeds": [0]}
+TRAINED = {"class": "tabular.ridge.Ridge", "features": ["elements"], "parameters": {"alpha": 1.0}}
 MODELS = {
-    "ridge": {"label": "Ridge | own", "family": "tabular", "source": "Ours."},
-    "net": {"label": "Net", "family": "net", "source": "A ![figure](plots/none.png).", "answers_policy": True},
-    "oracle": {"label": "Oracle", "family": "control", "source": "Ours."},
+    "ridge": {"label": "Ridge | own", "family": "tabular", "source": "Ours."} | TRAINED,
+    "net": {"label": "Net", "family": "net", "source": "A ![figure](plots/none.png).", "answers_policy": True}
+    | TRAINED,
+    "oracle": {"label": "Oracle", "family": "control", "source": "Ours."} | TRAINED,
 }
+SPLIT, CODE = "5917a0", hash_training(TRAINED["class"], TRAINED["parameters"], TRAINED["features"])
 DATASETS = {
     "data": {
         "label": "Data",
@@ -33,7 +41,9 @@ DATASETS = {
     }
 }
 FIGURES = {"plots/heatmap/kde.png", "plots/policy/data/hof/kde/net/seed0.png"}
-TOP = {"leaderboard.md", "leaderboard.csv", "runs.csv", "config.yaml"}
+DISTRIBUTION = "plots/distribution/data/hof/kde.png"
+ASSET = f"assets/distribution/data/hof/kde-{SPLIT}.png"
+TABLES = {"leaderboard.md", "leaderboard.csv", "runs.csv"}
 
 
 @pytest.fixture
@@ -41,18 +51,30 @@ def results(tmp_path, monkeypatch):
     """A finished leaderboard of three models; the test stands in the folder that has it as ``results``."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "load_models", lambda: MODELS)
+    monkeypatch.setattr(registry, "CONFIG", tmp_path / "home/config")
+    for name in ("docs", "new", "mine"):
+        write_text(tmp_path / f"home/config/{name}.yaml", yaml.safe_dump(CONFIG))
+    (tmp_path / "home/config/schemas").symlink_to(ROOT / "config/schemas")
     folder, runs = tmp_path / "results", list_runs(CONFIG)
     y, fold = np.arange(12.0), np.repeat(["train", "valid", "id", "ood"], [4, 2, 3, 3])
     for run in runs:
         error = {"ridge": 2, "net": 3, "oracle": 0}[run.model]
-        write_json(folder / f"metrics/{run.stem}.json", {"unit": "eV"} | score(y, fold, y + error, resamples=5))
+        described = {"unit": "eV", "version": VERSION, "split": SPLIT}
+        write_json(folder / f"metrics/{run.stem}.json", described | score(y, fold, y + error, resamples=5))
         write_text(folder / f"predictions/{run.stem}.parquet", "")
-        facts = {"molecules": {"train": 4}, "versions": {"python": "3.11.2"}, "device": "CPU"}
+        facts = {
+            "molecules": {"train": 4},
+            "versions": {"python": "3.11.2"},
+            "device": "CPU",
+            "code": CODE,
+            "commit": "c0ffee",
+        }
         write_json(folder / f"predictions/{run.stem}/run.json", facts)
         write_json(folder / f"policy/{run.stem}.json", {})
-    for path in (*FIGURES, "plots/parity/other/task/kde.png"):
-        write_text(folder / path, "")
-    write_text(folder / "config.yaml", yaml.safe_dump(CONFIG))
+    for path in (*FIGURES, DISTRIBUTION, "plots/parity/other/task/kde.png"):
+        write_text(folder / path, path)
+    settings = {"variants": {}, "feature_jobs": 2, "keep_models": True, "corpus": [], "datasets": {}, "sources": {}}
+    write_text(folder / "config.yaml", yaml.safe_dump(CONFIG | settings))
     write(folder)
     return folder
 
@@ -71,17 +93,46 @@ def files_of(folder):
 
 def test_what_is_published(results, tmp_path):
     publish(results, tmp_path / "docs/new")
-    policy = "policy/data/hof/kde/net/seed0.json"
-    found = files_of(tmp_path / "docs/new")
-    assert set(found) == TOP | FIGURES | {policy}
-    assert all((results / path).read_bytes() == content for path, content in found.items())
-    assert [path.name for path in (tmp_path / "docs").iterdir()] == ["new"]
+    found = files_of(tmp_path / "docs")
+    assert set(found) == {f"new/{path}" for path in TABLES | FIGURES} | {ASSET}
+    for path in (TABLES | FIGURES) - {"leaderboard.md"}:
+        assert found[f"new/{path}"] == (results / path).read_bytes()
+    page = (results / "leaderboard.md").read_text()
+    assert found["new/leaderboard.md"].decode() == page.replace(f"]({DISTRIBUTION})", f"](../{ASSET})") != page
 
 
 def test_a_publication_shows_the_figures_that_the_page_shows(results, tmp_path):
-    publish(results, tmp_path / "docs")
-    shown = set(re.findall(r"^!\[.*\]\((.*)\)$", (results / "leaderboard.md").read_text(), re.M))
-    assert shown == FIGURES == {path for path in files_of(tmp_path / "docs") if path.endswith(".png")}
+    publish(results, tmp_path / "docs/new")
+    page = tmp_path / "docs/new/leaderboard.md"
+    shown = {(page.parent / path).resolve() for path in re.findall(r"^!\[.*\]\((.*)\)$", page.read_text(), re.M)}
+    assert shown == set((tmp_path / "docs").rglob("*.png"))
+    assert len(shown) == len(FIGURES) + 1
+
+
+def test_a_figure_of_a_split_lies_there_once_for_all_pages(results, tmp_path):
+    for name in ("new", "mine"):
+        publish(results, tmp_path / f"docs/{name}")
+    assert [path.name for path in (tmp_path / "docs/assets").rglob("*.png")] == [f"kde-{SPLIT}.png"]
+
+
+def test_what_people_wrote_of_a_publication_stays(results, tmp_path):
+    publish(results, Path("docs"))
+    write_text(tmp_path / "docs/README.md", "findings")
+    publish(results, Path("docs"))
+    assert (tmp_path / "docs/README.md").read_text() == "findings"
+
+
+def test_a_publication_has_the_name_of_its_configuration(results, tmp_path):
+    refused(
+        results,
+        Path("other"),
+        r"other: a publication has the name of its configuration, and there is no .*other\.yaml",
+    )
+    for key, value in (("seeds", [0, 1]), ("models", ["ridge"]), ("variants", {"x": {"of": "ridge", "label": "X"}})):
+        write_text(tmp_path / "home/config/docs.yaml", yaml.safe_dump(CONFIG | {key: value}))
+        refused(
+            results, Path("docs"), rf"config\.yaml: another configuration than .*docs\.yaml made .*\(`{key}` differs\)"
+        )
 
 
 def test_a_publication_is_replaced(results, tmp_path):
@@ -91,7 +142,11 @@ def test_a_publication_is_replaced(results, tmp_path):
     write_text(folder / "plots/stale.png", "")
     publish(results, Path("docs"))
     assert not (folder / "plots/stale.png").exists()
-    assert set(tmp_path.iterdir()) == {folder, results}
+    assert names(tmp_path) == {"docs", "results", "home", "assets"}
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
 
 
 def refused(results, folder, message):
@@ -108,8 +163,8 @@ def test_other_folders_are_refused(results, tmp_path):
     write_text(tmp_path / "docs/.git/HEAD", "ref")
     refused(results, Path("docs"), r"^docs: also holds \.git, which would be lost; ")
     shutil.rmtree(tmp_path / "docs/.git")
-    write_text(tmp_path / "docs/README.md", "mine")
-    refused(results, Path("docs"), r"^docs: also holds README\.md")
+    write_text(tmp_path / "docs/notes.md", "mine")
+    refused(results, Path("docs"), r"^docs: also holds notes\.md")
 
 
 def test_what_holds_the_results_or_the_checkout_is_refused(results, tmp_path):
@@ -142,7 +197,7 @@ def test_a_failure_leaves_the_old_publication(results, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space left"):
         publish(results, folder)
     assert files_of(folder) == before
-    assert set(tmp_path.iterdir()) == {folder, results}
+    assert names(tmp_path) == {"docs", "results", "home", "assets"}
 
 
 def test_a_rename_that_fails_leaves_the_old_publication(results, tmp_path, monkeypatch):
@@ -227,3 +282,76 @@ def test_what_an_earlier_command_left_is_not_published_after_a_failure(results, 
     with pytest.raises(ContractError, match=r"the last command failed, so that leaderboard\.md is of an earlier one"):
         publish(results, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+MADE = f"Version {VERSION} of the benchmark, made by commit c0ffee."
+
+
+def made_by(page):
+    return re.search(r"<!-- made by -->\n(.*)\n<!-- end -->", page.read_text())[1]
+
+
+def test_a_page_says_by_what_it_was_made(results, tmp_path):
+    assert made_by(results / "leaderboard.md") == MADE
+    publish(results, Path("docs"))
+    assert pages.update_page(Path("docs")) == []
+    assert made_by(tmp_path / "docs/leaderboard.md") == MADE
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"net": MODELS["net"] | {"parameters": {"alpha": 2.0}}}, "what computes Net."),
+        ({"net": MODELS["net"] | {"features": ["maccs"]}}, "what computes Net."),
+        ({"net": MODELS["net"] | {"class": "tabular.mlp.Mlp"}}, "what computes Net."),
+        ({"net": MODELS["net"] | {"source": "Another text."}}, None),
+    ],
+)
+def test_a_page_says_what_has_changed_since(results, tmp_path, monkeypatch, change, said):
+    publish(results, Path("docs"))
+    write_text(tmp_path / "docs/README.md", "# Findings\n\n<!-- made by -->\n\n<!-- end -->\n\nAll is well.\n")
+    monkeypatch.setattr(registry, "load_models", lambda: MODELS | change)
+    pages.update_page(Path("docs"))
+    expected = f"{MADE} **Changed since**: {said}" if said else MADE
+    assert made_by(tmp_path / "docs/leaderboard.md") == made_by(tmp_path / "docs/README.md") == expected
+    assert pages.update_page(Path("docs")) == []
+
+
+def test_a_model_that_has_gone_has_changed(results, monkeypatch):
+    publish(results, Path("docs"))
+    monkeypatch.setattr(registry, "load_models", lambda: {name: MODELS[name] for name in ("ridge", "oracle")})
+    pages.update_page(Path("docs"))
+    assert made_by(Path("docs/leaderboard.md")).endswith("**Changed since**: what computes net.")
+
+
+def test_a_page_of_another_version_says_so(results, monkeypatch):
+    publish(results, Path("docs"))
+    monkeypatch.setattr(making, "VERSION", "9.0.0")
+    pages.update_page(Path("docs"))
+    assert made_by(Path("docs/leaderboard.md")).startswith(
+        f"{MADE} **Changed since**: the benchmark, whose version 9.0.0 "
+    )
+
+
+OUR_PAGES = sorted(path.parent for path in pages.PUBLISHED.glob("*/runs.csv"))
+
+
+@pytest.mark.parametrize("folder", OUR_PAGES, ids=lambda folder: folder.name)
+def test_our_own_publications(folder):
+    """The runs of the configuration of its name; pages that say by what they were made; no file that none shows."""
+    plan = Plan(registry.read_yaml(pages.find_configuration(folder)))
+    assert set(list_recorded(read_runs(folder / "runs.csv"))) == set(plan.runs)
+    written = {page: page.read_text() for page in folder.glob("*.md")}
+    assert folder / "leaderboard.md" in written
+    assert [page.name for page, text in written.items() if not pages.MARKED.search(text)] == []
+    shown = {
+        (page.parent / path).resolve() for page, text in written.items() for path in re.findall(r"\]\((.*?)\)", text)
+    }
+    files = {path for path in folder.rglob("*") if path.is_file()}
+    assert files - shown - set(written) == {folder / "leaderboard.csv", folder / "runs.csv"}
+
+
+def test_our_shared_figures_are_shown():
+    texts = [page.read_text() for page in pages.PUBLISHED.rglob("*.md")]
+    shared = {str(path.relative_to(pages.PUBLISHED)) for path in (pages.PUBLISHED / "assets").rglob("*.*")}
+    assert [path for path in shared if not any(f"{path})" in text for text in texts)] == []

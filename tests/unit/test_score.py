@@ -10,6 +10,8 @@ import pytest
 from boomlib.contracts import fold_array, write_molecules, write_predictions, write_table
 from boomlib.evaluation.score import fold_masks, score, score_run
 from boomlib.files import ContractError
+from boomlib.provenance import content_hash
+from boomlib.version import VERSION
 
 Y = np.array([0.0, 2.0, 4.0, 6.0, 5.0, 3.0, 1.0, 7.0, -2.0, 6.0])
 FOLD = np.array(["train", "train", "train", "valid", "valid", "id", "id", "ood", "ood", "ood"])
@@ -102,7 +104,25 @@ def run_score(files, out):
 def test_score_run_writes_what_score_returns(files, tmp_path):
     run = run_score(files, tmp_path / "metrics.json")
     written = json.loads((tmp_path / "metrics.json").read_text())
-    assert written == {"run": run, "unit": "kcal/mol"} | score(Y, FOLD, Y + ERROR, resamples=20)
+    described = {
+        "run": run,
+        "unit": "kcal/mol",
+        "version": VERSION,
+        "split": content_hash([["C"] * len(Y), FOLD.tolist()]),
+    }
+    assert written == described | score(Y, FOLD, Y + ERROR, resamples=20)
+
+
+def test_a_split_is_told_by_its_molecules_and_folds(files, tmp_path):
+    def hash_of_split():
+        run_score(files, tmp_path / "metrics.json")
+        return json.loads((tmp_path / "metrics.json").read_text())["split"]
+
+    first = hash_of_split()
+    write_molecules(files["molecules"], ["C"] * len(Y), {"hof": Y + 1}, {"hof": "kcal/mol"})  # of other labels
+    assert hash_of_split() == first
+    write_molecules(files["molecules"], ["N"] + ["C"] * (len(Y) - 1), {"hof": Y}, {"hof": "kcal/mol"})
+    assert hash_of_split() != first
 
 
 def test_incomplete_predictions_are_refused(files, tmp_path):

@@ -7,13 +7,15 @@ from boomlib.evaluation.records import COLUMNS as RUN_COLUMNS
 from boomlib.evaluation.records import read_runs, tabulate_runs
 from boomlib.evaluation.score import score
 from boomlib.evaluation.summary import COLUMNS, read_metrics, summarise, tabulate_metrics, write_summary
-from boomlib.files import write_json, write_text
+from boomlib.files import ContractError, read_json, write_json, write_text
 from boomlib.runs import Run
 from boomlib.unmade import mark_unmade, unmark
+from boomlib.version import VERSION
 
 Y = np.arange(12, dtype=float)
 FOLD = np.array(["train"] * 4 + ["valid"] * 2 + ["id"] * 3 + ["ood"] * 3)
 CONTROLS = {"oracle"}
+SPLIT = "5917a0"
 RECORD = {
     "seconds": 1.5,
     "peak_memory_mib": 200.25,
@@ -21,6 +23,7 @@ RECORD = {
     "device": "CPU (a kind)",
     "threads": 2,
     "commit": "c0ffee+",
+    "code": "0dd",
     "molecules": {"train": 4},
     "versions": {"python": "3.11.2", "numpy": "2.4.1"},
 }
@@ -29,7 +32,9 @@ RECORD = {
 def save(results, run, id_error, ood_error):
     """Metrics of a run whose errors are constant, so that its RMSE are exactly these."""
     y_pred = Y + np.where(FOLD == "ood", ood_error, id_error)
-    content = {"run": vars(run), "unit": "eV"} | score(Y, FOLD, y_pred, resamples=5)
+    content = {"run": vars(run), "unit": "eV", "version": VERSION, "split": SPLIT} | score(
+        Y, FOLD, y_pred, resamples=5
+    )
     write_json(results / "metrics" / f"{run.stem}.json", content)
     write_text(results / "predictions" / f"{run.stem}.parquet", "")
     write_json(results / "predictions" / run.stem / "run.json", RECORD)
@@ -166,6 +171,30 @@ def test_what_is_written_is_read(tmp_path):
     pd.testing.assert_frame_equal(read_runs(tmp_path / "runs.csv"), records)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "shown"), [("version", "0.1.0", "0.1.0"), ("version", None, "none"), ("split", "0ther", "0ther")]
+)
+def test_scores_of_another_version_or_split_stand_beside_no_others(tmp_path, key, value, shown):
+    runs = [Run("data", "x", "kde", model, 0) for model in ("a", "b")]
+    for run in runs:
+        save(tmp_path, run, 1, 2)
+    metrics, _ = summarise(tmp_path, runs)
+    assert set(metrics[key]) == {{"version": VERSION, "split": SPLIT}[key]}
+    path = tmp_path / f"metrics/{runs[1].stem}.json"
+    write_json(path, read_json(path) | {key: value})
+    with pytest.raises(ContractError, match=rf"one {key} alone .* and {shown} \(metrics/{runs[1].stem}\.json\)"):
+        summarise(tmp_path, runs)
+
+
+def test_each_task_has_a_split_of_its_own(tmp_path):
+    runs = [Run("data", name, "kde", "a", 0) for name in ("x", "y")]
+    for run in runs:
+        save(tmp_path, run, 1, 2)
+    path = tmp_path / f"metrics/{runs[1].stem}.json"
+    write_json(path, read_json(path) | {"split": "0ther"})
+    assert list(summarise(tmp_path, runs)[1]["split"]) == [SPLIT, "0ther"]
+
+
 def test_a_row_a_run(tmp_path):
     runs = [Run("data", "x", "kde", model, 0) for model in ("tabular", "network", "lost")]
     for run in runs[:2]:
@@ -191,6 +220,9 @@ def test_a_row_a_run(tmp_path):
         "device": "CPU (a kind)",
         "threads": "2",
         "commit": "c0ffee+",
+        "code": "0dd",
+        "version": VERSION,
+        "split": SPLIT,
         "versions": "python==3.11.2 numpy==2.4.1",
     }
     new = {key: trained[key] for key in trained if trained[key] != tabular[key]}
