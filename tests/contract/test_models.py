@@ -19,6 +19,7 @@ from boomlib.files import ContractError
 from boomlib.harness.interface import Model, Molecules, PolicyModel, find_model_class
 from boomlib.harness.job import Job, read_task, train_and_predict
 from boomlib.harness.training import History
+from boomlib.provenance import hash_training
 
 MODELS = registry.load_models()
 # hyper-parameters of any model, at any depth of its descriptor, that are made smaller to keep these tests fast
@@ -65,14 +66,23 @@ def shrink(parameters: dict) -> dict:
     }
 
 
-@pytest.fixture(params=MODELS)
+def small_descriptor(name: str) -> dict:
+    """The descriptor of a registered model, made small."""
+    return MODELS[name] | {"parameters": shrink(MODELS[name]["parameters"])}
+
+
+def list_models() -> list:
+    """All models. Of those that run the same code, `{name}` and `{name}_small`, the first is slow."""
+    return [pytest.param(name, marks=[pytest.mark.slow] if f"{name}_small" in MODELS else []) for name in MODELS]
+
+
+@pytest.fixture(scope="session", params=list_models())
 def descriptor(request) -> dict:
     """One registered model, made small."""
-    entry = MODELS[request.param]
-    return entry | {"parameters": shrink(entry["parameters"])}
+    return small_descriptor(request.param)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="session", autouse=True)
 def one_thread():
     """What the jobs of the workflow do; many threads on small matrices only wait for each other."""
     with threadpool_limits(1):
@@ -103,7 +113,7 @@ def feature_files(descriptor, benchmark) -> dict:
     return {name: benchmark / f"{name}.parquet" for name in descriptor["features"]}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def data(descriptor, benchmark) -> tuple[Molecules, Molecules, Molecules]:
     """Train, valid and the molecules to predict, as the model gets them."""
     truth = pq.read_table(benchmark / "molecules.parquet")[PROPERTY].to_numpy() if descriptor["sees_truth"] else None
@@ -124,9 +134,13 @@ def fit(descriptor, data, folder, **arguments) -> Model:
     return model
 
 
-@pytest.mark.parametrize("kind", ["extensive", "intensive"])
-def test_predictions_are_finite_and_one_a_molecule(descriptor, data, tmp_path, kind):
-    prediction = fit(descriptor, data, tmp_path, kind=kind).predict(data[2])
+@pytest.fixture(scope="session")
+def fitted(descriptor, data, tmp_path_factory) -> Model:
+    """A model that tests ask and do not change: of an extensive property, with seed 0."""
+    return fit(descriptor, data, tmp_path_factory.mktemp("fitted"))
+
+
+def check_prediction(prediction):
     assert prediction.mean.shape == (10,)
     assert prediction.mean.dtype == np.float64
     assert np.isfinite(prediction.mean).all()
@@ -135,44 +149,51 @@ def test_predictions_are_finite_and_one_a_molecule(descriptor, data, tmp_path, k
         assert (prediction.std >= 0).all()
 
 
+def test_predictions_are_finite_and_one_a_molecule(fitted, data):
+    check_prediction(fitted.predict(data[2]))
+
+
+def test_predictions_of_a_size_free_property_are_too(descriptor, data, tmp_path):
+    check_prediction(fit(descriptor, data, tmp_path, kind="intensive").predict(data[2]))
+
+
 def test_a_descriptor_says_whether_its_model_answers_a_policy(descriptor):
     assert issubclass(find_model_class(descriptor["class"]), PolicyModel) == descriptor["answers_policy"]
 
 
-def test_one_seed_gives_the_same_bits_twice(descriptor, data, tmp_path):
-    first, second = (fit(descriptor, data, tmp_path / name, seed=7).predict(data[2]).mean for name in "ab")
-    assert first.tobytes() == second.tobytes()
+def test_one_seed_gives_the_same_bits_twice_and_leaves_the_molecules_as_they_were(descriptor, fitted, data, tmp_path):
+    before = [(each.y.copy(), dict(each.features)) for each in data]
+    again = fit(descriptor, data, tmp_path).predict(data[2]).mean
+    assert again.tobytes() == fitted.predict(data[2]).mean.tobytes()
+    for (y, features), each in zip(before, data, strict=True):
+        assert np.array_equal(each.y, y, equal_nan=True)
+        assert all(each.features[name] is table for name, table in features.items())
 
 
-def test_a_loaded_model_predicts_what_the_saved_one_did(descriptor, data, tmp_path):
-    model = fit(descriptor, data, tmp_path / "fit")
-    expected = model.predict(data[2]).mean
-    (tmp_path / "saved").mkdir()
-    model.save(tmp_path / "saved")
+def test_a_loaded_model_predicts_what_the_saved_one_did(descriptor, fitted, data, tmp_path):
+    fitted.save(tmp_path)
     fresh = new_model(descriptor)
-    fresh.load(tmp_path / "saved")
-    assert fresh.predict(data[2]).mean.tobytes() == expected.tobytes()
+    fresh.load(tmp_path)
+    assert fresh.predict(data[2]).mean.tobytes() == fitted.predict(data[2]).mean.tobytes()
 
 
-def test_a_prediction_does_not_depend_on_the_other_molecules_or_their_order(descriptor, data, tmp_path):
-    model = fit(descriptor, data, tmp_path)
-    together = model.predict(data[2]).mean
+def test_a_prediction_does_not_depend_on_the_other_molecules_or_their_order(fitted, data):
+    together = fitted.predict(data[2]).mean
     order = np.random.default_rng(2).permutation(len(together))
-    np.testing.assert_allclose(model.predict(data[2].take(order)).mean, together[order], rtol=1e-9)
+    np.testing.assert_allclose(fitted.predict(data[2].take(order)).mean, together[order], rtol=1e-9)
     for some in (np.array([3]), np.array([8, 1, 5])):
-        np.testing.assert_allclose(model.predict(data[2].take(some)).mean, together[some], rtol=1e-9)
+        np.testing.assert_allclose(fitted.predict(data[2].take(some)).mean, together[some], rtol=1e-9)
 
 
-def test_a_prediction_does_not_depend_on_molecule_id(descriptor, data, tmp_path):
-    model = fit(descriptor, data, tmp_path / "a")
-    expected = model.predict(data[2]).mean
+def test_a_prediction_does_not_depend_on_molecule_id(descriptor, fitted, data, tmp_path):
+    expected = fitted.predict(data[2]).mean
     renumbered = [dataclasses.replace(each, molecule_id=each.molecule_id[::-1].copy()) for each in data]
-    other = fit(descriptor, renumbered, tmp_path / "b")
+    other = fit(descriptor, renumbered, tmp_path)
     assert other.predict(renumbered[2]).mean.tobytes() == expected.tobytes()
     # those of train, so that what is remembered by id would be found
     for ids in (data[0].molecule_id[:10], data[2].molecule_id + 1000):
         renamed = dataclasses.replace(data[2], molecule_id=ids)
-        assert model.predict(renamed).mean.tobytes() == expected.tobytes()
+        assert fitted.predict(renamed).mean.tobytes() == expected.tobytes()
 
 
 def with_atoms(molecules: Molecules, change) -> Molecules:
@@ -209,13 +230,12 @@ CHANGES = {
 }
 
 
-def test_a_prediction_does_not_change_when_a_molecule_moves_or_its_atoms_are_listed_anew(descriptor, data, tmp_path):
+def test_a_prediction_does_not_change_when_a_molecule_moves_or_its_atoms_are_listed_anew(descriptor, fitted, data):
     if not {"graph", "conformers"} & set(descriptor["features"]):
         pytest.skip("the model sees no atoms in an order and no positions")
-    model = fit(descriptor, data, tmp_path)
 
     def difference(change) -> float:
-        return np.abs(model.predict(with_atoms(data[2], change)).mean / model.predict(data[2]).mean - 1).max()
+        return np.abs(fitted.predict(with_atoms(data[2], change)).mean / fitted.predict(data[2]).mean - 1).max()
 
     # five epochs teach a network little, so that what it sees must also hold beside what it does not see
     seen = difference(lambda n, positions: (np.arange(n), 1.2 * positions))
@@ -224,49 +244,70 @@ def test_a_prediction_does_not_change_when_a_molecule_moves_or_its_atoms_are_lis
     assert max(differences.values()) < (1e-3 * seen if seen else 1e-9), differences
 
 
-def test_prediction_leaves_the_molecules_as_they_were(descriptor, data, tmp_path):
-    before = [(each.y.copy(), dict(each.features)) for each in data]
-    fit(descriptor, data, tmp_path).predict(data[2])
-    for (y, features), each in zip(before, data, strict=True):
-        assert np.array_equal(each.y, y, equal_nan=True)
-        assert all(each.features[name] is table for name, table in features.items())
+class TrainingJob:
+    """Runs the training job of a model in a folder: the predictions and the run's folder that it writes."""
 
+    def __init__(self, descriptor: dict, benchmark, folder):
+        self.descriptor, self.benchmark = descriptor, benchmark
+        self.predictions, self.folder = folder / "seed3.parquet", folder / "seed3"
 
-@pytest.fixture
-def job(descriptor, benchmark, tmp_path):
-    """Run a model's training job; returns what it wrote, as paths."""
-
-    def run(**changes):
+    def __call__(self, **changes):
         arguments = {
-            "task": benchmark / "task.parquet",
-            "features": feature_files(descriptor, benchmark),
-            "predictions": tmp_path / "seed3.parquet",
-            "run": tmp_path / "seed3/run.json",
-            "model": {key: descriptor[key] for key in ("class", "parameters")},
+            "task": self.benchmark / "task.parquet",
+            "features": feature_files(self.descriptor, self.benchmark),
+            "predictions": self.predictions,
+            "run": self.folder / "run.json",
+            "model": {key: self.descriptor[key] for key in ("class", "parameters")},
             "kind": "extensive",
             "property": PROPERTY,
             "seed": 3,
-            "truth": benchmark / "molecules.parquet" if descriptor["sees_truth"] else None,
+            "truth": self.benchmark / "molecules.parquet" if self.descriptor["sees_truth"] else None,
             "log": "logs/train.log",
+            "keep_model": True,
         } | changes
         train_and_predict(Job(**arguments))
 
-    run.predictions, run.folder = tmp_path / "seed3.parquet", tmp_path / "seed3"
-    return run
+
+@pytest.fixture
+def job(descriptor, benchmark, tmp_path) -> TrainingJob:
+    """A job that has not run."""
+    return TrainingJob(descriptor, benchmark, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def done(descriptor, benchmark, tmp_path_factory) -> TrainingJob:
+    """One that has; tests leave its files as they are."""
+    job = TrainingJob(descriptor, benchmark, tmp_path_factory.mktemp("done"))
+    job()
+    return job
+
+
+@pytest.fixture(scope="session", params=["ridge", "egnn_small", "nlmtp_small"])
+def some(request, benchmark, tmp_path_factory) -> TrainingJob:
+    """A job that has run, of a model of each kind, for what the job does the same way with any model."""
+    job = TrainingJob(small_descriptor(request.param), benchmark, tmp_path_factory.mktemp("some"))
+    job()
+    return job
+
+
+@pytest.fixture
+def fresh(some, benchmark, tmp_path) -> TrainingJob:
+    """The same one before it has run."""
+    return TrainingJob(some.descriptor, benchmark, tmp_path)
 
 
 def task_fold(benchmark) -> np.ndarray:
     return contracts.read_table(benchmark / "task.parquet")["fold"].to_numpy().astype(str)
 
 
-def test_a_job_writes_valid_predictions_and_what_made_them(descriptor, benchmark, job):
-    job()
-    table = contracts.read_predictions(job.predictions, task_fold(benchmark))
+def test_a_job_writes_valid_predictions_and_what_made_them(descriptor, benchmark, done):
+    table = contracts.read_predictions(done.predictions, task_fold(benchmark))
     assert table.num_rows == 10
-    record = json.loads((job.folder / "run.json").read_text())
+    record = json.loads((done.folder / "run.json").read_text())
     assert record["seconds"] >= 0
     assert record["resumed"] is False
     assert record["commit"]
+    assert record["code"] == hash_training(descriptor["class"], descriptor["parameters"], descriptor["features"])
     assert {"python", "numpy", "pyarrow"} <= set(record["versions"])
     assert record["molecules"] == {"train": 14, "valid": 4, "id": 3, "ood": 3}
     assert (record["property"], record["seed"]) == (PROPERTY, 3)
@@ -274,20 +315,18 @@ def test_a_job_writes_valid_predictions_and_what_made_them(descriptor, benchmark
     assert record["device"].startswith("CPU (")
     assert record["prediction_device"].startswith("CPU (")
     assert record["peak_gpu_memory_mib"] is None
-    assert not (job.folder / "failure.json").exists()
+    assert not (done.folder / "failure.json").exists()
 
 
-def test_a_job_gives_the_same_bytes_twice(job, tmp_path):
+def test_a_job_gives_the_same_bytes_twice(done, job):
     job()
-    job(predictions=tmp_path / "again.parquet", run=tmp_path / "again/run.json")
-    assert job.predictions.read_bytes() == (tmp_path / "again.parquet").read_bytes()
+    assert job.predictions.read_bytes() == done.predictions.read_bytes()
 
 
-def test_an_interrupted_training_goes_on_in_a_moved_folder_to_the_same_bytes(job, tmp_path, monkeypatch):
-    job(keep_model=True)
+def test_an_interrupted_training_goes_on_in_a_moved_folder_to_the_same_bytes(done, job, tmp_path, monkeypatch):
     expected = {
         path.name: path.read_bytes()
-        for path in job.folder.iterdir()
+        for path in done.folder.iterdir()
         if path.name in ("history.csv", "weights.safetensors")
     }
     finish, started = History.on_train_epoch_end, []
@@ -301,14 +340,14 @@ def test_an_interrupted_training_goes_on_in_a_moved_folder_to_the_same_bytes(job
     monkeypatch.setattr(History, "on_train_epoch_end", stop)
     again = tmp_path / "again"
     with contextlib.suppress(InterruptedError):
-        job(predictions=tmp_path / "again.parquet", run=again / "run.json", keep_model=True)
+        job(predictions=tmp_path / "again.parquet", run=again / "run.json")
     if not started:
         pytest.skip("the model has no epochs of ours to resume")
     assert not (tmp_path / "again.parquet").exists()
     again = again.rename(tmp_path / "moved")  # as by `mv` of a checkout
-    job(predictions=tmp_path / "again.parquet", run=again / "run.json", keep_model=True)
+    job(predictions=tmp_path / "again.parquet", run=again / "run.json")
     assert started == [0, 1, 2, 2, 3, 4]
-    assert (tmp_path / "again.parquet").read_bytes() == job.predictions.read_bytes()
+    assert (tmp_path / "again.parquet").read_bytes() == done.predictions.read_bytes()
     assert json.loads((again / "run.json").read_text())["resumed"] is True
     assert {name: (again / name).read_bytes() for name in expected} == expected
     assert not (again / "state").exists()
@@ -332,47 +371,46 @@ def test_a_pickle_in_place_of_a_state_is_refused_and_not_opened(descriptor, data
     assert not opened.exists()
 
 
-def test_checkpoints_of_other_settings_are_not_continued(descriptor, job, tmp_path):
-    folder = job.folder
-    (folder / "state").mkdir(parents=True)
-    (folder / "state/last.ckpt").write_bytes(b"of another run")
-    (folder / "state/identity").write_text("other settings")
-    job()
-    assert job.predictions.exists()
-    assert not (folder / "state").exists()
-
-
-def test_a_kept_model_can_be_loaded_from_the_folder_of_its_run(descriptor, benchmark, data, job):
-    job(keep_model=True)
+def test_a_kept_model_can_be_loaded_from_the_folder_of_its_run(descriptor, benchmark, data, done):
     model = new_model(descriptor, seed=3)
-    model.load(job.folder)
+    model.load(done.folder)
     predicted = model.predict(data[2]).mean
-    table = contracts.read_predictions(job.predictions, task_fold(benchmark))
+    table = contracts.read_predictions(done.predictions, task_fold(benchmark))
     assert table["y_pred"].to_numpy().tobytes() == predicted.tobytes()
 
 
-def test_a_failed_job_leaves_its_reason_until_it_succeeds(descriptor, job, monkeypatch):
+def test_checkpoints_of_other_settings_are_not_continued(some, fresh):
+    folder = fresh.folder
+    (folder / "state").mkdir(parents=True)
+    (folder / "state/last.ckpt").write_bytes(b"of another run")
+    (folder / "state/identity").write_text("other settings")
+    fresh()
+    assert fresh.predictions.read_bytes() == some.predictions.read_bytes()
+    assert not (folder / "state").exists()
+
+
+def test_a_failed_job_leaves_its_reason_until_it_succeeds(fresh, monkeypatch):
     def fail(*_):
         raise MemoryError("out of memory in epoch 3")
 
     with monkeypatch.context() as patch:
-        patch.setattr(find_model_class(descriptor["class"]), "fit", fail)
+        patch.setattr(find_model_class(fresh.descriptor["class"]), "fit", fail)
         with pytest.raises(MemoryError):
-            job()
-    failure = json.loads((job.folder / "failure.json").read_text())
+            fresh()
+    failure = json.loads((fresh.folder / "failure.json").read_text())
     assert failure["error"] == "MemoryError"
     assert failure["message"] == "out of memory in epoch 3"
     assert failure["log"] == "logs/train.log"
     assert "in fail" in failure["traceback"]
-    assert not job.predictions.exists()
-    assert not (job.folder / "run.json").exists()
-    job()
-    assert not (job.folder / "failure.json").exists()
-    assert job.predictions.exists()
+    assert not fresh.predictions.exists()
+    assert not (fresh.folder / "run.json").exists()
+    fresh()
+    assert not (fresh.folder / "failure.json").exists()
+    assert fresh.predictions.exists()
 
 
-def test_a_prediction_that_is_not_finite_fails_the_job(descriptor, job, monkeypatch):
-    cls = find_model_class(descriptor["class"])
+def test_a_prediction_that_is_not_finite_fails_the_job(fresh, monkeypatch):
+    cls = find_model_class(fresh.descriptor["class"])
     predict = cls.predict
 
     def spoiled(self, molecules):
@@ -382,34 +420,31 @@ def test_a_prediction_that_is_not_finite_fails_the_job(descriptor, job, monkeypa
 
     monkeypatch.setattr(cls, "predict", spoiled)
     with pytest.raises(ContractError, match=r"y_pred of molecule_id .* is not a finite number"):
-        job()
-    assert (job.folder / "failure.json").exists()
-    assert not (job.folder / "run.json").exists()
+        fresh()
+    assert (fresh.folder / "failure.json").exists()
+    assert not (fresh.folder / "run.json").exists()
 
 
-def test_a_feature_file_that_lacks_molecules_is_named_with_them(descriptor, benchmark, job, tmp_path):
-    if not descriptor["features"]:
-        pytest.skip("the model reads no feature file")
-    files = feature_files(descriptor, benchmark)
-    name = descriptor["features"][-1]
+def test_a_feature_file_that_lacks_molecules_is_named_with_them(fresh, benchmark, tmp_path):
+    files = feature_files(fresh.descriptor, benchmark)
+    name = fresh.descriptor["features"][-1]
     short = pq.read_table(files[name]).filter(~np.isin(np.arange(24), (2, 17)))
     pq.write_table(short, tmp_path / "short.parquet")
     with pytest.raises(ContractError) as error:
-        job(features=files | {name: tmp_path / "short.parquet"})
+        fresh(features=files | {name: tmp_path / "short.parquet"})
     for part in ("short.parquet", "2 molecules", f"have no {name}", "2, 17", "delete the file and rerun"):
         assert part in str(error.value)
-    assert json.loads((job.folder / "failure.json").read_text())["error"] == "ContractError"
+    assert json.loads((fresh.folder / "failure.json").read_text())["error"] == "ContractError"
 
 
-def test_the_rows_of_a_feature_file_may_stand_in_any_order(descriptor, benchmark, job, tmp_path):
-    job()
+def test_the_rows_of_a_feature_file_may_stand_in_any_order(some, fresh, benchmark, tmp_path):
     shuffled = {}
-    for name, path in feature_files(descriptor, benchmark).items():
+    for name, path in feature_files(fresh.descriptor, benchmark).items():
         shuffled[name] = tmp_path / f"{name}.parquet"
         order = pa.array(np.random.default_rng(0).permutation(24))
         pq.write_table(pq.read_table(path).take(order), shuffled[name])
-    job(features=shuffled, predictions=tmp_path / "again.parquet", run=tmp_path / "again/run.json")
-    assert job.predictions.read_bytes() == (tmp_path / "again.parquet").read_bytes()
+    fresh(features=shuffled)
+    assert fresh.predictions.read_bytes() == some.predictions.read_bytes()
 
 
 def test_only_the_oracle_is_shown_the_labels_of_the_test_folds(descriptor, benchmark, job, monkeypatch):
@@ -442,9 +477,8 @@ def test_only_the_oracle_is_shown_the_labels_of_the_test_folds(descriptor, bench
         assert np.array_equal(asked.y[~hidden], truth[asked.molecule_id[~hidden]])
 
 
-def test_labels_of_the_test_folds_do_not_change_a_prediction(descriptor, data, tmp_path):
+def test_labels_of_the_test_folds_do_not_change_a_prediction(descriptor, fitted, data):
     if descriptor["sees_truth"]:
         pytest.skip("the oracle is its labels")
-    model = fit(descriptor, data, tmp_path)
     known = Molecules(data[2].molecule_id, data[2].smiles, np.full(10, 1e6), data[2].features)
-    assert np.array_equal(model.predict(known).mean, model.predict(data[2]).mean)
+    assert np.array_equal(fitted.predict(known).mean, fitted.predict(data[2]).mean)
