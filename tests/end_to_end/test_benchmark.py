@@ -54,6 +54,7 @@ def test_snakemake_report(finished, tmp_path):
     assert names.count(".png") >= 4
 
 
+@pytest.mark.slow
 def test_two_runs_of_every_model_predict_the_same_bytes(tmp_path):
     # the models of the default configuration: the full size of some needs a GPU
     models = read_yaml(CONFIG / "config.yaml")["models"]
@@ -68,6 +69,7 @@ def test_two_runs_of_every_model_predict_the_same_bytes(tmp_path):
     assert [name for name in models if bytes_of[0][name] != bytes_of[1][name]] == []
 
 
+@pytest.mark.slow
 def test_a_users_csv_becomes_a_leaderboard_with_the_readmes_config_alone(project):
     molecules = make_molecules(160).rename(columns={"smiles": "SMILES", "size": "measured logS (mol/L)"})
     (project.folder / "data").mkdir()
@@ -79,6 +81,7 @@ def test_a_users_csv_becomes_a_leaderboard_with_the_readmes_config_alone(project
     assert read_summary(project)["ridge"] < read_summary(project)["train_mean"]
 
 
+@pytest.mark.slow
 def test_a_new_model_is_one_python_file_and_one_yaml(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     (project.folder / "boomlib/models/tabular/nearest.py").write_text(read_block("docs/own_model.md", "own model"))
@@ -91,6 +94,7 @@ def test_a_new_model_is_one_python_file_and_one_yaml(finished, tmp_path):
     assert read_summary(project)["nearest"] > 0
 
 
+@pytest.mark.slow
 def test_a_failed_model_is_shown_with_its_reason_and_the_others_finish(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     works, fails = "network.partial_fit(x, y)", 'raise RuntimeError("no | luck")'
@@ -113,6 +117,7 @@ def test_a_failed_model_is_shown_with_its_reason_and_the_others_finish(finished,
     assert not (project.folder / "results/leaderboard.partial.md").exists()
 
 
+@pytest.mark.slow
 def test_what_fails_in_a_first_run_is_taken_up_by_the_same_command(project):
     works, fails = "network.partial_fit(x, y)", 'raise RuntimeError("no luck")'
     project.write_config(models=["train_mean", "mlp"])
@@ -131,6 +136,7 @@ def test_what_fails_in_a_first_run_is_taken_up_by_the_same_command(project):
     assert project.planned() == set()
 
 
+@pytest.mark.slow
 def test_a_first_run_that_fails_at_once_is_taken_up_by_the_same_command(project):
     project.write_config(models=["train_mean"])
     project.edit("tiny.csv", "smiles,", "structure,")
@@ -170,6 +176,7 @@ def test_a_missing_smiles_column_is_explained_in_the_log(project):
     assert message in (project.folder / "logs/prepare_molecules/tiny.log").read_text()
 
 
+@pytest.mark.slow
 def test_too_few_molecules_for_the_ood_fold_is_explained(project):
     project.edit("config/datasets.yaml", "ood_size: 20", "ood_size: 200")
     done = project.snakemake("results/leaderboard.md", check=False)
@@ -186,6 +193,7 @@ def test_a_broken_prediction_file_is_refused_by_name(finished, tmp_path):
     assert "ridge/seed0.parquet" in done.stdout
 
 
+@pytest.mark.slow
 def test_single_targets_and_kept_models(project):
     project.write_config(keep_models=True)
     project.snakemake("results/predictions/tiny/size/scaffold/ridge/seed7.parquet")
@@ -193,6 +201,7 @@ def test_single_targets_and_kept_models(project):
     assert made == {"seed7.parquet", "run.json", "history.csv", "model.joblib"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("feature_jobs", [3, 5])
 def test_features_computed_in_parts_are_those_of_one_job(finished, tmp_path, feature_jobs):
     """160 molecules are one chunk of most features and three of conformers: some jobs, or most, have no molecules."""

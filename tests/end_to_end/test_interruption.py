@@ -11,7 +11,10 @@ import sys
 import time
 
 import psutil
+import pytest
 from conftest import make_molecules, make_project
+
+pytestmark = pytest.mark.slow
 
 KILLS = 3
 

@@ -58,6 +58,7 @@ def small_model(kind="extensive", reference="elements", width=16, **training) ->
     )
 
 
+@pytest.mark.slow
 def test_a_network_can_learn_32_molecules_by_heart(labelled, tmp_path):
     model = small_model(width=64, epochs=150, batch=32, init_lr=0.001, max_lr=0.01)
     model.fit(labelled, labelled, tmp_path)

@@ -72,6 +72,7 @@ def test_values_are_rdkits(smiles):
     assert differing([smiles]) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["10k_dft_density_data.csv", "qm9_properties.parquet"])
 def test_values_of_published_molecules_are_rdkits(mirror, file):
     path = find_in_mirror(file, str(mirror))

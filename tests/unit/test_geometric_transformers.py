@@ -234,6 +234,7 @@ def labelled(small, read_out):
     return type(molecules)(molecules.molecule_id, molecules.smiles, y, molecules.features)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read_out", READ_OUTS)
 def test_a_network_can_learn_32_molecules_by_heart(small, tmp_path, read_out):
     molecules = labelled(small, read_out)

@@ -308,6 +308,7 @@ def labelled() -> Molecules:
     return as_molecules(SMALL, np.array([Crippen.MolLogP(Chem.MolFromSmiles(text)) for text in SMALL]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_a_network_can_learn_32_molecules_by_heart(labelled, tmp_path, geometry):
     model = small_model(geometry, epochs=300, batch=32, clip=10.0)

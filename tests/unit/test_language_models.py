@@ -83,6 +83,7 @@ def test_the_read_out_follows_the_kind_of_the_property():
 # -- training --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_can_learn_32_molecules_by_heart(name, molecules, tmp_path):
     rate = 0.01 if name.startswith("regression") else 0.005

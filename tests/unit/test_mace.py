@@ -265,6 +265,7 @@ def test_a_molecule_of_unknown_elements_alone_is_named(models):
 # -- training --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_network_can_learn_32_molecules_by_heart(labelled, tmp_path):
     some = labelled.take(np.arange(32))
     model = new_model(max_num_epochs=70, patience=70, batch_size=8, ema_decay=0.9, scheduler_patience=5)
@@ -313,6 +314,7 @@ def test_the_rate_changes_once_an_epoch_before_the_state_is_kept(labelled, tmp_p
     assert np.array(rates) / 1e-6 == pytest.approx(factors)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("moves", [False, True], ids=["in place", "moved"])
 def test_a_training_interrupted_in_each_epoch_ends_with_the_same_bytes(

@@ -252,6 +252,7 @@ def test_a_policy_carries_no_gradient():
     assert policy.weight.max() <= 20
 
 
+@pytest.mark.slow
 def test_one_batch_can_be_learned_by_heart():
     network, molecules = make_network(), make_tensors(n=8)
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)

@@ -7,6 +7,8 @@ import pytest
 import yaml
 from conftest import TINY, make_molecules, make_project
 
+pytestmark = pytest.mark.slow
+
 FEATURES = ["features/tiny/elements.parquet", "features/tiny/maccs.parquet"]
 MOLECULES = ["data/tiny/geometry.parquet", "data/tiny/molecules.parquet", "data/tiny/rejects.csv"]
 MADE = [f"results/{name}" for name in FEATURES]

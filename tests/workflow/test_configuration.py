@@ -49,6 +49,7 @@ def test_single_keys_alone_change_the_default_run(give):
     assert give("--config", "seeds=[5]") == trained
 
 
+@pytest.mark.slow
 def test_a_job_that_snakemake_starts_elsewhere_reads_the_same_configuration(project):
     """With the arguments that an executor for a cluster hands to a job (``SpawnedJobArgsFactory``)."""
     project.write_config(**DEFAULT)

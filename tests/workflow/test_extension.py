@@ -15,6 +15,8 @@ import numpy as np
 
 from boomlib.harness.interface import Model, Prediction
 
+pytestmark = pytest.mark.slow
+
 
 class Line(Model):
     def __init__(self, *, degree: int, **common):

@@ -25,6 +25,7 @@ def lose_predictions(project, model="ridge"):
     (project.folder / f"results/predictions/tiny/size/kde/{model}/seed0.parquet").unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["--dry-run"], ["--list-rules"], ["--summary"], ["--lint"]], ids=" ".join)
 def test_reading_the_workflow_changes_no_result(finished, tmp_path, command):
     project = finished.copy(tmp_path / "p")
@@ -34,6 +35,7 @@ def test_reading_the_workflow_changes_no_result(finished, tmp_path, command):
     assert snapshot(project) == before
 
 
+@pytest.mark.slow
 def test_a_score_without_its_predictions_is_made_again_once(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     lose_predictions(project)
@@ -85,6 +87,7 @@ def test_a_failure_leaves_the_good_leaderboard_and_a_success_removes_the_partial
     assert project.planned() == set()
 
 
+@pytest.mark.slow
 def test_a_table_that_could_not_be_made_again_is_taken_up_by_the_same_command(finished, tmp_path):
     """Old scores must not pass for those of the new settings once the new split has failed."""
     project = finished.copy(tmp_path / "p")
@@ -101,6 +104,7 @@ def test_a_table_that_could_not_be_made_again_is_taken_up_by_the_same_command(fi
     assert project.planned() == set()
 
 
+@pytest.mark.slow
 def test_a_feature_that_could_not_be_made_again_is_taken_up_by_the_same_command(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     feature = "boomlib/features/elements.py"
@@ -122,6 +126,7 @@ def failed(finished, tmp_path):
     return project
 
 
+@pytest.mark.slow
 def test_old_scores_are_not_those_of_a_run_whose_split_has_failed(failed):
     text = (failed.folder / PARTIAL).read_text()
     assert "**Not finished: 4 of 4 runs have no result" in text
@@ -129,6 +134,7 @@ def test_old_scores_are_not_those_of_a_run_whose_split_has_failed(failed):
     assert "logs/make_split/tiny/size/kde.log" in text
 
 
+@pytest.mark.slow
 def test_another_configuration_that_succeeds_does_not_hide_a_failure(failed):
     other = {"tasks": ["tiny/polarity"], "schemes": ["kde"], "seeds": [0], "models": ["train_mean"]}
     (failed.folder / "other.yaml").write_text(yaml.safe_dump(other))
@@ -138,12 +144,14 @@ def test_another_configuration_that_succeeds_does_not_hide_a_failure(failed):
     assert {SPLIT} | jobs_of("ridge") <= failed.planned()
 
 
+@pytest.mark.slow
 def test_a_single_target_that_succeeds_removes_the_partial_page_and_forgets_no_failure(failed):
     failed.snakemake("results/features/tiny/maccs.parquet")
     assert not (failed.folder / PARTIAL).exists()
     assert SPLIT in failed.planned()
 
 
+@pytest.mark.slow
 def test_a_failure_makes_nothing_again_that_was_deleted(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     shutil.rmtree(project.folder / "results/features")
@@ -154,6 +162,7 @@ def test_a_failure_makes_nothing_again_that_was_deleted(finished, tmp_path):
         assert not project.planned() & jobs_of("ridge")
 
 
+@pytest.mark.slow
 def test_a_killed_snakemake_forgets_nothing(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     project.edit("config/datasets.yaml", "ood_size: 20", "ood_size: 30")
@@ -172,6 +181,7 @@ def test_a_killed_snakemake_forgets_nothing(finished, tmp_path):
     assert {SPLIT} | jobs_of("ridge") <= project.planned("--nolock")
 
 
+@pytest.mark.slow
 def test_a_page_that_cannot_be_written_is_named_and_no_old_one_is_left(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     (project.folder / PARTIAL).write_text("old")
@@ -183,6 +193,7 @@ def test_a_page_that_cannot_be_written_is_named_and_no_old_one_is_left(finished,
     assert not (project.folder / PARTIAL).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "kept"), [("--dry-run", True), ("--quiet", False)])
 def test_dead_locks_are_released_but_not_by_a_dry_run(project, command, kept):
     folder = project.folder / ".snakemake"

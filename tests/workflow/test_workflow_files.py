@@ -30,21 +30,6 @@ def run(*command):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("ruff", "check", "."),
-        ("ruff", "format", "--check", "."),
-        ("snakefmt", "--check", "Snakefile", "rules"),
-        ("snakemake", "--lint"),
-    ],
-    ids=" ".join,
-)
-def test_style(command):
-    done = run(sys.executable, "-m", *command)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_the_snakefile_is_a_table_of_contents():
     lines = (ROOT / "Snakefile").read_text().splitlines()
     assert len(lines) <= 60
