@@ -54,6 +54,14 @@ def test_snakemake_report(finished, tmp_path):
     assert names.count(".png") >= 4
 
 
+def check_terminal(text):
+    """What jobs have to say stands on lines of its own that name their log: no progress bars, no warnings."""
+    told = [line for line in text.splitlines() if line.startswith("logs/")]
+    assert [line for line in told if re.search(r"^logs/train/.*/egnn_small/seed0\.log: epoch \d+ of \d+: ", line)]
+    others = set(text.splitlines()) - set(told)
+    assert [line for line in others if re.search(r"/s\]|%\||Warning|epoch", line)] == []
+
+
 @pytest.mark.slow
 def test_two_runs_of_every_model_predict_the_same_bytes(tmp_path):
     # the models of the default configuration: the full size of some needs a GPU
@@ -62,7 +70,7 @@ def test_two_runs_of_every_model_predict_the_same_bytes(tmp_path):
     for name in ("one", "two"):
         project = make_project(tmp_path / name)
         project.write_config(models=models, tasks=["tiny/polarity"])
-        project.snakemake("results/leaderboard.md")
+        check_terminal(project.snakemake("results/leaderboard.md").stdout)
         files = sorted((project.folder / "results").rglob("seed0.parquet"))
         bytes_of.append({file.parent.name: file.read_bytes() for file in files})
     assert set(bytes_of[0]) == set(models)
