@@ -1,8 +1,8 @@
 """The plan that all rules ask: what is registered, what this run covers, where it lands (boomlib/workflow.py).
 
 Needs: the configuration, config/datasets.yaml and config/models/*.yaml.
-Offers: plan, tell_lost_inputs, of boomlib.unmade begin_jobs and end_jobs, and of boomlib.workflow code_of, one_of,
-list_families and ENVIRONMENT.
+Offers: plan, tell_lost_inputs, VERSION of the benchmark, of boomlib.unmade begin_jobs and end_jobs, and of
+boomlib.workflow code_of, one_of, list_families and ENVIRONMENT.
 """
 
 import sys
@@ -15,6 +15,7 @@ sys.path.insert(0, str(workflow.basedir))
 from boomlib.files import ContractError
 from boomlib.processes import lead_jobs, release_dead_locks
 from boomlib.unmade import LostInputs, begin_jobs, end_jobs
+from boomlib.version import VERSION
 from boomlib.workflow import (
     ENVIRONMENT,
     Plan,

@@ -26,6 +26,7 @@ rule evaluate:
         runtime=10,
     params:
         unit=lookup("{dataset}/properties/{property}/unit", within=plan.datasets),
+        version=VERSION,
         inputs=tell_lost_inputs,
         code=code_of("workflow_scripts.evaluate"),
     message:

@@ -110,7 +110,7 @@ TEXTS = {model for model in MODELS if MODELS[model]["family"] == "language"}
     [
         ("boom", SMALL),
         ("graphs", FULL | TEXTS),
-        ("csd10k", FULL | GRAPHS | TEXTS),
+        ("csd10k", FULL | GRAPHS | TEXTS | {"nlmtp_small"}),
         ("config", FULL | TEXTS | GRAPHS - {"chemprop_small", "egnn_small"}),
     ],
 )

@@ -7,6 +7,8 @@ import pytest
 import yaml
 from conftest import make_molecules, read_block
 
+pytestmark = pytest.mark.slow
+
 MODEL = '''
 """A line through the labels, by the length of the SMILES."""
 
@@ -14,8 +16,6 @@ import joblib
 import numpy as np
 
 from boomlib.harness.interface import Model, Prediction
-
-pytestmark = pytest.mark.slow
 
 
 class Line(Model):

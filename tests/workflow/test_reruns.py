@@ -35,6 +35,17 @@ def test_code_of_a_model_reruns_its_model_and_what_reads_it(finished, tmp_path):
     assert project.planned() == jobs_of("mlp") | REPORT
 
 
+def test_a_new_version_of_the_benchmark_scores_again_without_training(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    project.edit("boomlib/version.py", 'VERSION = "', 'VERSION = "9')
+    scored = {f"Score {model} (seed 0) on tiny/size, kde split" for model in ("oracle", "train_mean", "ridge", "mlp")}
+    assert project.planned() == scored | REPORT - {"Plot predictions of tiny/size, kde split"}
+    project.snakemake("results/leaderboard.md")
+    page = (project.folder / "results/leaderboard.md").read_text()
+    assert "\nVersion 9" in page
+    assert project.planned() == set()
+
+
 def test_a_comment_reruns_nothing(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     project.edit(
