@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 CORES ?= all
-WORKERS ?= --numprocesses auto --dist worksteal
+WORKERS ?= auto
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -13,7 +13,7 @@ help: ## show this list
 
 setup: .venv/.installed ## make .venv: what requirements.lock pins, and boomlib from this checkout
 
-.venv/.installed: requirements.lock pyproject.toml
+.venv/.installed: requirements.lock pyproject.toml boomlib/version.py
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, found " + sys.version.split()[0] + "; set PYTHON=") if sys.version_info < (3, 11) else None'
 	@echo "== set-up: installing $$(grep -c == requirements.lock) packages into .venv"
 	$(PYTHON) -m venv .venv
@@ -26,10 +26,10 @@ leaderboard: setup ## run the default benchmark: results/leaderboard.md
 	echo "== make leaderboard: $$((SECONDS - start)) s; see results/leaderboard.md"
 
 test: setup ## run the tests, but for those marked slow
-	@start=$$SECONDS; $(BIN)/python -m pytest $(WORKERS) -m "not slow"; echo "== make test: $$((SECONDS - start)) s"
+	@start=$$SECONDS; $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not slow"; echo "== make test: $$((SECONDS - start)) s"
 
 test-all: setup ## run the tests that `make test` leaves out: whole benchmarks, kills, SLURM
-	@start=$$SECONDS; $(BIN)/python -m pytest $(WORKERS) -m slow; echo "== make test-all: $$((SECONDS - start)) s"
+	@start=$$SECONDS; $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup -m slow; echo "== make test-all: $$((SECONDS - start)) s"
 
 lint: setup ## check style, types, imports and the published pages (.pre-commit-config.yaml)
 	$(BIN)/pre-commit run --all-files

@@ -4,7 +4,6 @@ import contextlib
 import functools
 import importlib
 import itertools
-import logging
 import os
 import signal
 import sys
@@ -15,13 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from joblib import Parallel, delayed, parallel_config
-from tqdm import tqdm
 
 from boomlib.contracts import GEOMETRY, check_ids, read_molecules, readable
 from boomlib.files import ContractError, atomic_path, commit
 from boomlib.processes import end_with
-
-logger = logging.getLogger(__name__)
+from boomlib.progress import Progress
 
 CHUNK = 512
 AHEAD = 16  # chunks that are held at once for each worker
@@ -60,18 +57,15 @@ def compute_feature(
     silence_rdkit()
     work = functools.partial(compute_chunk, module.compute)
     schema = work((0, []) if geometry is None else (0, [], None)).schema
-    total = sum(min(size, len(smiles) - start) for start in starts)
+    progress = Progress(feature, "mol", sum(min(size, len(smiles) - start) for start in starts))
     with (
         pq.ParquetWriter(atomic_path(out), schema, compression="zstd") as writer,
-        tqdm(total=total, desc=feature, unit="mol", mininterval=1) as bar,
         # closed at once where writing fails, or the workers would finish what they have
         contextlib.closing(compute_in_order(work, chunks, max(1, min(workers, len(starts))))) as tables,
     ):
         for columns in tables:
             writer.write_table(columns)
-            bar.update(columns.num_rows)
-            if bar.n < total:
-                logger.info("%s", bar)
+            progress.advance(columns.num_rows)
             report_notes(columns, smiles)
     commit(out)
 
@@ -134,7 +128,7 @@ def report_notes(columns: pa.Table, smiles: Sequence[str]) -> None:
     if "note" in columns.column_names:
         for molecule, note in zip(columns["molecule_id"].to_pylist(), columns["note"].to_pylist(), strict=True):
             if note:
-                tqdm.write(f"molecule {molecule} ({smiles[molecule]}): {note}", file=sys.stderr)
+                print(f"molecule {molecule} ({smiles[molecule]}): {note}", file=sys.stderr)
 
 
 def compute_chunk(compute: Callable[..., dict[str, pa.Array]], chunk: tuple) -> pa.Table:
@@ -157,7 +151,7 @@ def share(chunks: Sequence, part: tuple[int, int]) -> Sequence:
 def merge_parts(parts: Sequence[str | os.PathLike], out: str | os.PathLike) -> None:
     """Join the parts of a feature table, in their order, row group by row group."""
     with pq.ParquetWriter(atomic_path(out), pq.read_schema(parts[0]), compression="zstd") as writer:
-        for path in tqdm(parts, desc="merge", unit="part"):
+        for path in parts:
             with pq.ParquetFile(path) as part:
                 for group in range(part.num_row_groups):
                     writer.write_table(part.read_row_group(group))

@@ -11,7 +11,7 @@ from itertools import chain
 
 NEUTRAL = "says what counts as a change and computes nothing"
 
-MESSAGES = {"print", "tqdm.write", "warnings.warn", "sys.stdout.write", "sys.stderr.write"}
+MESSAGES = {"print", "warnings.warn", "sys.stdout.write", "sys.stderr.write"}
 LOGGERS = {"logging", "logger"}
 LEVELS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
 # what a message may do besides being said
@@ -163,11 +163,11 @@ class Reducer(ast.NodeTransformer):
         return None if said else self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Drop what a message says where its call is part of an expression, and the looks of a progress bar."""
+        """Drop what a message says where its call is part of an expression, and what a progress says."""
         if is_message(node):
             return ast.Call(node.func, [], [])
-        if ast.unparse(node.func) == "tqdm":
-            node.keywords = [each for each in node.keywords if each.arg == "iterable"]
+        if ast.unparse(node.func) == "Progress":
+            return ast.Call(node.func, [], [])
         return self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:

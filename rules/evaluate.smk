@@ -56,6 +56,7 @@ rule evaluate_policy:
         runtime=10,
     params:
         unit=lookup("{dataset}/properties/{property}/unit", within=plan.datasets),
+        version=VERSION,
         inputs=tell_lost_inputs,
         code=code_of("workflow_scripts.evaluate_policy"),
     message:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 from rdkit import Chem
+from threadpoolctl import threadpool_limits
 
 ROOT = Path(__file__).parent.parent
 PARTS = ("Snakefile", "boomlib", "config", "envs", "profiles", "rules", "workflow_scripts")
@@ -109,6 +110,13 @@ def make_project(folder: Path) -> Project:
 def read_block(page: str, marker: str) -> str:
     """The fenced block of a page that follows the HTML comment ``test: marker``."""
     return re.search(rf"<!-- test: {re.escape(marker)} -->\n+```\w*\n(.*?)```", (ROOT / page).read_text(), re.S)[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """What the jobs of the workflow have; many threads on small matrices only wait for each other."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture

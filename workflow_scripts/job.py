@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from boomlib.files import ContractError
 from boomlib.processes import SNAKEMAKE, claim, end_with
@@ -18,61 +17,7 @@ from boomlib.processes import SNAKEMAKE, claim, end_with
 NEUTRAL = "logs and ends a job, whatever it computes"
 
 
-EVERY = 10.0  # seconds between two lines of a job on the terminal, which other jobs share
-
-
-class Rarely:
-    """A filter that lets a record pass if none has for :data:`EVERY` seconds; warnings always pass."""
-
-    def __init__(self) -> None:
-        self.passed = -EVERY
-
-    def __call__(self, record: logging.LogRecord) -> bool:
-        """Whether ``record`` passes."""
-        if record.levelno < logging.WARNING and record.created - self.passed < EVERY:
-            return False
-        self.passed = record.created
-        return True
-
-
-@contextlib.contextmanager
-def output_to(log: str) -> Iterator[None]:
-    """Send all that this process and its children print to ``log``; what boomlib logs goes to the terminal as well.
-
-    The descriptors themselves are redirected, since compiled libraries and worker processes write to these. The lines
-    on the terminal begin with the name of the log, where progress bars, warnings and tracebacks are.
-    """
-    kept = {number: os.dup(number) for number in (1, 2)}
-    logger, terminal = logging.getLogger("boomlib"), os.fdopen(os.dup(2), "w", encoding="utf-8")
-    told, written = logging.StreamHandler(terminal), logging.StreamHandler()
-    told.setFormatter(logging.Formatter(f"{log}: %(message)s"))
-    told.addFilter(Rarely())
-    logger.addHandler(told)
-    logger.addHandler(written)
-    logger.setLevel(logging.INFO)
-    try:
-        with Path(log).open("w", encoding="utf-8") as stream:
-            flush_output()
-            for number in kept:
-                os.dup2(stream.fileno(), number)
-        # a file is not a terminal: Python would hold lines back, and mix up the order of the two streams
-        sys.stdout.reconfigure(line_buffering=True)
-        with logging_redirect_tqdm([logger]):  # lines above a progress bar, not within
-            yield
-    finally:
-        flush_output()
-        for number, descriptor in kept.items():
-            os.dup2(descriptor, number)
-            os.close(descriptor)
-        logger.removeHandler(told)
-        logger.removeHandler(written)
-        terminal.close()
-
-
-def flush_output() -> None:
-    """Write what Python holds back of both streams."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+EVERY = 30.0  # seconds between two lines of a job on the terminal, which other jobs share
 
 
 class StoppedError(Exception):
@@ -87,9 +32,56 @@ def stop(number: int, frame: object) -> None:
     )
 
 
+class Rarely:
+    """A filter that lets the first two records pass, then one in :data:`EVERY` seconds; warnings always."""
+
+    def __init__(self) -> None:
+        self.passed, self.due = 0, 0.0
+
+    def __call__(self, record: logging.LogRecord) -> bool:
+        """Whether ``record`` passes."""
+        if record.levelno < logging.WARNING and record.created < self.due:
+            return False
+        self.passed += 1
+        # the first says where the log is; what comes next is news, however soon it comes
+        self.due = record.created + EVERY if self.passed > 1 else 0.0
+        return True
+
+
+class Handler(logging.StreamHandler):
+    """Writes lines, and lets a request to end pass that arrives just then; other failures to write harm no job."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 the name is logging's
+        """Raise the request again, which logging would swallow."""
+        if isinstance(sys.exception(), StoppedError):
+            raise  # noqa: PLE0704 it is called where the exception is handled
+        super().handleError(record)
+
+
+def send_output_to(log: str) -> None:
+    """Send all that this process and its children print to ``log``; what boomlib logs goes to the terminal as well.
+
+    The descriptors themselves are redirected, since compiled libraries and worker processes write to these, and stay
+    so until the process ends. The lines on the terminal begin with the name of the log, where all else is.
+    """
+    terminal = Handler(os.fdopen(os.dup(2), "w", encoding="utf-8"))
+    terminal.setFormatter(logging.Formatter(f"{log}: %(message)s"))
+    terminal.setLevel(logging.INFO)
+    terminal.addFilter(Rarely())
+    logger = logging.getLogger("boomlib")
+    logger.addHandler(terminal)
+    logger.addHandler(Handler(sys.stderr))
+    logger.setLevel(logging.DEBUG)
+    with Path(log).open("a", encoding="utf-8") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    # a file is not a terminal: Python would hold lines back, and mix up the order of the two streams
+    sys.stdout.reconfigure(line_buffering=True)
+
+
 @contextlib.contextmanager
 def logged(log: str, threads: int = 1, resumes: bool = False) -> Iterator[None]:
-    """Send output to ``log`` (:func:`output_to`), and keep numerical libraries to ``threads`` threads.
+    """Send output to ``log`` (:func:`send_output_to`), and keep numerical libraries to ``threads`` threads.
 
     The job ends with the Snakemake that started it. No two jobs write to one log, and so to the same outputs, at once.
     A contract error ends the job with its message instead of a traceback. In a job that ``resumes`` where it was, so
@@ -98,9 +90,11 @@ def logged(log: str, threads: int = 1, resumes: bool = False) -> Iterator[None]:
     if resumes:
         signal.signal(signal.SIGTERM, stop)
     end_with(int(os.environ[SNAKEMAKE]))
-    with output_to(log), threadpool_limits(threads):
+    send_output_to(log)
+    with threadpool_limits(threads):
         try:
             claim(log)
+            os.ftruncate(1, 0)  # what an earlier job wrote
             yield
         except (ContractError, StoppedError) as error:
             print(f"error: {error}", file=sys.stderr)

@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-from tqdm import tqdm
 
 from boomlib.contracts import list_of
 from boomlib.datasets.rows import Rows, only_source
 from boomlib.files import DATASET_ENTRY, ContractError
+from boomlib.progress import Progress
 
 # What stands in the second line of an archive member after "gdb INDEX", and what the wheel calls it.
 FIELDS = {
@@ -176,12 +176,13 @@ def read_archive(path: str | os.PathLike) -> Source:
 def members(path: str | os.PathLike) -> Iterator[tuple[str, bytes]]:
     """Name and content of the archive's members, one after the other; anything but a plain file is refused."""
     # read front to back; tarfile's own stream mode ("r|bz2") takes twice as long
-    with tarfile.open(path, "r:bz2") as archive, tqdm(desc="read archive", unit="mol", mininterval=1) as bar:
+    progress = Progress("read archive", "mol")
+    with tarfile.open(path, "r:bz2") as archive:
         for member in archive:
             if not member.isfile():
                 raise ContractError(f"member {member.name!r} is no plain file")
             yield member.name, archive.extractfile(member).read()
-            bar.update()
+            progress.advance()
 
 
 def parse_lines(text: bytes, types: dict[str, pa.DataType]) -> pa.Table:

@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-from tqdm import tqdm
 
 from boomlib.contracts import GEOMETRY, REJECTS, read_table, write_molecules, write_table
 from boomlib.files import DATASET_ENTRY, ContractError, atomic_path, commit
+from boomlib.progress import Progress
 
 BLOCK = 1 << 26  # bytes of a CSV file that are parsed at once; no row may be longer
 LONGEST_SMILES = 2000  # characters; RDKit's canonical SMILES overflows the stack on chains of 20,000 atoms
@@ -145,7 +145,9 @@ def find_rejects(rows: Rows) -> dict[int, str]:
 
     RDLogger.DisableLog("rdApp.*")
     reasons, seen = {}, defaultdict(list)
-    for i, smiles in enumerate(tqdm(rows.smiles, desc="check molecules", unit="mol", mininterval=1)):
+    progress = Progress("check molecules", "mol", len(rows.smiles))
+    for i, smiles in enumerate(rows.smiles):
+        progress.advance()
         if reason := why_no_molecule(smiles) if smiles else "no SMILES":
             reasons[i] = reason
             continue

@@ -8,9 +8,18 @@ import numpy as np
 import pyarrow as pa
 
 from boomlib.causal.policy import estimates, policy_weights
-from boomlib.contracts import PAIRS, POLICY, check_ids, listed, read_table, read_truth
+from boomlib.contracts import (
+    PAIRS,
+    POLICY,
+    check_ids,
+    listed,
+    property_values,
+    read_molecules,
+    read_split,
+    read_table,
+)
 from boomlib.evaluation.metrics import pearson, rmse
-from boomlib.evaluation.score import number
+from boomlib.evaluation.score import describe_benchmark, number
 from boomlib.files import ContractError, StrPath, write_json
 
 RATIOS = ("density", "classifier")
@@ -192,7 +201,10 @@ def score_policy_file(
     name: str,
     unit: str,
 ) -> None:
-    """Write the JSON of :func:`score_policy` for the property ``name``, with its unit."""
-    y, fold, _ = read_truth(molecules, split, name)
+    """Write the JSON of :func:`score_policy` for the property ``name``, with its unit, the version and the split."""
+    known = read_molecules(molecules)
+    y = property_values(known, name, molecules)
+    fold, _ = read_split(split)
     table, facts = read_policy(policy, len(y))
-    write_json(out, {"unit": unit, **score_policy(y, fold, table, facts, read_table(pairs, PAIRS))})
+    scores = score_policy(y, fold, table, facts, read_table(pairs, PAIRS))
+    write_json(out, {"unit": unit, **describe_benchmark(known, fold), **scores})

@@ -5,6 +5,7 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from boomlib.contracts import PREDICTED_FOLDS, property_values, read_molecules, read_predictions, read_split
 from boomlib.evaluation.bootstrap import bootstrap_intervals
@@ -100,8 +101,7 @@ def score_run(
         molecules_path: the molecules table, which holds the truth.
         split_path: the split that the run answers.
         predictions_path: the run's predictions.
-        out_path: the JSON file: ``run``, ``unit``, ``version`` of the benchmark, ``split``, a hash of the molecules'
-            SMILES and folds, and what :func:`score` returns.
+        out_path: the JSON file: ``run``, ``unit`` and what :func:`describe_benchmark` and :func:`score` return.
         property_name: the predicted property.
         run: ``dataset``, ``property``, ``scheme``, ``model`` and ``seed``.
         unit: the property's unit, for the tables.
@@ -113,6 +113,15 @@ def score_run(
     predictions = read_predictions(predictions_path, fold)
     y_pred = np.full(len(y), np.nan)
     y_pred[predictions["molecule_id"].to_numpy()] = predictions["y_pred"].to_numpy()
-    split = content_hash([molecules["smiles"].to_pylist(), fold.tolist()])
-    described = {"run": run, "unit": unit, "version": VERSION, "split": split}
+    described = {"run": run, "unit": unit, **describe_benchmark(molecules, fold)}
     write_json(out_path, described | score(y, fold, y_pred, resamples=resamples))
+
+
+def describe_benchmark(molecules: pa.Table, fold: np.ndarray) -> dict[str, str]:
+    """What scores belong to: ``version`` of the benchmark, and ``split``, a hash of the molecules' SMILES and folds.
+
+    Args:
+        molecules: the molecules table.
+        fold: str [n].
+    """
+    return {"version": VERSION, "split": content_hash([molecules["smiles"].to_pylist(), fold.tolist()])}

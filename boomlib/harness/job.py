@@ -140,6 +140,8 @@ def train_and_predict(job: Job) -> None:
     job.folder.mkdir(parents=True, exist_ok=True)
     (job.folder / FAILURE).unlink(missing_ok=True)
     resumed = forget_other_runs(job.folder, {"model": job.model} | job.common, *job.inputs)
+    # of the code as it is now, whatever becomes of the files while it trains
+    code = hash_training(job.model["class"], job.model["parameters"], job.features)
     record = RunRecord()
     try:
         facts = run_model(job)
@@ -148,8 +150,7 @@ def train_and_predict(job: Job) -> None:
         write_json(job.folder / FAILURE, reason | {"traceback": traceback.format_exc()})
         raise
     # the time and memory of the record are those of the last process alone
-    settings = {"model": job.model, "property": job.property, "seed": job.seed, "threads": job.threads}
-    settings["code"] = hash_training(job.model["class"], job.model["parameters"], job.features)
+    settings = {"model": job.model, "property": job.property, "seed": job.seed, "threads": job.threads, "code": code}
     write_json(job.run, record.finish(**settings, resumed=resumed, **facts))
     shutil.rmtree(job.folder / STATE)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Checkpoint, EarlyStopping, TQDMProgressBar
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import nn
@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from boomlib.files import ContractError, atomic_path, commit
 from boomlib.harness.interface import STATE, write_history
+from boomlib.progress import Progress
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +88,22 @@ class History(lightning.Callback):
         """Seed dropout and the like by seed and epoch, so that a resumed training goes on as if never interrupted."""
         # not when the epoch starts: a loader may yet draw a seed for its workers, and does not where training resumes
         if batch_idx == 0:
+            total = trainer.num_training_batches
+            self.progress = Progress(
+                f"epoch {trainer.current_epoch + 1}", "batch", total if isinstance(total, int) else None, logging.DEBUG
+            )
             torch.manual_seed(np.random.SeedSequence([self.seed, trainer.current_epoch]).generate_state(1)[0])
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: object,
+        batch: object,
+        batch_idx: int,
+    ) -> None:
+        """Say how far a long epoch is."""
+        self.progress.advance()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Keep the epoch's figures and predictions."""
@@ -214,7 +230,8 @@ def make_trainer(
         gradient_clip_val=clip,
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
-        callbacks=[TQDMProgressBar(refresh_rate=20), *callbacks],
+        callbacks=callbacks,
+        enable_progress_bar=False,
         # one process, also where SLURM's variables say what Lightning would take for a cluster and requeue by itself
         plugins=[LightningEnvironment(), PlainState()],
         logger=False,

@@ -43,4 +43,4 @@ def describe_making(records: pd.DataFrame, models: Mapping[str, Mapping] | None 
             f"{made} **Changed since**: the benchmark, whose version {VERSION} may give other numbers (CHANGELOG.md)."
         )
     changed = [] if models is None else list_changed(records, models)
-    return f"{made} **Changed since**: what computes {', '.join(changed)}." if changed else made
+    return f"{made} **Changed since**: what trains {', '.join(changed)}." if changed else made

@@ -62,7 +62,7 @@ def main() -> None:
     try:
         for folder in folders:
             for page in update_page(folder):
-                print(f"{page}: has changed since, and says so now")
+                print(f"{page}: brought up to date")
     except (ContractError, OSError) as error:
         sys.exit(f"error: {error}")
 

@@ -15,6 +15,7 @@ from boomlib.files import ContractError, scratch_folder, write_text
 from boomlib.provenance import ROOT
 from boomlib.report.build import PARTIAL
 from boomlib.report.figures.catalogue import find_figures
+from boomlib.report.making import find_version
 from boomlib.report.pages import find_configuration, read_models
 from boomlib.report.roles import assign_roles
 from boomlib.report.tables.errors import tabulate_errors
@@ -65,6 +66,11 @@ def list_files(results: Path, folder: Path) -> dict[str, Path]:
             "command again until it succeeds"
         )
     records = read_runs(results / "runs.csv")
+    if "split" not in records:
+        raise ContractError(
+            f"{results / 'runs.csv'}: made by version {find_version(records)} of the benchmark, which named no "
+            "splits; give the command again, then publish"
+        )
     lost = records[records["status"] != "done"]
     if len(lost):
         raise ContractError(
@@ -118,11 +124,15 @@ def publish(results: Path, folder: Path) -> None:
     files = list_files(results, folder)
     with scratch_folder(folder) as scratch:
         made = scratch / folder.name
-        for file, named in files.items():
-            target = made / named.relative_to(folder) if named.is_relative_to(folder) else named
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(results / file, target)
-        link_assets(made / "leaderboard.md", folder, files)
+        shared = {file: path for file, path in files.items() if not path.is_relative_to(folder)}
+        staged = {file: (scratch / ".shared" if file in shared else made) / file for file in files}
+        for file, path in staged.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(results / file, path)
+        link_assets(made / "leaderboard.md", folder, shared)
+        for file, path in shared.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            staged[file].replace(path)
         if folder.exists():
             if (folder / OWN).is_file():
                 shutil.copyfile(folder / OWN, made / OWN)

@@ -1,6 +1,7 @@
 """What every registered model must do; a new descriptor in config/models is covered without a change here."""
 
 import contextlib
+import csv
 import dataclasses
 import json
 
@@ -10,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
-from threadpoolctl import threadpool_limits
 from tiny import MODELS, PROPERTY, TrainingJob, feature_files, small_descriptor, write_benchmark
 
 from boomlib import contracts
@@ -22,21 +22,18 @@ from boomlib.provenance import hash_training
 
 
 def list_models() -> list:
-    """All models. Of those that run the same code, `{name}` and `{name}_small`, the first is slow."""
-    return [pytest.param(name, marks=[pytest.mark.slow] if f"{name}_small" in MODELS else []) for name in MODELS]
+    """All models; of `{name}` and `{name}_small`, two sizes of one network, the first is slow."""
+    return [
+        # those of one model on one worker, which then fits it once
+        pytest.param(name, marks=[pytest.mark.xdist_group(name)] + [pytest.mark.slow] * (f"{name}_small" in MODELS))
+        for name in MODELS
+    ]
 
 
 @pytest.fixture(scope="session", params=list_models())
 def descriptor(request) -> dict:
     """One registered model, made small."""
     return small_descriptor(request.param)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """What the jobs of the workflow do; many threads on small matrices only wait for each other."""
-    with threadpool_limits(1):
-        yield
 
 
 @pytest.fixture(scope="session")
@@ -226,6 +223,14 @@ def test_a_job_writes_valid_predictions_and_what_made_them(descriptor, benchmark
     assert record["prediction_device"].startswith("CPU (")
     assert record["peak_gpu_memory_mib"] is None
     assert not (done.folder / "failure.json").exists()
+
+
+def test_a_training_changes_what_a_network_predicts(done):
+    history = done.folder / "history.csv"
+    rows = list(csv.DictReader(history.open())) if history.exists() else []
+    if not (rows and "epoch" in rows[0]):
+        pytest.skip("the model is not trained by epochs")
+    assert len({row["valid_rmse"] for row in rows}) == len(rows)
 
 
 def test_a_job_gives_the_same_bytes_twice(done, job):

@@ -16,7 +16,7 @@ import yaml
 from conftest import ROOT, Project, make_project
 from slurm_node import Job, SlurmNode, missing_programs
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slurm")]  # one node for all
 
 PROFILE = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
 # times to wait that would not do on a real cluster; all else as the profile has it

@@ -1,16 +1,13 @@
-"""What the workflow of GitHub runs is there: targets of make, environments, the lock."""
+"""What the workflow of GitHub runs is there; the version is one."""
 
 import re
 
 import yaml
 from conftest import ROOT
 
+from boomlib.version import VERSION
+
 JOBS = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
-
-
-def test_every_environment_is_solved():
-    listed = JOBS["conda"]["strategy"]["matrix"]["environment"]
-    assert sorted(listed) == sorted(path.stem for path in ROOT.glob("envs/*.yaml"))
 
 
 def test_what_it_makes_are_targets():
@@ -24,3 +21,8 @@ def test_jobs_have_a_limit_of_time_and_actions_a_version():
     for job in JOBS.values():
         assert "timeout-minutes" in job
         assert all(re.search(r"@v\d+$", step["uses"]) for step in job["steps"] if "uses" in step)
+
+
+def test_the_version_is_one():
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == VERSION
+    assert f"\n## {VERSION} (" in (ROOT / "CHANGELOG.md").read_text()

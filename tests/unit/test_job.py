@@ -10,7 +10,6 @@ from boomlib.processes import SNAKEMAKE
 
 JOB = """
 import logging, os, subprocess, sys
-from tqdm import tqdm
 from workflow_scripts.job import logged
 
 logger = logging.getLogger("boomlib.harness.training")
@@ -19,8 +18,9 @@ with logged("job.log"):
     sys.stderr.write("to the other stream\\n")
     os.write(2, b"by a compiled library\\n")
     subprocess.run(["echo", "by a child"])
-    for step in tqdm(range(3), desc="bar"):
+    for step in range(4):
         logger.info("epoch %d", step)
+        logger.debug("batch %d", step)
     logger.warning("take care")
     if sys.argv[1:] == ["fails"]:
         raise ValueError("a broken label")
@@ -28,6 +28,7 @@ with logged("job.log"):
 
 
 def run_job(tmp_path, *arguments: str) -> subprocess.CompletedProcess:
+    (tmp_path / "job.log").write_text("of an earlier job")
     environment = os.environ | {SNAKEMAKE: str(os.getpid()), "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, "-c", JOB, *arguments],
@@ -43,17 +44,16 @@ def test_output_goes_to_the_log(tmp_path):
     done = run_job(tmp_path)
     assert done.returncode == 0, done.stderr
     log = (tmp_path / "job.log").read_text()
-    said = ["printed", "to the other stream", "by a compiled library", "by a child", "epoch 0", "epoch 2", "take care"]
+    said = ["printed", "to the other stream", "by a compiled library", "by a child", "epoch 0", "batch 0", "epoch 3"]
     places = [log.index(text) for text in said]
     assert places == sorted(places)
-    assert "bar: 100%" in log
-    assert not [line for line in log.splitlines() if "epoch" in line and "bar" in line]
+    assert "an earlier job" not in log
 
 
 def test_the_terminal_gets_a_line_now_and_then_with_the_name_of_the_log(tmp_path):
     done = run_job(tmp_path)
     assert done.stdout == ""
-    assert done.stderr == "job.log: epoch 0\njob.log: take care\n"
+    assert done.stderr == "job.log: epoch 0\njob.log: epoch 1\njob.log: take care\n"
 
 
 def test_a_failure_is_told_in_the_log_alone(tmp_path):
@@ -63,3 +63,30 @@ def test_a_failure_is_told_in_the_log_alone(tmp_path):
     log = (tmp_path / "job.log").read_text()
     assert log.count("ValueError: a broken label") == 1
     assert log.endswith("ValueError: a broken label\n")
+
+
+STOPPED = """
+import logging, os, signal, sys
+from workflow_scripts import job
+
+class Slow:
+    def write(self, text):
+        os.kill(os.getpid(), signal.SIGTERM)  # just while a line is written
+    def flush(self):
+        pass
+
+with job.logged("job.log", resumes=True):
+    logger = logging.getLogger("boomlib")
+    logger.handlers[1].setStream(Slow())
+    logger.info("epoch 1")
+    print("went on")
+"""
+
+
+def test_a_request_to_end_that_comes_while_a_line_is_written_is_heard(tmp_path):
+    environment = os.environ | {SNAKEMAKE: str(os.getpid()), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", STOPPED], cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == 1
+    log = (tmp_path / "job.log").read_text()
+    assert "stopped by SIGTERM" in log
+    assert "went on" not in log

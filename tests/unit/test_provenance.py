@@ -176,7 +176,7 @@ def test_a_module_that_messages_alone_use_does_not_count(tree):
     [
         ("boomlib/contracts.py", "no such file; rerun", "there is no such file: rerun"),
         ("boomlib/harness/training.py", "training on {", "this run trains on {"),
-        ("boomlib/featurize.py", 'desc=feature, unit="mol"', 'desc=f"compute {feature}", unit="molecules"'),
+        ("boomlib/featurize.py", 'Progress(feature, "mol", ', 'Progress(f"compute {feature}", "molecules", '),
         ("boomlib/split.py", "are too few for", "do not suffice for"),
         ("workflow_scripts/make_split.py", "print(", "print('folds: ', "),
         ("boomlib/contracts.py", "-> pa.DictionaryArray:", "-> pa.Array:"),

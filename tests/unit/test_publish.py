@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
@@ -184,11 +185,13 @@ def test_links_and_files_are_refused(results, tmp_path):
 def test_a_failure_leaves_the_old_publication(results, tmp_path, monkeypatch):
     folder = tmp_path / "docs"
     publish(results, folder)
-    before = files_of(folder)
+    before = files_of(tmp_path)
     write_text(results / "leaderboard.md", "new")
+    write_text(results / DISTRIBUTION, "drawn otherwise")
+    before |= {f"results/{path}": content for path, content in files_of(results).items()}
 
     def fail(source, target):
-        if str(source).endswith(".png"):
+        if "plots/policy" in str(source):
             raise OSError("no space left on device")
         return copy(source, target)
 
@@ -196,7 +199,7 @@ def test_a_failure_leaves_the_old_publication(results, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "copyfile", fail)
     with pytest.raises(OSError, match="no space left"):
         publish(results, folder)
-    assert files_of(folder) == before
+    assert files_of(tmp_path) == before
     assert names(tmp_path) == {"docs", "results", "home", "assets"}
 
 
@@ -226,6 +229,12 @@ def test_a_publication_that_a_kill_left_without_name_gets_it_again(results, tmp_
     with pytest.raises(ContractError, match=r"leaderboard\.md: no such file; run snakemake"):
         publish(results, folder)
     assert files_of(folder) == before
+
+
+def test_results_of_a_version_that_named_no_splits_are_refused(results):
+    path = results / "runs.csv"
+    pd.read_csv(path, dtype=str).drop(columns=["version", "split", "code"]).to_csv(path, index=False)
+    refused(results, Path("docs"), r"runs\.csv: made by version 0\.1\.0 of the benchmark, .* give the command again")
 
 
 def test_runs_without_a_result_are_not_published(results, tmp_path):
@@ -301,9 +310,9 @@ def test_a_page_says_by_what_it_was_made(results, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"net": MODELS["net"] | {"parameters": {"alpha": 2.0}}}, "what computes Net."),
-        ({"net": MODELS["net"] | {"features": ["maccs"]}}, "what computes Net."),
-        ({"net": MODELS["net"] | {"class": "tabular.mlp.Mlp"}}, "what computes Net."),
+        ({"net": MODELS["net"] | {"parameters": {"alpha": 2.0}}}, "what trains Net."),
+        ({"net": MODELS["net"] | {"features": ["maccs"]}}, "what trains Net."),
+        ({"net": MODELS["net"] | {"class": "tabular.mlp.Mlp"}}, "what trains Net."),
         ({"net": MODELS["net"] | {"source": "Another text."}}, None),
     ],
 )
@@ -321,7 +330,7 @@ def test_a_model_that_has_gone_has_changed(results, monkeypatch):
     publish(results, Path("docs"))
     monkeypatch.setattr(registry, "load_models", lambda: {name: MODELS[name] for name in ("ridge", "oracle")})
     pages.update_page(Path("docs"))
-    assert made_by(Path("docs/leaderboard.md")).endswith("**Changed since**: what computes net.")
+    assert made_by(Path("docs/leaderboard.md")).endswith("**Changed since**: what trains net.")
 
 
 def test_a_page_of_another_version_says_so(results, monkeypatch):
