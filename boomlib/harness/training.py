@@ -109,7 +109,7 @@ class History(lightning.Callback):
         """Keep the epoch's figures and predictions."""
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self.rows.append({"epoch": trainer.current_epoch + 1, **figures})
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if name.startswith("valid"))
         logger.info("epoch %d of %d: %s", trainer.current_epoch + 1, trainer.max_epochs, shown)
         if self.follow is not None:
             pl_module.eval()
