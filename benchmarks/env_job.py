@@ -8,6 +8,7 @@ benchmarks/envs.py writes jobs.json and starts this.
 """
 
 import json
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -59,13 +60,19 @@ def check_kept_model(job: SimpleNamespace) -> None:
 
 
 def main() -> None:
-    """Run the job."""
+    """Run the job; what it says goes to its log, and why it failed to this process' output."""
+    told = os.fdopen(os.dup(2), "w", encoding="utf-8")
     description = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))[int(sys.argv[2])]
     lists = {name: Named(description[name]) for name in ("input", "output", "params", "wildcards")}
     job = SimpleNamespace(**description | lists)
-    runpy.run_path(str(SCRIPTS / job.script), {"snakemake": job}, "__main__")
-    if job.params.get("keep_model"):
-        check_kept_model(job)
+    try:
+        runpy.run_path(str(SCRIPTS / job.script), {"snakemake": job}, "__main__")
+        if job.params.get("keep_model"):
+            check_kept_model(job)
+    except SystemExit as error:
+        said = Path(job.log[0]).read_text(encoding="utf-8").splitlines()
+        print(error.code if isinstance(error.code, str) else said[-1], file=told)
+        raise
 
 
 if __name__ == "__main__":
