@@ -79,7 +79,7 @@ def train_until(project, epoch):
     pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     process = subprocess.Popen(command, cwd=project.folder, start_new_session=True, **pipe)
     log = project.folder / "logs/train/tiny/size/kde/short/seed0.log"
-    while not (log.exists() and f"Epoch {epoch}:" in log.read_text()):
+    while not (log.exists() and f"epoch {epoch} of " in log.read_text()):
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.05)
     jobs = psutil.Process(process.pid).children(recursive=True)
@@ -101,7 +101,7 @@ def test_a_training_that_is_asked_to_end_says_so_and_goes_on_where_it_was(tmp_pa
         assert not (stopped.folder / TRAINING / "seed0.parquet").exists()
     stopped.snakemake(f"{TRAINING}/seed0.parquet")
     log = (stopped.folder / "logs/train/tiny/size/kde/short/seed0.log").read_text()
-    assert int(re.search(r"Epoch (\d+):", log)[1]) >= 13
+    assert int(re.search(r"epoch (\d+) of ", log)[1]) >= 13
     for file in ("seed0.parquet", "seed0/history.csv", "seed0/epochs.parquet"):
         assert (stopped.folder / TRAINING / file).read_bytes() == (undisturbed.folder / TRAINING / file).read_bytes()
     assert not (stopped.folder / TRAINING / "seed0/failure.json").exists()
@@ -115,7 +115,7 @@ def test_a_training_ends_with_its_snakemake_and_the_same_command_goes_on(tmp_pat
     killed.snakemake(f"{TRAINING}/seed0.parquet")
     assert not job.is_running()
     log = (killed.folder / "logs/train/tiny/size/kde/short/seed0.log").read_text()
-    assert int(re.search(r"Epoch (\d+):", log)[1]) >= 4
+    assert int(re.search(r"epoch (\d+) of ", log)[1]) >= 4
     for file in ("seed0.parquet", "seed0/history.csv", "seed0/epochs.parquet"):
         assert (killed.folder / TRAINING / file).read_bytes() == (undisturbed.folder / TRAINING / file).read_bytes()
 

@@ -183,7 +183,7 @@ def train_until_epoch_5(node: SlurmNode, project: Project) -> subprocess.Popen:
     snakemake = subprocess.Popen(
         [*COMMAND, target], cwd=project.folder, env=node.environment, stdout=subprocess.DEVNULL
     )
-    while not (log_of(project).exists() and "Epoch 5:" in log_of(project).read_text()):
+    while not (log_of(project).exists() and "epoch 5 of " in log_of(project).read_text()):
         assert snakemake.poll() is None
         time.sleep(0.1)
     return snakemake
@@ -195,7 +195,7 @@ def log_of(project: Project) -> Path:
 
 def first_epoch(project: Project) -> int:
     """The epoch with which the last process of the training began."""
-    return int(re.search(r"Epoch (\d+):", log_of(project).read_text())[1])
+    return int(re.search(r"epoch (\d+) of ", log_of(project).read_text())[1])
 
 
 def test_a_training_that_slurm_puts_back_into_the_queue_ends_with_the_same_bytes(node, tmp_path):
