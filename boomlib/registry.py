@@ -32,6 +32,7 @@ Entries = dict[str, Entry]  # by name
 REMEDIES = {
     "string": "; put a text that YAML takes for something else in quotes",
     "array": "; write a list: [first, second]",
+    "object": "; write its keys below it, indented",
     "number": "; write a number without quotes, one with an exponent as 1.0e-4",
 }
 MODEL_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"

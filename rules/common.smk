@@ -20,6 +20,7 @@ from boomlib.version import VERSION
 from boomlib.workflow import (
     ENVIRONMENT,
     Plan,
+    check_command,
     code_of,
     list_families,
     one_of,
@@ -29,6 +30,7 @@ from boomlib.workflow import (
 try:
     lead_jobs(str(workflow.basedir))
     if workflow.is_main_process:
+        check_command(sys.argv, workflow.config_settings.config_args or [])
         check_writable(".")
         if not workflow.output_settings.dryrun:
             release_dead_locks(".snakemake")

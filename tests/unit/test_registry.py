@@ -121,6 +121,10 @@ PROPERTY = {"unit": "1", "kind": "intensive"}
         ({"properties": {"gap": PROPERTY | {"column": 2024}}}, "gap.column: 2024 is not of type 'string'; put a text"),
         ({"sources": [False]}, "datasets.x.sources.0: False is not of type 'string'; put a text that YAML takes for"),
         ({"label": None}, "datasets.x.label: None is not of type 'string'; put a text that YAML takes for"),
+        (
+            {"properties": {"gap": None}},
+            "datasets.x.properties.gap: None is not of type 'object'; write its keys below it",
+        ),
         ({"split": {"ood_size": "1e-1"}}, "ood_size: '1e-1' is not of type 'number'; write a number without quotes"),
     ],
 )
