@@ -15,6 +15,7 @@ setup: .venv/.installed ## make .venv: what requirements.lock pins, and boomlib 
 
 .venv/.installed: requirements.lock pyproject.toml boomlib/version.py
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, found " + sys.version.split()[0] + "; set PYTHON=") if sys.version_info < (3, 11) else None'
+	@case "$$PWD" in *[\"\$$\`\\:{}]*) echo "in $$PWD: a path without \" \$$ \` \\ : { } is needed; move the checkout"; exit 1;; esac
 	@echo "== set-up: installing $$(grep -c == requirements.lock) packages into .venv"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --requirement requirements.lock

@@ -4,11 +4,6 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
-# one that the user gives stands alone, and is not merged into the default run's
-if not workflow.overwrite_configfiles:
-
-    configfile: "config/config.yaml"
-
 
 include: "rules/common.smk"
 

@@ -8,6 +8,7 @@ does while it lives, and where a file system knows no ``flock`` it makes do with
 import fcntl
 import os
 import select
+import shlex
 import signal
 import socket
 import sys
@@ -27,8 +28,19 @@ WAIT = 2 * GRACE
 def lead_jobs(checkout: str) -> None:
     """Have the jobs that this process, a Snakemake, starts end with it, and run the code of its ``checkout``.
 
-    Snakemake puts the checkout behind the packages of a job's Python, where one may be boomlib of another checkout.
+    Snakemake puts the checkout behind the packages of a job's Python, where one may be boomlib of another checkout. It
+    hands the path of Python to a shell as it is, which would cut it at a blank (exit status 127).
+
+    Raises:
+        ContractError: the path of the checkout cannot be handed on.
     """
+    if found := [each for each in (os.pathsep, "{", "}") if each in checkout]:
+        raise ContractError(
+            f"{checkout}: no job runs in a path with '{found[0]}', which PYTHONPATH or Snakemake takes for more than "
+            "a letter; move the checkout"
+        )
+    if not sys.executable.startswith("'"):  # else it has been quoted before
+        sys.executable = shlex.quote(sys.executable)
     os.environ[SNAKEMAKE] = str(os.getpid())
     others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path not in ("", checkout)]
     os.environ["PYTHONPATH"] = os.pathsep.join([checkout, *others])
@@ -56,6 +68,16 @@ def end_with(pid: int, number: signal.Signals = signal.SIGTERM) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def check_writable(folder: str | os.PathLike) -> None:
+    """Raise :class:`ContractError` unless what a run writes can be written in ``folder``, where Snakemake runs."""
+    for path in (Path(folder, name).absolute() for name in ("", ".snakemake", "logs", "results")):
+        if path.exists() and not os.access(path, os.W_OK | os.X_OK):
+            raise ContractError(
+                f"{path}: no permission to write there; if the checkout is somebody else's, clone it to a folder of "
+                "your own and run there"
+            )
 
 
 def try_lock(file: int) -> bool:

@@ -147,12 +147,15 @@ def hash_training(model_class: str, parameters: Mapping[str, Any], features: Ite
 
 
 def commit_id() -> str:
-    """The checkout's commit, with ``+`` behind it if files differ from it or are new; "unknown" outside git."""
+    """The checkout's commit, with ``+`` behind it if files differ from it or are new; "unknown" without git."""
+    # git trusts no checkout of another user; but this one's code runs, whoever owns it
+    git = ["git", "-c", "safe.directory=*", "-C", str(ROOT)]
     asked = (["describe", "--always", "--abbrev=12", "--exclude=*"], ["status", "--porcelain"])
-    found = [subprocess.run(["git", "-C", ROOT, *each], capture_output=True, text=True, check=False) for each in asked]
-    if any(each.returncode for each in found):
+    try:
+        found = [subprocess.run([*git, *each], capture_output=True, text=True, check=True).stdout for each in asked]
+    except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    commit, changes = (each.stdout.strip() for each in found)
+    commit, changes = (each.strip() for each in found)
     return f"{commit}+" if changes else commit
 
 

@@ -9,15 +9,15 @@ import ast
 import copy
 import functools
 import math
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from boomlib.files import ContractError, StrPath
 from boomlib.provenance import ROOT
 from boomlib.signatures import check_parameters, read_source, suggestion
+from boomlib.strict_yaml import read_yaml
 from boomlib.text.checkpoint_files import check_files
 from boomlib.text.start import check_start
 
@@ -28,16 +28,14 @@ CONFIG = ROOT / "config"
 Entry = dict[str, Any]  # what YAML says of one thing, by key
 Entries = dict[str, Entry]  # by name
 
-
-def read_yaml(path: StrPath) -> Entry:
-    """Read a YAML mapping; a syntax error names the file and the line."""
-    try:
-        value = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ContractError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(value, dict):
-        raise ContractError(f"{path}: expected a mapping of keys to values")
-    return value
+# what to do where YAML has made something else of what is written, by the type that the schema asks for
+REMEDIES = {
+    "string": "; put a text that YAML takes for something else in quotes",
+    "array": "; write a list: [first, second]",
+    "object": "; write its keys below it, indented",
+    "number": "; write a number without quotes, one with an exponent as 1.0e-4",
+}
+MODEL_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
 
 
 def list_modules(package: str, function: str) -> list[str]:
@@ -83,8 +81,11 @@ def check_schema(value: Mapping[str, Any], name: str, where: str) -> Entry:
             known = list(error.schema.get("properties", {}))
             unknown = min(map(str, set(error.instance) - set(known)))
             raise ContractError(f"{where}: unknown key '{unknown}' at {at}; {suggestion(unknown, known)}")
+        problem = f"{error.instance!r} is a name that is taken" if error.validator == "not" else error.message
+        found = REMEDIES.items() if error.validator == "type" else ()
+        remedy = next((text for kind, text in found if kind in error.validator_value), "")
         meaning = f". {error.schema['description']}" if "description" in error.schema else ""
-        raise ContractError(f"{where}: {at}: {error.message}{meaning} (see config/schemas/{name}.schema.yaml)")
+        raise ContractError(f"{where}: {at}: {problem}{remedy}{meaning} (see config/schemas/{name}.schema.yaml)")
     return fill_defaults(value, schema)
 
 
@@ -120,6 +121,18 @@ def check_known(what: str, name: str, known: Iterable[str], at: str) -> None:
         raise ContractError(f"{at}: unknown {what} '{name}'; {suggestion(name, known)}")
 
 
+def check_capitals(names: Iterable[str], at: str) -> None:
+    """Raise :class:`ContractError` if two names differ in capitals alone: some file systems make one file of them."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            raise ContractError(
+                f"{at}: {other} and {name} differ in capitals alone, which macOS and Windows take for one file; "
+                "rename one of them"
+            )
+
+
 def load_datasets(path: StrPath = CONFIG / "datasets.yaml") -> tuple[Entries, Entries]:
     """Read ``datasets.yaml``; returns its ``datasets`` and its ``sources`` by name."""
     return check_datasets(read_yaml(path), {}, str(path))
@@ -137,7 +150,9 @@ def check_datasets(content: Entry, registered: Entries, where: str) -> tuple[Ent
         ContractError: a mistake in it, by its key.
     """
     content = check_schema(content, "datasets", where)
+    check_capitals(content["sources"], f"{where}: sources")
     for name, dataset in content["datasets"].items():
+        check_capitals(dataset["properties"], f"{where}: datasets.{name}.properties")
         if not (dataset["sources"] or "file" in dataset):
             raise ContractError(
                 f"{where}: datasets.{name}: no data; it needs the key 'file', a file of yours, or 'sources'"
@@ -171,7 +186,12 @@ def load_models(folder: StrPath = CONFIG / "models") -> Entries:
         ContractError: a descriptor breaks the schema, is ``of`` an unknown model or of itself, or gives its class
             unknown, missing or wrong hyper-parameters.
     """
-    paths = {path.stem: path for path in sorted(Path(folder).glob("*.yaml"))}
+    paths = {path.stem: path for path in sorted(Path(folder).glob("*.yaml")) if not path.name.startswith(".")}
+    for name, path in paths.items():
+        if not re.fullmatch(MODEL_NAME, name):
+            raise ContractError(
+                f"{path}: a model's name becomes part of paths: letters, digits and _ . + - alone; rename the file"
+            )
     left = {name: read_yaml(path) for name, path in paths.items()}
     for name, descriptor in left.items():
         check_schema(descriptor, "model", str(paths[name]))

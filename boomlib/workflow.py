@@ -6,7 +6,7 @@ Nothing heavy is imported, since Snakemake reads this at the beginning of every 
 import ast
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,27 @@ def read_scalars(value: object) -> object:
     except yaml.YAMLError:
         return value
     return value if isinstance(read, Mapping | list) else read
+
+
+def check_command(words: Sequence[str], pairs: Iterable[str]) -> None:
+    """Raise :class:`ContractError` if a command gives something twice of which Snakemake takes the last alone.
+
+    Args:
+        words: the command.
+        pairs: what it gives to ``--config``, ``key=value`` each.
+    """
+    for names in (("--config", "-C"), ("--configfile", "--configfiles")):
+        options = [word for word in words if word.partition("=")[0] in names]
+        if len(options) > 1:
+            raise ContractError(
+                f"{' and '.join(options)}: Snakemake takes the last of them alone; give all behind one {names[0]}"
+            )
+    seen: dict[str, str] = {}
+    for pair in pairs:
+        key = pair.partition("=")[0]
+        if key in seen:
+            raise ContractError(f"--config {seen[key]} {pair}: the key '{key}' is given twice; keep one of the two")
+        seen[key] = pair
 
 
 def list_families() -> list[str]:

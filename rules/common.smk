@@ -13,25 +13,43 @@ from snakemake.utils import update_config
 sys.path.insert(0, str(workflow.basedir))
 
 from boomlib.files import ContractError
-from boomlib.processes import lead_jobs, release_dead_locks
+from boomlib.processes import check_writable, lead_jobs, release_dead_locks
+from boomlib.strict_yaml import read_yaml
 from boomlib.unmade import LostInputs, begin_jobs, end_jobs
 from boomlib.version import VERSION
 from boomlib.workflow import (
     ENVIRONMENT,
     Plan,
+    check_command,
     code_of,
     list_families,
     one_of,
     read_scalars,
 )
 
-lead_jobs(str(workflow.basedir))
-if workflow.is_main_process and not workflow.output_settings.dryrun:
-    release_dead_locks(".snakemake")
+try:
+    lead_jobs(str(workflow.basedir))
+    if workflow.is_main_process:
+        check_command(sys.argv, workflow.config_settings.config_args or [])
+        check_writable(".")
+        if not workflow.output_settings.dryrun:
+            release_dead_locks(".snakemake")
+    # Snakemake takes the last of two keys that are the same, and does not name the line of a mistake
+    for file in workflow.overwrite_configfiles or ["config/config.yaml"]:
+        read_yaml(file)
+except ContractError as error:
+    raise WorkflowError(str(error)) from None
+
+# one that the user gives stands alone, and is not merged into the default run's
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
 
 update_config(config, read_scalars(workflow.config_settings.config))
+given = ["--config"] if workflow.config_settings.config else []
 try:
-    plan = Plan(config, where=", ".join(map(str, workflow.configfiles)) or "config")
+    plan = Plan(config, where=", ".join(map(str, [*workflow.configfiles, *given])))
 except ContractError as error:
     raise WorkflowError(str(error)) from None
 config = plan.config

@@ -204,3 +204,37 @@ def test_a_job_ends_with_the_first_worker_that_is_killed(computing, tmp_path):
     assert "ContractError: a worker process of this job was killed, perhaps for want of memory" in job.stderr.read()
     assert psutil.wait_procs(workers, timeout=20)[1] == []
     assert not (tmp_path / "slow.parquet").exists()
+
+
+@pytest.mark.parametrize("name", ["my dir", "it's", "a$HOME", "(b)"])
+def test_a_shell_gets_the_path_of_python_whole(tmp_path, monkeypatch, name):
+    python = tmp_path / name / "python"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    for _ in range(2):
+        processes.lead_jobs(str(tmp_path))
+        done = subprocess.run(
+            f"{sys.executable} -c 'print(7)'", shell=True, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "7\n"
+
+
+@pytest.mark.parametrize("letter", [":", "{", "}"])
+def test_a_checkout_whose_path_cannot_be_handed_to_jobs_is_refused(monkeypatch, letter):
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    with pytest.raises(
+        ContractError, match=rf"^/a\{letter}b: no job runs in a path with '\{letter}', .*move the checkout"
+    ):
+        processes.lead_jobs(f"/a{letter}b")
+
+
+@pytest.mark.parametrize("name", ["", ".snakemake", "results", "logs"])
+def test_a_checkout_of_somebody_else_is_named_with_what_to_do(tmp_path, monkeypatch, name):
+    processes.check_writable(tmp_path)
+    (tmp_path / name).mkdir(exist_ok=True)
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / name)
+    with pytest.raises(ContractError) as error:
+        processes.check_writable(tmp_path)
+    assert str(error.value).startswith(f"{tmp_path / name}: no permission to write there; if the checkout is somebody")

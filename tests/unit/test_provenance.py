@@ -290,3 +290,26 @@ def test_import_boomlib_is_light():
         [sys.executable, "-c", code], cwd=provenance.ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_commit_is_known_in_a_checkout_of_another_user(tmp_path, monkeypatch):
+    folder = tmp_path / "their checkout"
+    identity = ["-c", "user.name=they", "-c", "user.email=they@localhost"]
+    subprocess.run(["git", "init", "--quiet", folder], check=True)
+    subprocess.run(["git", "-C", folder, *identity, "commit", "--quiet", "--allow-empty", "-m", "one"], check=True)
+    monkeypatch.setattr(provenance, "ROOT", folder)
+    mine = provenance.commit_id()
+    assert len(mine) == 12
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    done = subprocess.run(["git", "-C", folder, "status"], capture_output=True, text=True, check=False)
+    assert "dubious ownership" in done.stderr, "else this tests nothing"
+    assert provenance.commit_id() == mine
+    (folder / "new").touch()
+    assert provenance.commit_id() == f"{mine}+"
+
+
+def test_the_commit_is_unknown_without_git_and_outside_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    assert provenance.commit_id() == "unknown"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert provenance.commit_id() == "unknown"

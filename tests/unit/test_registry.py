@@ -1,11 +1,16 @@
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import yaml
+from conftest import ROOT
 
 from boomlib import registry
+from boomlib.contracts import MOLECULES, read_truth, write_molecules
 from boomlib.files import ContractError
+from boomlib.split import make_split
 
 DATASETS, SOURCES = registry.load_datasets()
 MODELS = registry.load_models()
@@ -52,6 +57,14 @@ def test_defaults_come_from_the_schema():
         ({"seeds": [0.0]}, "seeds.0: 0.0 is not of type 'integer'"),
         ({"feature_jobs": 2.0}, "feature_jobs: 2.0 is not of type 'integer'"),
         ({"seeds": [True]}, "seeds.0: True is not of type 'integer'"),
+        ({"seeds": 5}, "seeds: 5 is not of type 'array'; write a list: [first, second]"),
+        ({"seeds": "0,1"}, "seeds: '0,1' is not of type 'array'; write a list: [first, second]"),
+        ({"models": ["ridge", 2024]}, "models.1: 2024 is not of type 'string'; put a text that YAML takes for"),
+        ({"mirror": 5}, "mirror: 5 is not of type 'string', 'null'; put a text that YAML takes for"),
+        (
+            {"variants": {"A b": {"of": "ridge", "label": "x"}}},
+            "'A b' does not match '^[a-z0-9_]+$'. A variant's name",
+        ),
         ({"variants": {2024: {"of": "ridge", "label": "x"}}}, "2024 is not of type 'string'"),
     ],
 )
@@ -82,12 +95,71 @@ def test_a_dataset_without_its_source(tmp_path):
         registry.load_datasets(path)
 
 
-def test_broken_yaml_names_the_file(tmp_path):
-    (tmp_path / "m.yaml").write_text("label: [unclosed")
-    with pytest.raises(ContractError, match=r"m\.yaml: not valid YAML"):
-        registry.load_models(tmp_path)
-    (tmp_path / "m.yaml").write_bytes("label: µ".encode("latin-1"))
-    with pytest.raises(ContractError, match=r"m\.yaml: not valid YAML"):
+PROPERTY = {"unit": "1", "kind": "intensive"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (
+            {"properties": {"smiles": PROPERTY}},
+            "own.yaml: datasets.x.properties: 'smiles' is a name that is taken. A property's name becomes part of "
+            "paths and a column beside `molecule_id` and `smiles`; choose one of letters, digits and _ alone",
+        ),
+        ({"properties": {"molecule_id": PROPERTY}}, "datasets.x.properties: 'molecule_id' is a name that is taken"),
+        (
+            {"properties": {"log S/L": PROPERTY}},
+            "'log S/L' does not match '^[A-Za-z0-9_]+$'. A property's name becomes",
+        ),
+        ({"properties": {"{x}": PROPERTY}}, "datasets.x.properties: '{x}' does not match"),
+        ({"properties": {False: PROPERTY}}, "datasets.x.properties: False is not of type 'string'; put a text"),
+        (
+            {"properties": {"gap": PROPERTY, "Gap": PROPERTY}},
+            "datasets.x.properties: gap and Gap differ in capitals alone, which macOS and Windows take for one file",
+        ),
+        ({"properties": {"gap": PROPERTY | {"unit": 1}}}, "gap.unit: 1 is not of type 'string'; put a text that YAML"),
+        ({"properties": {"gap": PROPERTY | {"column": 2024}}}, "gap.column: 2024 is not of type 'string'; put a text"),
+        ({"sources": [False]}, "datasets.x.sources.0: False is not of type 'string'; put a text that YAML takes for"),
+        ({"label": None}, "datasets.x.label: None is not of type 'string'; put a text that YAML takes for"),
+        (
+            {"properties": {"gap": None}},
+            "datasets.x.properties.gap: None is not of type 'object'; write its keys below it",
+        ),
+        ({"split": {"ood_size": "1e-1"}}, "ood_size: '1e-1' is not of type 'number'; write a number without quotes"),
+    ],
+)
+def test_names_and_texts_that_will_not_do_are_named_with_a_remedy(entry, message):
+    usual = {"reader": "table", "label": "X", "file": "x.csv", "properties": {"gap": PROPERTY}}
+    with pytest.raises(ContractError) as error:
+        registry.check_datasets({"datasets": {"x": usual | entry}}, {}, "own.yaml")
+    assert message in str(error.value)
+
+
+def test_the_names_that_are_taken_are_the_columns_of_the_molecules_table():
+    schema = registry.read_schema("datasets")["properties"]["datasets"]["additionalProperties"]
+    assert set(schema["properties"]["properties"]["propertyNames"]["not"]["enum"]) == set(MOLECULES.columns)
+
+
+def test_columns_of_other_tables_are_free_as_names_of_properties(tmp_path):
+    names = ["fold", "y", "density", "y_pred"]
+    values = {name: np.random.default_rng(i).normal(size=60) for i, name in enumerate(names)}
+    molecules, split, task = (tmp_path / f"{name}.parquet" for name in ("molecules", "split", "task"))
+    write_molecules(molecules, ["C" * (i + 1) for i in range(60)], values, dict.fromkeys(names, "1"))
+    settings = {"ood_size": 6, "id_fraction": 0.1, "valid_fraction": 0.1, "seed": 1, "shared_generator": False}
+    for name in names:
+        given = {"properties": names, "name": name, "scheme": "kde", "settings": settings}
+        make_split(molecules, {}, split, task, **given)
+        truth, fold, _ = read_truth(molecules, split, name)
+        assert np.array_equal(truth, values[name]) and (fold == "ood").sum() == 6
+
+
+def test_a_model_with_a_name_that_is_no_part_of_a_path_is_refused(tmp_path):
+    (tmp_path / "._m.yaml").write_bytes(b"\x00\x05")  # what macOS leaves beside a file
+    assert registry.load_models(tmp_path) == {}
+    (tmp_path / "my model.yaml").write_text("of: ridge")
+    with pytest.raises(
+        ContractError, match=r"my model\.yaml: a model's name becomes part of paths: .*rename the file"
+    ):
         registry.load_models(tmp_path)
 
 
@@ -103,6 +175,20 @@ SMALL = {model for model in MODELS if model.endswith("_small")}
 FULL = {model.removesuffix("_small") for model in SMALL}
 GRAPHS = {model for model in MODELS if MODELS[model]["family"] in ("gnn", "torchmd", "mace", "chemprop")}
 TEXTS = {model for model in MODELS if MODELS[model]["family"] == "language"}
+
+
+def test_each_network_has_a_small_variant_of_its_own_as_the_docs_say():
+    networks = {name for name in MODELS if MODELS[name]["family"] not in ("control", "tabular")} - SMALL
+    assert {f"{name}_small" for name in networks} == SMALL
+    for name in SMALL:
+        assert MODELS[name]["class"] == MODELS[name.removesuffix("_small")]["class"]
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.name
+)
+def test_small_variants_that_a_page_names_are_registered(page):
+    assert set(re.findall(r"\b[a-z0-9_]+_small\b", page.read_text())) <= set(MODELS)
 
 
 @pytest.mark.parametrize(

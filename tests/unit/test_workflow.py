@@ -12,7 +12,7 @@ from conftest import ROOT
 from boomlib import registry
 from boomlib.files import ContractError
 from boomlib.unmade import LostInputs, mark_unmade, must_make_again, unmark
-from boomlib.workflow import Plan, list_families, one_of, read_scalars, reads_geometry
+from boomlib.workflow import Plan, check_command, list_families, one_of, read_scalars, reads_geometry
 
 OWN = {
     "reader": "table",
@@ -78,6 +78,33 @@ def test_scalars_of_the_command_line_are_what_yaml_says():
         "mirror": None,
     }
     assert read_scalars({"label": "a: b", "n": 3}) == {"label": "a: b", "n": 3}
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (
+            "--config seeds=[7] --cores 2 --config models=[mlp]",
+            "--config and --config: Snakemake takes the last of them",
+        ),
+        (
+            "-C seeds=[7] --config models=[mlp]",
+            "-C and --config: Snakemake takes the last of them alone; give all behind",
+        ),
+        ("--configfile a.yaml --configfiles=b.yaml", "alone; give all behind one --configfile"),
+        ("--config seeds=[7] x=1 seeds=[8]", "--config seeds=[7] seeds=[8]: the key 'seeds' is given twice; keep one"),
+    ],
+)
+def test_what_a_command_gives_twice_is_refused(command, said):
+    words = command.split()
+    with pytest.raises(ContractError) as error:
+        check_command(words, [word for word in words if word[0] != "-" and "=" in word])
+    assert said in str(error.value)
+
+
+def test_what_a_command_gives_once_is_not_refused():
+    check_command(["snakemake", "--configfile", "a.yaml", "b.yaml", "--config", "x=1", "y=1"], ["x=1", "y=1"])
+    check_command(["snakemake"], [])
 
 
 def test_a_family_without_a_rule_is_refused(tmp_path, monkeypatch):

@@ -7,7 +7,8 @@ import sys
 
 import numpy as np
 import pyarrow.parquet as pq
-from conftest import ROOT
+import pytest
+from conftest import ROOT, make_project
 
 PREDICTIONS = "results/predictions/tiny/size/kde/train_mean/seed0.parquet"
 
@@ -38,3 +39,24 @@ def test_boomlib_is_installed_and_finds_its_configuration(tmp_path):
     version, found, file = done.stdout.split()
     assert (version, found) == ((ROOT / "boomlib/version.py").read_text().split('"')[-2], "True")
     assert file == str(ROOT / "boomlib/registry.py")
+
+
+def test_a_checkout_with_its_environment_in_a_path_that_a_shell_would_cut(tmp_path):
+    project = make_project(tmp_path / "it's my $HOME; & #1 [50 %?]")
+    (project.folder / ".venv").symlink_to(sys.prefix)
+    command = [project.folder / ".venv/bin/python", "-m", "snakemake", "--cores", "2"]
+    target = "results/features/tiny/elements.parquet"
+    done = subprocess.run([*command, target], cwd=project.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert pq.read_metadata(project.folder / target).num_rows == 160
+
+
+@pytest.mark.parametrize("name", ["a$HOME", 'a"b', "a`b", "a\\b", "a:b", "a{b}"])
+def test_make_names_a_path_in_which_no_environment_works(tmp_path, name):
+    folder = tmp_path / name
+    (folder / "boomlib").mkdir(parents=True)
+    for file in ("Makefile", "requirements.lock", "pyproject.toml", "boomlib/version.py"):
+        shutil.copy(ROOT / file, folder / file)
+    done = subprocess.run(["make", "setup", "PYTHON=true"], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert f"in {folder}: a path without" in done.stdout

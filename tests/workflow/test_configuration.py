@@ -1,5 +1,6 @@
 """A configuration that the user gives stands alone; without one it is config/config.yaml."""
 
+import itertools
 import re
 
 import pytest
@@ -68,3 +69,52 @@ def test_reading_it_fails_with_one_message(give, project):
     said = give("--configfile", "own.yaml", own=broken)
     assert "own.yaml: unknown key 'fiel' at datasets.own; did you mean 'file'?" in said
     assert "ContractError" not in said
+
+
+OWN = "tasks: [tiny/size]\nmodels: [mlp]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (OWN + "seeds: [0]\nseeds: [1]\n", "line 4: the key 'seeds' stands on line 3 already; keep one of the two"),
+        (OWN + "variants:\n  a: {of: mlp, label: A,\n    label: B}\n", "line 5: the key 'label' stands on line 4"),
+        (OWN + "datasets:\n  x: {properties: {NO: {}}}\n", "line 4: the key NO is no text to YAML (bool); put it in"),
+        (
+            '{"tasks": ["tiny/size"],\n\t"models": ["mlp"],\n\t"models": ["ridge"]}',
+            "line 3: the key 'models' stands on",
+        ),
+    ],
+)
+def test_what_snakemake_lets_pass_in_a_given_configuration_is_refused_with_its_line(give, project, text, said):
+    (project.folder / "own.yaml").write_text(text)
+    assert f"{project.folder}/own.yaml, {said}" in give("--configfile", "own.yaml")
+
+
+def test_a_broken_default_configuration_is_named_with_its_line(give, project):
+    (project.folder / "config/config.yaml").write_text("tasks: [tiny/size]\nmodels: [mlp\nseeds: [1]\n")
+    assert "config/config.yaml, line 3: not valid YAML: expected ',' or ']'" in give()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--configfile", "own.yaml", "results/leaderboard.md"], "FileNotFoundError: .*'results/leaderboard.md'"),
+        (["--config", "seeds=[7]", "results/leaderboard.md"], "Config entries have to be defined as name=value pairs"),
+        (["--configfile", "broken.yaml"], "Config file is not valid JSON or YAML"),
+        (["--configfile", "broken.yaml", "--verbose"], 'in "broken.yaml", line 2'),
+    ],
+)
+def test_what_snakemake_says_before_it_reads_the_workflow_is_what_the_docs_say(project, arguments, said):
+    """The table of docs/usage.md."""
+    (project.folder / "own.yaml").write_text(OWN)
+    (project.folder / "broken.yaml").write_text("tasks: [tiny/size\nmodels: [mlp]\n")
+    assert re.search(said, project.snakemake("--dry-run", *arguments, check=False).stdout)
+
+
+def test_lists_of_the_command_line(give):
+    both = {(scheme, model, seed) for scheme, model, seed in itertools.product(DEFAULT["schemes"], ["ridge"], [0, 1])}
+    assert give("--config", "seeds=[0, 1]", "models=[ridge]") == both
+    said = give("--config", "seeds=7")
+    assert "the key 'seeds' is given twice" in give("--config", "seeds=[7]", "seeds=[8]")
+    assert "config/config.yaml, --config: seeds: 7 is not of type 'array'; write a list: [first, second]" in said
