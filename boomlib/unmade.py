@@ -43,6 +43,20 @@ def find_unmade(files: Iterable[str | Path]) -> str | None:
     return next((mark.read_text(encoding="utf-8") for mark in marks), None)
 
 
+def find_failed(files: Iterable[str | Path], folder: str | Path = ".") -> str | None:
+    """The log of the job that was to make the first of the marked files whose job has begun; None if none has.
+
+    A log that is older than the mark tells of an earlier command. Logs are relative to ``folder``.
+    """
+    for mark in map(locate_mark, files):
+        if mark.is_file():
+            log = mark.read_text(encoding="utf-8")
+            written = Path(folder, log)
+            if written.is_file() and written.stat().st_mtime_ns >= mark.stat().st_mtime_ns:
+                return log
+    return None
+
+
 def begin_jobs(dag: "DAG") -> None:
     """Mark the outputs of the jobs that a command begins with as unmade; of the others those that exist are made."""
     for job in dag.jobs:

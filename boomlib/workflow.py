@@ -326,29 +326,59 @@ class Plan:
 
     def list_needs(self, run: Run) -> list[str]:
         """What the score of a run stands on, in the order in which it is made."""
-        wildcards = asdict(run)
-        data = {"dataset": run.dataset}
-        features = [
-            path
-            for name in dict.fromkeys([*read_scheme_features(run.scheme), *self.models[run.model]["features"]])
-            for path in (
-                *self.get_feature_parts(data | {"feature": name}),
-                f"results/features/{run.dataset}/{name}.parquet",
-            )
-        ]
-        checkpoint = self.get_checkpoint(wildcards)
-        return [
-            *self.get_sources(wildcards),
-            f"results/data/{run.dataset}/molecules.parquet",
-            *features,
-            f"results/splits/{run.task}/{run.scheme}.parquet",
+        wildcards, model = asdict(run), self.models[run.model]
+        pretrained = model["parameters"].get("pretrained") == "mlm"
+        needs = [
+            *self.list_split_needs(run.dataset, run.property, run.scheme),
             f"results/tasks/{run.task}/{run.scheme}.parquet",
-            *([f"results/corpora/{run.scheme}.parquet"] if checkpoint else []),
-            *checkpoint,
+            *self.list_feature_needs(run.dataset, model["features"]),
+            *(self.list_corpus_needs(run.scheme) if pretrained else []),
+            *self.get_checkpoint(wildcards),
             f"results/predictions/{run.stem}.parquet",
             f"results/predictions/{run.stem}/run.json",
             f"results/metrics/{run.stem}.json",
         ]
+        return list(dict.fromkeys(needs))
+
+    def list_split_needs(self, dataset: str, name: str, scheme: str) -> list[str]:
+        """A split of a property and what it stands on, in the order in which it is made."""
+        return [
+            *self.get_sources({"dataset": dataset}),
+            f"results/data/{dataset}/molecules.parquet",
+            *self.list_feature_needs(dataset, read_scheme_features(scheme)),
+            f"results/splits/{dataset}/{name}/{scheme}.parquet",
+        ]
+
+    def list_feature_needs(self, dataset: str, features: Iterable[str]) -> list[str]:
+        """Feature tables, each behind its parts."""
+        return [
+            path
+            for name in features
+            for path in (
+                *self.get_feature_parts({"dataset": dataset, "feature": name}),
+                f"results/features/{dataset}/{name}.parquet",
+            )
+        ]
+
+    def list_corpus_needs(self, scheme: str) -> list[str]:
+        """The corpus of a scheme and what it stands on, in the order in which it is made."""
+        splits = [
+            path
+            for dataset, properties in self.corpus.items()
+            for name in properties
+            for path in self.list_split_needs(dataset, name, scheme)
+        ]
+        return [*splits, f"results/corpora/{scheme}.parquet"]
+
+    def list_beside_runs(self) -> list[str]:
+        """What the leaderboard is made of beside the scores of runs: policies and figures, and the tables of both."""
+        pairs = [
+            f"results/features/{dataset}/{name}.parquet"
+            for dataset in dict.fromkeys(run.dataset for run in self.policy_runs)
+            for name in ("fragmentations", "ch2_pairs")
+        ]
+        policies = [f"results/policy/{run.stem}.json" for run in self.policy_runs]
+        return [*pairs, *policies, *self.list_figures({}), "results/leaderboard.csv", "results/leaderboard.md"]
 
     def report_success(self) -> None:
         """After a command that has not failed, remove the partial page of an earlier one."""
@@ -366,7 +396,14 @@ class Plan:
         remove_partial("results")
         needs = {run: self.list_needs(run) for run in self.runs}
         try:
-            write_partial("results", needs, config=self.config, datasets=self.datasets, models=self.models)
+            write_partial(
+                "results",
+                needs,
+                self.list_beside_runs(),
+                config=self.config,
+                datasets=self.datasets,
+                models=self.models,
+            )
         except Exception as error:
             print(f"No partial leaderboard: {type(error).__name__}: {error}", file=sys.stderr)
         else:
