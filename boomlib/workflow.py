@@ -6,7 +6,7 @@ Nothing heavy is imported, since Snakemake reads this at the beginning of every 
 import ast
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,16 @@ from typing import Any
 import yaml
 
 from boomlib import registry
-from boomlib.files import ContractError
+from boomlib.files import ContractError, read_json
+from boomlib.given import GivenFiles, is_given
+from boomlib.mirror import find_in_mirror
 from boomlib.provenance import code_hash, source_file
 from boomlib.registry import Entries, Entry
 from boomlib.report.figures.catalogue import list_figures
 from boomlib.report.roles import assign_roles
 from boomlib.runs import Run, list_runs
 from boomlib.signatures import read_source
-from boomlib.text.checkpoint_files import RECORD, WEIGHTS, checkpoint_files
+from boomlib.text.checkpoint_files import RECORD, WEIGHTS, checkpoint_files, list_files
 from boomlib.text.start import find_sharer, name_hub_folder, select_pretraining
 
 # its pins, RDKit's among them, decide molecules and features, which the cache hands from one checkout to another
@@ -80,7 +82,7 @@ def check_files_of(datasets: Entries, where: str) -> None:
     """Raise :class:`ContractError` unless the own files of datasets exist, or are what the workflow makes."""
     for name, dataset in datasets.items():
         file = dataset.get("file")
-        if file is not None and not file.startswith("results/") and not Path(file).is_file():
+        if file is not None and is_given(file) and not Path(file).is_file():
             raise ContractError(f"{where}: datasets.{name}.file: no file {file} in {Path.cwd()}; correct the path")
 
 
@@ -142,6 +144,7 @@ class Plan:
         policy_runs: the runs that evaluate a policy.
         tasks: (dataset, property, scheme) of the runs.
         corpus: properties by dataset of what pretraining reads.
+        given: hashes of the files that people give.
     """
 
     def __init__(self, config: Mapping[str, Any], where: str = "config") -> None:
@@ -181,8 +184,12 @@ class Plan:
             for name in sorted({*self.run_datasets, *self.config["corpus"]})
         }
         check_files_of({name: self.datasets[name] for name in self.corpus}, where)
+        self.given = GivenFiles(".snakemake/given.json")
+        for dataset in self.corpus:
+            self.get_given_sources({"dataset": dataset})
         for run in dict.fromkeys(replace(run, seed=0) for run in self.runs):
             self.list_needs(run)
+            self.get_given_checkpoint(asdict(run))
 
     def constrain(self, chosen: Callable[[Entry], bool]) -> str:
         """A regular expression for the models whose descriptor is ``chosen``."""
@@ -221,6 +228,14 @@ class Plan:
         dataset = self.datasets[wildcards["dataset"]]
         own = [dataset["file"]] if "file" in dataset else []
         return own + [f"results/downloads/{name}" for name in dataset["sources"]]
+
+    def get_made_sources(self, wildcards: Wildcards) -> list[str]:
+        """Source files of a dataset that the workflow makes: downloads."""
+        return [path for path in self.get_sources(wildcards) if not is_given(path)]
+
+    def get_given_sources(self, wildcards: Wildcards) -> dict[str, str]:
+        """Source files of a dataset that people give, each with the hash of what it holds."""
+        return {path: self.given[path] for path in self.get_sources(wildcards) if is_given(path)}
 
     def get_reader_settings(self, wildcards: Wildcards) -> Entry:
         """What decides a dataset's molecules: its registry entry without labels, licence and split."""
@@ -291,6 +306,27 @@ class Plan:
             name = find_sharer(wildcards["model"], self.models)
             return [f"results/pretrained/mlm/{wildcards['scheme']}/{name}/{file}" for file in MADE]
         return locate_hub(start) if "hub" in start else checkpoint_files(start["directory"])
+
+    def get_made_checkpoint(self, wildcards: Wildcards) -> list[str]:
+        """The files of the checkpoint that a model starts from, if the workflow makes it."""
+        return [path for path in self.get_checkpoint(wildcards) if not is_given(path)]
+
+    def get_given_checkpoint(self, wildcards: Wildcards) -> dict[str, str]:
+        """The files of the checkpoint that a model starts from, if people give it, each with its hash."""
+        return {path: self.given[path] for path in self.get_checkpoint(wildcards) if is_given(path)}
+
+    def differs_from_mirror(self, job: Mapping[str, Sequence[str]]) -> bool:
+        """Whether the mirror has other files than those of the checkpoint of the hub that a job has brought here."""
+        folder = Path(job["output"][0]).parent
+        record = folder / RECORD
+        try:
+            mirrored = find_in_mirror(folder.name, self.config["mirror"])
+        except ContractError:  # no folder, of which the job says so if it is to run
+            mirrored = None
+        if mirrored is None or not record.is_file():
+            return False
+        brought: dict[str, str] = read_json(record)["files"]
+        return brought != {name: self.given[f"{mirrored}/{name}"] for name in list_files(mirrored)}
 
     def get_truth(self, wildcards: Wildcards) -> str | list[str]:
         """All labels, for a model that is allowed to see them."""

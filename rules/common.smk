@@ -1,7 +1,7 @@
 """The plan that all rules ask: what is registered, what this run covers, where it lands (boomlib/workflow.py).
 
 Needs: the configuration, config/datasets.yaml and config/models/*.yaml.
-Offers: plan, tell_lost_inputs, VERSION of the benchmark, of boomlib.unmade begin_jobs and end_jobs, and of
+Offers: plan, tell_lost_inputs, tell_other_mirror, VERSION of the benchmark, of boomlib.unmade begin_jobs and end_jobs, and of
 boomlib.workflow code_of, one_of, list_families and ENVIRONMENT.
 """
 
@@ -14,7 +14,7 @@ sys.path.insert(0, str(workflow.basedir))
 
 from boomlib.files import ContractError
 from boomlib.processes import lead_jobs, release_dead_locks
-from boomlib.unmade import LostInputs, begin_jobs, end_jobs
+from boomlib.unmade import MakeAgain, begin_jobs, end_jobs, has_lost_inputs
 from boomlib.version import VERSION
 from boomlib.workflow import (
     ENVIRONMENT,
@@ -35,4 +35,6 @@ try:
 except ContractError as error:
     raise WorkflowError(str(error)) from None
 config = plan.config
-tell_lost_inputs = LostInputs(lambda path: workflow.persistence.params(IOFile(path)))
+read_recorded = lambda path: workflow.persistence.params(IOFile(path))
+tell_lost_inputs = MakeAgain(read_recorded, has_lost_inputs)
+tell_other_mirror = MakeAgain(read_recorded, plan.differs_from_mirror)
