@@ -3,7 +3,6 @@
 Nothing heavy is imported, since Snakemake reads this at the beginning of every command and of every job on a cluster.
 """
 
-import ast
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,30 +13,22 @@ from typing import Any
 import yaml
 
 from boomlib import registry
+from boomlib.declared import check_families, read_scheme_features, reads_geometry
 from boomlib.files import ContractError, read_json
 from boomlib.given import GivenFiles, is_given
 from boomlib.mirror import find_in_mirror
-from boomlib.provenance import code_hash, source_file
+from boomlib.provenance import code_hash
 from boomlib.registry import Entries, Entry
 from boomlib.report.figures.catalogue import list_figures
 from boomlib.report.roles import assign_roles
 from boomlib.runs import Run, list_runs
-from boomlib.signatures import read_source
 from boomlib.text.checkpoint_files import RECORD, WEIGHTS, checkpoint_files, list_files
 from boomlib.text.start import find_sharer, name_hub_folder, select_pretraining
 
 # its pins, RDKit's among them, decide molecules and features, which the cache hands from one checkout to another
 ENVIRONMENT = "envs/boomlib.yaml"
-FAMILIES = Path(__file__).parent.parent / "rules/train"
 MADE = (WEIGHTS, RECORD)  # of a checkpoint that a rule makes: the record is of the files beside the weights
 Wildcards = Mapping[str, str]
-# the constants of a module of boomlib.splits
-SCHEME = {
-    "TITLE": "a heading",
-    "TEXT": "a sentence on the scheme",
-    "QUANTITY": "the label of the axis of what it cuts by",
-    "FEATURES": "a tuple of the names of the feature tables that it reads, () for none",
-}
 
 
 def one_of(names: Iterable[str]) -> str:
@@ -60,57 +51,12 @@ def read_scalars(value: object) -> object:
     return value if isinstance(read, Mapping | list) else read
 
 
-def list_families() -> list[str]:
-    """Families of models: each has a rule of its own, ``rules/train/{family}.smk``."""
-    return sorted(path.stem for path in FAMILIES.glob("*.smk"))
-
-
-def check_families(models: Entries) -> None:
-    """Raise :class:`ContractError` unless every model's family has a rule, which makes what the model answers."""
-    for name, model in models.items():
-        family = model["family"]
-        registry.check_known("family", family, list_families(), f"config/models/{name}.yaml: family")
-        rule = FAMILIES / f"{family}.smk"
-        if model["answers_policy"] and not re.search(r"^ +policy=", rule.read_text(encoding="utf-8"), re.MULTILINE):
-            raise ContractError(
-                f"config/models/{name}.yaml: answers_policy: rules/train/{family}.smk has no output `policy`; choose "
-                "a family whose rule has one, or leave the key out"
-            )
-
-
 def check_files_of(datasets: Entries, where: str) -> None:
     """Raise :class:`ContractError` unless the own files of datasets exist, or are what the workflow makes."""
     for name, dataset in datasets.items():
         file = dataset.get("file")
         if file is not None and is_given(file) and not Path(file).is_file():
             raise ContractError(f"{where}: datasets.{name}.file: no file {file} in {Path.cwd()}; correct the path")
-
-
-def reads_geometry(feature: str) -> bool:
-    """Whether a feature's ``compute`` takes the positions that the source brings."""
-    compute = read_source(source_file(f"boomlib.features.{feature}")).defined["compute"]
-    return isinstance(compute, ast.FunctionDef) and "geometry" in [argument.arg for argument in compute.args.args]
-
-
-def read_scheme_features(scheme: str) -> list[str]:
-    """The feature tables that a scheme reads: its constant ``FEATURES``.
-
-    Raises:
-        ContractError: it lacks a constant of a scheme, or FEATURES is no tuple of names of feature tables.
-    """
-    source = read_source(source_file(f"boomlib.splits.{scheme}"))
-    for name, meaning in SCHEME.items():
-        if name not in source.defined:
-            raise ContractError(f"{source.file}: no constant {name}: {meaning}")
-    try:
-        names = ast.literal_eval(source.defined["FEATURES"])
-    except ValueError:
-        names = None
-    if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
-        raise ContractError(f"{source.file}: FEATURES: {SCHEME['FEATURES']}")
-    for name in names:
-        registry.check_known("feature", name, registry.list_modules("features", "compute"), f"{source.file}: FEATURES")
-    return list(names)
 
 
 def locate_hub(start: Mapping[str, str]) -> list[str]:

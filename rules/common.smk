@@ -2,7 +2,7 @@
 
 Needs: the configuration, config/datasets.yaml and config/models/*.yaml.
 Offers: plan, tell_lost_inputs, tell_other_mirror, VERSION of the benchmark, of boomlib.unmade begin_jobs and end_jobs, and of
-boomlib.workflow code_of, one_of, list_families and ENVIRONMENT.
+boomlib.workflow code_of, one_of and ENVIRONMENT, of boomlib.declared list_families.
 """
 
 import sys
@@ -12,6 +12,7 @@ from snakemake.utils import update_config
 
 sys.path.insert(0, str(workflow.basedir))
 
+from boomlib.declared import list_families
 from boomlib.files import ContractError
 from boomlib.processes import lead_jobs, release_dead_locks
 from boomlib.unmade import MakeAgain, begin_jobs, end_jobs, has_lost_inputs
@@ -20,7 +21,6 @@ from boomlib.workflow import (
     ENVIRONMENT,
     Plan,
     code_of,
-    list_families,
     one_of,
     read_scalars,
 )

@@ -12,10 +12,11 @@ import yaml
 from conftest import ROOT
 
 from boomlib import registry
+from boomlib.declared import list_families, reads_geometry
 from boomlib.files import ContractError
 from boomlib.text.checkpoint_files import write_record
 from boomlib.unmade import MakeAgain, has_lost_inputs, mark_unmade, unmark
-from boomlib.workflow import Plan, list_families, one_of, read_scalars, reads_geometry
+from boomlib.workflow import Plan, one_of, read_scalars
 
 EMPTY = hashlib.sha256(b"").hexdigest()
 OWN = {
@@ -340,7 +341,7 @@ def test_mistakes_in_a_scheme_are_named_before_anything_runs(tmp_path, monkeypat
     assert old in text
     file = tmp_path / "scaffold.py"
     file.write_text(text.replace(old, new))
-    monkeypatch.setattr("boomlib.workflow.source_file", lambda module: file)
+    monkeypatch.setattr("boomlib.declared.source_file", lambda module: file)
     with pytest.raises(ContractError, match=f"scaffold.py.*{message}"):
         make_plan(schemes=["scaffold"])
 
