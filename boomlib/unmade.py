@@ -43,6 +43,20 @@ def find_unmade(files: Iterable[str | Path]) -> str | None:
     return next((mark.read_text(encoding="utf-8") for mark in marks), None)
 
 
+def find_failed(files: Iterable[str | Path], folder: str | Path = ".") -> str | None:
+    """The log of the job that was to make the first of the marked files whose job has begun; None if none has.
+
+    A log that is older than the mark tells of an earlier command. Logs are relative to ``folder``.
+    """
+    for mark in map(locate_mark, files):
+        if mark.is_file():
+            log = mark.read_text(encoding="utf-8")
+            written = Path(folder, log)
+            if written.is_file() and written.stat().st_mtime_ns >= mark.stat().st_mtime_ns:
+                return log
+    return None
+
+
 def begin_jobs(dag: "DAG") -> None:
     """Mark the outputs of the jobs that a command begins with as unmade; of the others those that exist are made."""
     for job in dag.jobs:
@@ -58,19 +72,21 @@ def end_jobs(dag: "DAG") -> None:
         unmark(job.output)
 
 
-class LostInputs:
-    """A rule's parameter that differs from the last time if a file that the rule reads is lost: gone, and it matters.
-
-    Snakemake lets a missing file be while what was made from it exists. But a score without its predictions is no
-    result, nor is a leaderboard without its scores. And what a failed command could not make again Snakemake takes for
-    made, so that old results of what reads it would pass for new ones.
-    """
+class MakeAgain:
+    """A rule's parameter that differs from the last time if a job must run again for a reason that Snakemake lacks."""
 
     WORDS = ("inputs as made", "inputs as made again")
 
-    def __init__(self, read_recorded: Callable[[str], Sequence[str] | None]) -> None:
-        """``read_recorded`` gives the parameters, as ``repr``, with which an output was made; None if not known."""
-        self.read_recorded = read_recorded
+    def __init__(
+        self, read_recorded: Callable[[str], Sequence[str] | None], must_run: Callable[[Mapping[str, Any]], bool]
+    ) -> None:
+        """What the parameter goes by.
+
+        Args:
+            read_recorded: gives the parameters, as ``repr``, with which an output was made; None if not known.
+            must_run: whether a job must run again, by its ``input`` and ``output``, paths.
+        """
+        self.read_recorded, self.must_run = read_recorded, must_run
         self.told: dict[str, str] = {}
 
     def __call__(self, wildcards: Mapping[str, str], **job: Any) -> str:
@@ -85,11 +101,16 @@ class LostInputs:
         if output not in self.told:
             recorded = self.read_recorded(output) or ()
             again = repr(self.WORDS[1]) in recorded
-            self.told[output] = self.WORDS[again != must_make_again(job["input"])]
+            self.told[output] = self.WORDS[again != self.must_run(job)]
         return self.told[output]
 
 
-def must_make_again(paths: Iterable[str]) -> bool:
-    """Whether some of the files are gone and matter: evidence always, others if a command has not made them again."""
-    gone = [path for path in paths if not Path(path).exists()]
+def has_lost_inputs(job: Mapping[str, Iterable[str]]) -> bool:
+    """Whether a file that a job reads is lost: gone, and it matters; evidence always, others if a command has failed.
+
+    Snakemake lets a missing file be while what was made from it exists. But a score without its predictions is no
+    result, nor is a leaderboard without its scores. And what a failed command could not make again Snakemake takes for
+    made, so that old results of what reads it would pass for new ones.
+    """
+    gone = [path for path in job["input"] if not Path(path).exists()]
     return find_unmade(gone) is not None or any(path.startswith(EVIDENCE) for path in gone)

@@ -3,7 +3,6 @@
 Nothing heavy is imported, since Snakemake reads this at the beginning of every command and of every job on a cluster.
 """
 
-import ast
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,28 +13,22 @@ from typing import Any
 import yaml
 
 from boomlib import registry
-from boomlib.files import ContractError
-from boomlib.provenance import code_hash, source_file
+from boomlib.declared import check_families, read_scheme_features, reads_geometry
+from boomlib.files import ContractError, read_json
+from boomlib.given import GivenFiles, is_given
+from boomlib.mirror import find_in_mirror
+from boomlib.provenance import code_hash
 from boomlib.registry import Entries, Entry
 from boomlib.report.figures.catalogue import list_figures
 from boomlib.report.roles import assign_roles
 from boomlib.runs import Run, list_runs
-from boomlib.signatures import read_source
-from boomlib.text.checkpoint_files import RECORD, WEIGHTS, checkpoint_files
+from boomlib.text.checkpoint_files import RECORD, WEIGHTS, checkpoint_files, list_files
 from boomlib.text.start import find_sharer, name_hub_folder, select_pretraining
 
 # its pins, RDKit's among them, decide molecules and features, which the cache hands from one checkout to another
 ENVIRONMENT = "envs/boomlib.yaml"
-FAMILIES = Path(__file__).parent.parent / "rules/train"
 MADE = (WEIGHTS, RECORD)  # of a checkpoint that a rule makes: the record is of the files beside the weights
 Wildcards = Mapping[str, str]
-# the constants of a module of boomlib.splits
-SCHEME = {
-    "TITLE": "a heading",
-    "TEXT": "a sentence on the scheme",
-    "QUANTITY": "the label of the axis of what it cuts by",
-    "FEATURES": "a tuple of the names of the feature tables that it reads, () for none",
-}
 
 
 def one_of(names: Iterable[str]) -> str:
@@ -79,57 +72,12 @@ def check_command(words: Sequence[str], pairs: Iterable[str]) -> None:
         seen[key] = pair
 
 
-def list_families() -> list[str]:
-    """Families of models: each has a rule of its own, ``rules/train/{family}.smk``."""
-    return sorted(path.stem for path in FAMILIES.glob("*.smk"))
-
-
-def check_families(models: Entries) -> None:
-    """Raise :class:`ContractError` unless every model's family has a rule, which makes what the model answers."""
-    for name, model in models.items():
-        family = model["family"]
-        registry.check_known("family", family, list_families(), f"config/models/{name}.yaml: family")
-        rule = FAMILIES / f"{family}.smk"
-        if model["answers_policy"] and not re.search(r"^ +policy=", rule.read_text(encoding="utf-8"), re.MULTILINE):
-            raise ContractError(
-                f"config/models/{name}.yaml: answers_policy: rules/train/{family}.smk has no output `policy`; choose "
-                "a family whose rule has one, or leave the key out"
-            )
-
-
 def check_files_of(datasets: Entries, where: str) -> None:
     """Raise :class:`ContractError` unless the own files of datasets exist, or are what the workflow makes."""
     for name, dataset in datasets.items():
         file = dataset.get("file")
-        if file is not None and not file.startswith("results/") and not Path(file).is_file():
+        if file is not None and is_given(file) and not Path(file).is_file():
             raise ContractError(f"{where}: datasets.{name}.file: no file {file} in {Path.cwd()}; correct the path")
-
-
-def reads_geometry(feature: str) -> bool:
-    """Whether a feature's ``compute`` takes the positions that the source brings."""
-    compute = read_source(source_file(f"boomlib.features.{feature}")).defined["compute"]
-    return isinstance(compute, ast.FunctionDef) and "geometry" in [argument.arg for argument in compute.args.args]
-
-
-def read_scheme_features(scheme: str) -> list[str]:
-    """The feature tables that a scheme reads: its constant ``FEATURES``.
-
-    Raises:
-        ContractError: it lacks a constant of a scheme, or FEATURES is no tuple of names of feature tables.
-    """
-    source = read_source(source_file(f"boomlib.splits.{scheme}"))
-    for name, meaning in SCHEME.items():
-        if name not in source.defined:
-            raise ContractError(f"{source.file}: no constant {name}: {meaning}")
-    try:
-        names = ast.literal_eval(source.defined["FEATURES"])
-    except ValueError:
-        names = None
-    if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
-        raise ContractError(f"{source.file}: FEATURES: {SCHEME['FEATURES']}")
-    for name in names:
-        registry.check_known("feature", name, registry.list_modules("features", "compute"), f"{source.file}: FEATURES")
-    return list(names)
 
 
 def locate_hub(start: Mapping[str, str]) -> list[str]:
@@ -163,6 +111,7 @@ class Plan:
         policy_runs: the runs that evaluate a policy.
         tasks: (dataset, property, scheme) of the runs.
         corpus: properties by dataset of what pretraining reads.
+        given: hashes of the files that people give.
     """
 
     def __init__(self, config: Mapping[str, Any], where: str = "config") -> None:
@@ -202,8 +151,12 @@ class Plan:
             for name in sorted({*self.run_datasets, *self.config["corpus"]})
         }
         check_files_of({name: self.datasets[name] for name in self.corpus}, where)
+        self.given = GivenFiles(".snakemake/given.json")
+        for dataset in self.corpus:
+            self.get_given_sources({"dataset": dataset})
         for run in dict.fromkeys(replace(run, seed=0) for run in self.runs):
             self.list_needs(run)
+            self.get_given_checkpoint(asdict(run))
 
     def constrain(self, chosen: Callable[[Entry], bool]) -> str:
         """A regular expression for the models whose descriptor is ``chosen``."""
@@ -242,6 +195,14 @@ class Plan:
         dataset = self.datasets[wildcards["dataset"]]
         own = [dataset["file"]] if "file" in dataset else []
         return own + [f"results/downloads/{name}" for name in dataset["sources"]]
+
+    def get_made_sources(self, wildcards: Wildcards) -> list[str]:
+        """Source files of a dataset that the workflow makes: downloads."""
+        return [path for path in self.get_sources(wildcards) if not is_given(path)]
+
+    def get_given_sources(self, wildcards: Wildcards) -> dict[str, str]:
+        """Source files of a dataset that people give, each with the hash of what it holds."""
+        return {path: self.given[path] for path in self.get_sources(wildcards) if is_given(path)}
 
     def get_reader_settings(self, wildcards: Wildcards) -> Entry:
         """What decides a dataset's molecules: its registry entry without labels, licence and split."""
@@ -313,6 +274,27 @@ class Plan:
             return [f"results/pretrained/mlm/{wildcards['scheme']}/{name}/{file}" for file in MADE]
         return locate_hub(start) if "hub" in start else checkpoint_files(start["directory"])
 
+    def get_made_checkpoint(self, wildcards: Wildcards) -> list[str]:
+        """The files of the checkpoint that a model starts from, if the workflow makes it."""
+        return [path for path in self.get_checkpoint(wildcards) if not is_given(path)]
+
+    def get_given_checkpoint(self, wildcards: Wildcards) -> dict[str, str]:
+        """The files of the checkpoint that a model starts from, if people give it, each with its hash."""
+        return {path: self.given[path] for path in self.get_checkpoint(wildcards) if is_given(path)}
+
+    def differs_from_mirror(self, job: Mapping[str, Sequence[str]]) -> bool:
+        """Whether the mirror has other files than those of the checkpoint of the hub that a job has brought here."""
+        folder = Path(job["output"][0]).parent
+        record = folder / RECORD
+        try:
+            mirrored = find_in_mirror(folder.name, self.config["mirror"])
+        except ContractError:  # no folder, of which the job says so if it is to run
+            mirrored = None
+        if mirrored is None or not record.is_file():
+            return False
+        brought: dict[str, str] = read_json(record)["files"]
+        return brought != {name: self.given[f"{mirrored}/{name}"] for name in list_files(mirrored)}
+
     def get_truth(self, wildcards: Wildcards) -> str | list[str]:
         """All labels, for a model that is allowed to see them."""
         seen = self.models[wildcards["model"]]["sees_truth"]
@@ -347,29 +329,59 @@ class Plan:
 
     def list_needs(self, run: Run) -> list[str]:
         """What the score of a run stands on, in the order in which it is made."""
-        wildcards = asdict(run)
-        data = {"dataset": run.dataset}
-        features = [
-            path
-            for name in dict.fromkeys([*read_scheme_features(run.scheme), *self.models[run.model]["features"]])
-            for path in (
-                *self.get_feature_parts(data | {"feature": name}),
-                f"results/features/{run.dataset}/{name}.parquet",
-            )
-        ]
-        checkpoint = self.get_checkpoint(wildcards)
-        return [
-            *self.get_sources(wildcards),
-            f"results/data/{run.dataset}/molecules.parquet",
-            *features,
-            f"results/splits/{run.task}/{run.scheme}.parquet",
+        wildcards, model = asdict(run), self.models[run.model]
+        pretrained = model["parameters"].get("pretrained") == "mlm"
+        needs = [
+            *self.list_split_needs(run.dataset, run.property, run.scheme),
             f"results/tasks/{run.task}/{run.scheme}.parquet",
-            *([f"results/corpora/{run.scheme}.parquet"] if checkpoint else []),
-            *checkpoint,
+            *self.list_feature_needs(run.dataset, model["features"]),
+            *(self.list_corpus_needs(run.scheme) if pretrained else []),
+            *self.get_checkpoint(wildcards),
             f"results/predictions/{run.stem}.parquet",
             f"results/predictions/{run.stem}/run.json",
             f"results/metrics/{run.stem}.json",
         ]
+        return list(dict.fromkeys(needs))
+
+    def list_split_needs(self, dataset: str, name: str, scheme: str) -> list[str]:
+        """A split of a property and what it stands on, in the order in which it is made."""
+        return [
+            *self.get_sources({"dataset": dataset}),
+            f"results/data/{dataset}/molecules.parquet",
+            *self.list_feature_needs(dataset, read_scheme_features(scheme)),
+            f"results/splits/{dataset}/{name}/{scheme}.parquet",
+        ]
+
+    def list_feature_needs(self, dataset: str, features: Iterable[str]) -> list[str]:
+        """Feature tables, each behind its parts."""
+        return [
+            path
+            for name in features
+            for path in (
+                *self.get_feature_parts({"dataset": dataset, "feature": name}),
+                f"results/features/{dataset}/{name}.parquet",
+            )
+        ]
+
+    def list_corpus_needs(self, scheme: str) -> list[str]:
+        """The corpus of a scheme and what it stands on, in the order in which it is made."""
+        splits = [
+            path
+            for dataset, properties in self.corpus.items()
+            for name in properties
+            for path in self.list_split_needs(dataset, name, scheme)
+        ]
+        return [*splits, f"results/corpora/{scheme}.parquet"]
+
+    def list_beside_runs(self) -> list[str]:
+        """What the leaderboard is made of beside the scores of runs: policies and figures, and the tables of both."""
+        pairs = [
+            f"results/features/{dataset}/{name}.parquet"
+            for dataset in dict.fromkeys(run.dataset for run in self.policy_runs)
+            for name in ("fragmentations", "ch2_pairs")
+        ]
+        policies = [f"results/policy/{run.stem}.json" for run in self.policy_runs]
+        return [*pairs, *policies, *self.list_figures({}), "results/leaderboard.csv", "results/leaderboard.md"]
 
     def report_success(self) -> None:
         """After a command that has not failed, remove the partial page of an earlier one."""
@@ -387,7 +399,14 @@ class Plan:
         remove_partial("results")
         needs = {run: self.list_needs(run) for run in self.runs}
         try:
-            write_partial("results", needs, config=self.config, datasets=self.datasets, models=self.models)
+            write_partial(
+                "results",
+                needs,
+                self.list_beside_runs(),
+                config=self.config,
+                datasets=self.datasets,
+                models=self.models,
+            )
         except Exception as error:
             print(f"No partial leaderboard: {type(error).__name__}: {error}", file=sys.stderr)
         else:

@@ -1,8 +1,8 @@
 """The plan that all rules ask: what is registered, what this run covers, where it lands (boomlib/workflow.py).
 
 Needs: the configuration, config/datasets.yaml and config/models/*.yaml.
-Offers: plan, tell_lost_inputs, VERSION of the benchmark, of boomlib.unmade begin_jobs and end_jobs, and of
-boomlib.workflow code_of, one_of, list_families and ENVIRONMENT.
+Offers: plan, tell_lost_inputs, tell_other_mirror, VERSION of the benchmark, of boomlib.unmade begin_jobs and end_jobs, and of
+boomlib.workflow code_of, one_of and ENVIRONMENT, of boomlib.declared list_families.
 """
 
 import sys
@@ -12,17 +12,17 @@ from snakemake.utils import update_config
 
 sys.path.insert(0, str(workflow.basedir))
 
+from boomlib.declared import list_families
 from boomlib.files import ContractError
 from boomlib.processes import check_writable, lead_jobs, release_dead_locks
 from boomlib.strict_yaml import read_yaml
-from boomlib.unmade import LostInputs, begin_jobs, end_jobs
+from boomlib.unmade import MakeAgain, begin_jobs, end_jobs, has_lost_inputs
 from boomlib.version import VERSION
 from boomlib.workflow import (
     ENVIRONMENT,
     Plan,
     check_command,
     code_of,
-    list_families,
     one_of,
     read_scalars,
 )
@@ -53,4 +53,6 @@ try:
 except ContractError as error:
     raise WorkflowError(str(error)) from None
 config = plan.config
-tell_lost_inputs = LostInputs(lambda path: workflow.persistence.params(IOFile(path)))
+read_recorded = lambda path: workflow.persistence.params(IOFile(path))
+tell_lost_inputs = MakeAgain(read_recorded, has_lost_inputs)
+tell_other_mirror = MakeAgain(read_recorded, plan.differs_from_mirror)

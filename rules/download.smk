@@ -1,6 +1,6 @@
 """Source files -> molecules.
 
-Needs: the registry config/datasets.yaml; a mirror folder, or the network.
+Needs: the registry config/datasets.yaml; a file of the user's, a mirror folder, or the network.
 Offers: results/data/{dataset}/molecules.parquet, rejects.csv and geometry.parquet (empty without positions).
 """
 
@@ -31,7 +31,7 @@ rule download_source:
 
 rule prepare_molecules:
     input:
-        sources=plan.get_sources,
+        sources=plan.get_made_sources,
     output:
         molecules="results/data/{dataset}/molecules.parquet",
         rejects="results/data/{dataset}/rejects.csv",
@@ -47,6 +47,7 @@ rule prepare_molecules:
         runtime=30,
     params:
         dataset=plan.get_reader_settings,
+        given=plan.get_given_sources,
         # part of what the cache goes by: molecules that are made again after a failure may be read once more
         inputs=tell_lost_inputs,
         code=plan.code_of_dataset,

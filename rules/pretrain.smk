@@ -81,6 +81,7 @@ rule download_checkpoint:
         mem_mb=2000,
         runtime=60,
     params:
+        mirror=tell_other_mirror,
         code=code_of("workflow_scripts.download_checkpoint"),
     message:
         "Download {wildcards.org}/{wildcards.name} from the hub"

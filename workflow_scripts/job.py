@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from boomlib.files import ContractError
 from boomlib.processes import SNAKEMAKE, claim, end_with
+from boomlib.reasons import state_reason
 
 NEUTRAL = "logs and ends a job, whatever it computes"
 
@@ -84,8 +85,9 @@ def logged(log: str, threads: int = 1, resumes: bool = False) -> Iterator[None]:
     """Send output to ``log`` (:func:`send_output_to`), and keep numerical libraries to ``threads`` threads.
 
     The job ends with the Snakemake that started it. No two jobs write to one log, and so to the same outputs, at once.
-    A contract error ends the job with its message instead of a traceback. In a job that ``resumes`` where it was, so
-    does SIGTERM, which SLURM sends before it kills a job; others just die of it, and their workers with them.
+    The log of a job that fails ends with the reason, in one line (:mod:`boomlib.reasons`); a contract error has no
+    traceback before it. In a job that ``resumes`` where it was, SIGTERM is such an error, which SLURM sends before it
+    kills a job; others just die of it, and their workers with them.
     """
     if resumes:
         signal.signal(signal.SIGTERM, stop)
@@ -97,8 +99,11 @@ def logged(log: str, threads: int = 1, resumes: bool = False) -> Iterator[None]:
             os.ftruncate(1, 0)  # what an earlier job wrote
             yield
         except (ContractError, StoppedError) as error:
-            print(f"error: {error}", file=sys.stderr)
+            if "\n" in str(error):  # such as what pip says
+                print(error, file=sys.stderr)
+            print(state_reason(str(error)), file=sys.stderr)
             sys.exit(1)
-        except Exception:
+        except Exception as error:
             traceback.print_exc()
+            print(state_reason(f"{type(error).__name__}: {error}".removesuffix(": ")), file=sys.stderr)
             sys.exit(1)

@@ -7,7 +7,7 @@ if __name__ == "__main__":
     with logged(snakemake.log[0]):
         prepare(
             snakemake.params.dataset,
-            snakemake.input.sources,
+            [*snakemake.params.given, *snakemake.input.sources],
             snakemake.output.molecules,
             snakemake.output.rejects,
             snakemake.output.geometry,

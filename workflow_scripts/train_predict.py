@@ -19,7 +19,7 @@ if __name__ == "__main__":
                 observable=snakemake.params.observable,
                 keep_model=snakemake.params.keep_model,
                 policy=snakemake.output.get("policy"),
-                checkpoint=snakemake.input.checkpoint,
+                checkpoint=[*snakemake.input.checkpoint, *snakemake.params.given],
                 truth=snakemake.input.truth or None,
                 log=snakemake.log[0],
             )

@@ -2,13 +2,13 @@
 
 import csv
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 import yaml
 
-from boomlib.evaluation.records import read_runs
+from boomlib.evaluation.records import list_failures, read_runs
 from boomlib.evaluation.summary import read_metrics, summarise
 from boomlib.files import write_text
 from boomlib.provenance import content_hash
@@ -32,7 +32,14 @@ def count_rejects(path: Path) -> int:
 
 
 def write_page(
-    page: Path, metrics: pd.DataFrame, records: pd.DataFrame, *, config: Mapping, datasets: Mapping, models: Mapping
+    page: Path,
+    metrics: pd.DataFrame,
+    records: pd.DataFrame,
+    *,
+    config: Mapping,
+    datasets: Mapping,
+    models: Mapping,
+    others: Sequence[tuple[str, str, str]] = (),
 ) -> None:
     """Write the leaderboard of both tables to ``page``, which stands in the results folder.
 
@@ -43,6 +50,7 @@ def write_page(
         config: the checked configuration; its hash stands in the footer.
         datasets: registry entries by dataset.
         models: descriptors by model.
+        others: files that could not be made, beside those of runs, with the reason and the log.
     """
     used = {name: models[name] for name in config["models"]}
     shown = {name: datasets[name] for name in dict.fromkeys(records["dataset"])}
@@ -55,6 +63,7 @@ def write_page(
         datasets=shown,
         rejected={name: count_rejects(page.parent / "data" / name / "rejects.csv") for name in shown},
         config_hash=content_hash({key: value for key, value in config.items() if key != "mirror"}),
+        others=others,
     )
 
 
@@ -69,13 +78,19 @@ def write_markdown(
     remove_partial(Path(page).parent)
 
 
-def write_partial(results: str | os.PathLike, needs: Mapping[Run, Sequence[str]], **described: Mapping) -> None:
+def write_partial(
+    results: str | os.PathLike, needs: Mapping[Run, Sequence[str]], others: Iterable[str] = (), **described: Mapping
+) -> None:
     """Write ``leaderboard.partial.md`` from what a failed workflow has finished; nothing else is touched.
 
-    ``needs`` are the files that each run stands on, see :func:`boomlib.evaluation.records.find_outcome`; ``described``
-    is what :func:`write_page` wants to know.
+    Args:
+        results: the results folder.
+        needs: the files that each run stands on, see :func:`boomlib.evaluation.records.find_outcome`.
+        others: what the leaderboard is made of beside the runs.
+        described: what :func:`write_page` wants to know.
     """
-    write_page(Path(results, PARTIAL), *summarise(results, list(needs), needs), **described)
+    tables = summarise(results, list(needs), needs)
+    write_page(Path(results, PARTIAL), *tables, others=list_failures(results, others), **described)
 
 
 def remove_partial(results: str | os.PathLike) -> None:

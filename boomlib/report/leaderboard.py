@@ -2,7 +2,7 @@
 
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jinja2
@@ -68,6 +68,7 @@ def write_leaderboard(
     datasets: Mapping[str, Mapping],
     rejected: Mapping[str, int],
     config_hash: str,
+    others: Sequence[tuple[str, str, str]] = (),
 ) -> None:
     """Write the leaderboard: models in the order of the ranking, failures with their reasons.
 
@@ -83,6 +84,7 @@ def write_leaderboard(
         datasets: registry entries of the datasets of the runs.
         rejected: number of rejected rows by dataset.
         config_hash: hash of the configuration, for the footer.
+        others: files that could not be made, beside those of runs, with the reason and the log.
     """
     results_dir, runs, roles = Path(results_dir), list_recorded(records), assign_roles(models)
     done = records["status"] == "done"
@@ -106,7 +108,7 @@ def write_leaderboard(
         sources=tabulate_sources(datasets, rejected),
         dataset_notes=list_notes(datasets, "note", {name: entry["label"] for name, entry in datasets.items()}),
         model_notes=list_notes(models, "source", roles.labels),
-        failures=tabulate_failures(records[~done]),
+        failures=tabulate_failures(records[~done], others),
         config_hash=config_hash,
         versions=list_versions(records),
     )

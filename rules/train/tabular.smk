@@ -6,7 +6,7 @@ rule train_tabular:
         task="results/tasks/{dataset}/{property}/{scheme}.parquet",
         features=plan.get_features,
         truth=plan.get_truth,
-        checkpoint=plan.get_checkpoint,
+        checkpoint=plan.get_made_checkpoint,
     output:
         predictions="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet",
         run="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/run.json",
@@ -33,6 +33,7 @@ rule train_tabular:
             default=None,
         ),
         keep_model=plan.config["keep_models"],
+        given=plan.get_given_checkpoint,
         inputs=tell_lost_inputs,
         code=plan.code_of_model,
     message:

@@ -4,12 +4,15 @@ import os
 import subprocess
 import sys
 
+import pytest
 from conftest import ROOT
 
 from boomlib.processes import SNAKEMAKE
+from boomlib.reasons import read_reason
 
 JOB = """
 import logging, os, subprocess, sys
+from boomlib.files import ContractError
 from workflow_scripts.job import logged
 
 logger = logging.getLogger("boomlib.harness.training")
@@ -24,6 +27,10 @@ with logged("job.log"):
     logger.warning("take care")
     if sys.argv[1:] == ["fails"]:
         raise ValueError("a broken label")
+    if sys.argv[1:] == ["contract"]:
+        raise ContractError("x.csv: no\\n  column; set it")
+    if sys.argv[1:] == ["memory"]:
+        raise MemoryError
 """
 
 
@@ -56,13 +63,26 @@ def test_the_terminal_gets_a_line_now_and_then_with_the_name_of_the_log(tmp_path
     assert done.stderr == "job.log: epoch 0\njob.log: epoch 1\njob.log: take care\n"
 
 
-def test_a_failure_is_told_in_the_log_alone(tmp_path):
-    done = run_job(tmp_path, "fails")
+@pytest.mark.parametrize(
+    ("failure", "reason", "end"),
+    [
+        ("fails", "ValueError: a broken label", "ValueError: a broken label\nerror: ValueError: a broken label\n"),
+        ("memory", "MemoryError", "MemoryError\nerror: MemoryError\n"),
+        (
+            "contract",
+            "x.csv: no column; set it",
+            "take care\nx.csv: no\n  column; set it\nerror: x.csv: no column; set it\n",
+        ),
+    ],
+)
+def test_a_failure_is_told_in_the_log_alone_which_ends_with_the_reason(tmp_path, failure, reason, end):
+    done = run_job(tmp_path, failure)
     assert done.returncode == 1
-    assert "a broken label" not in done.stdout + done.stderr
+    assert reason not in done.stdout + done.stderr
     log = (tmp_path / "job.log").read_text()
-    assert log.count("ValueError: a broken label") == 1
-    assert log.endswith("ValueError: a broken label\n")
+    assert log.endswith(end)
+    assert ("Traceback" in log) == (failure != "contract")
+    assert read_reason(tmp_path / "job.log") == reason
 
 
 STOPPED = """

@@ -12,6 +12,7 @@ from boomlib.report.build import write_markdown, write_partial
 from boomlib.report.numbers import format_interval, format_metric, format_number
 from boomlib.report.tables.markdown import format_table
 from boomlib.runs import Run
+from boomlib.unmade import mark_unmade
 from boomlib.version import VERSION
 
 Y = np.arange(12, dtype=float)
@@ -44,7 +45,7 @@ def make_results(folder):
                 if model == "half" and (task, seed) != ("x", 0):
                     record = {
                         "error": "ValueError",
-                        "message": f"a|b\n`c` {'z' * 300}",
+                        "message": f"a|b\n`c` {'z' * 600}",
                         "log": "logs/half.log",
                     }
                     if seed:
@@ -198,7 +199,7 @@ def test_failures_are_listed_with_their_reason(results):
     ]
     reason = table[1][2].strip("`")
     assert reason.startswith("ValueError: a\\|b 'c' zzz")
-    assert len(reason.replace("\\|", "|")) == 200
+    assert len(reason.replace("\\|", "|")) == 500
     assert reason.endswith("…")
     assert table[1][3] == "`logs/half.log`"
     assert table[2][2:] == ["`prepare_molecules has not run`", ""]
@@ -207,6 +208,36 @@ def test_failures_are_listed_with_their_reason(results):
 def test_a_page_with_failures_says_so_at_its_top(results):
     _, _, text = results
     assert text.splitlines()[2].startswith("**Not finished: 3 of 16 runs have no result")
+
+
+@pytest.mark.parametrize(
+    ("file", "log"),
+    [
+        ("plots/parity/data/x/kde.png", "logs/plot_parity/data/x/kde.log"),
+        ("policy/data/x/kde/good/seed0.json", "logs/evaluate_policy/data/x/kde/good/seed0.log"),
+        ("leaderboard.csv", "logs/summarise.log"),
+    ],
+)
+def test_what_fails_behind_the_runs_is_told_as_well(tmp_path, file, log):
+    folder = tmp_path / "results"
+    runs = [run for run in make_results(folder) if run.model != "half"]
+    files = [str(folder / each) for each in ("plots/ratio/kde.png", file, "leaderboard.md")]
+    write_text(folder / "leaderboard.md", "old")
+    mark_unmade(files[1:2], log)
+    mark_unmade(files[2:], "logs/leaderboard.log")  # waits
+    write_text(tmp_path / log, "error: MemoryError\n")
+    write_partial(
+        folder,
+        dict.fromkeys(runs, ()),
+        files,
+        config=CONFIG | {"models": list(MODELS)},
+        datasets=DATASETS,
+        models=MODELS,
+    )
+    text = (folder / "leaderboard.partial.md").read_text()
+    rule = log.split("/")[1].removesuffix(".log")
+    assert rows(text, "## Failures")[1:] == [[f"`{files[1]}`", "missing", f"`{rule}: MemoryError`", f"`{log}`"]]
+    assert text.splitlines()[2].startswith("**Not finished: a table or a figure is lacking")
 
 
 def test_every_run_finished(tmp_path):

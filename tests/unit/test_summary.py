@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -249,8 +251,9 @@ def test_a_missing_run_names_the_stage_and_its_log(tmp_path):
     write_text(results / "tasks/data/x/kde.parquet", "")
     assert outcome() == ("missing", "train has not run", "")
     log = "logs/train/data/x/kde/a/seed0.log"
-    write_text(tmp_path / log, "Killed")
-    assert outcome() == ("missing", "train left no result; see its log", log)
+    write_text(tmp_path / log, "epoch 1\n")
+    killed = "train: ended without a reason, so it was killed (for its memory or its time?) or crashed; its log ends: "
+    assert outcome() == ("missing", f"{killed}epoch 1", log)
     save(results, run, 1, 2)
     assert outcome() == ("done", "", "")
     (results / f"metrics/{run.stem}.json").unlink()
@@ -271,9 +274,51 @@ def test_a_run_is_not_done_while_what_it_stands_on_is_to_be_made(tmp_path):
 
     assert outcome() == ("done", "", "")
     mark_unmade(needs[1:], "logs/make_split/data/x/kde.log")
-    assert outcome() == ("missing", "make_split has not run", "")
+    assert outcome() == ("missing", "make_split" + UNKNOWN, "")
     mark_unmade(needs[:1], "logs/featurize/data/f.log")
-    write_text(tmp_path / "logs/featurize/data/f.log", "MemoryError")
-    assert outcome() == ("missing", "featurize left no result; see its log", "logs/featurize/data/f.log")
+    write_text(tmp_path / "logs/featurize/data/f.log", "Traceback\nerror: MemoryError\n")
+    assert outcome() == ("missing", "featurize: MemoryError", "logs/featurize/data/f.log")
     unmark(needs)
     assert outcome() == ("done", "", "")
+
+
+UNKNOWN = " has not run, or failed before its log began: then the terminal says why"
+STAGES = {  # logs of the stages before a training, each with what it makes
+    "logs/download_source/x.csv.log": "downloads/x.csv",
+    "logs/prepare_molecules/data.log": "data/data/molecules.parquet",
+    "logs/featurize/data/f.log": "features/data/f.parquet",
+    "logs/make_split/data/x/kde.log": "tasks/data/x/kde.parquet",
+    "logs/make_corpus/kde.log": "corpora/kde.parquet",
+    "logs/download_checkpoint/a--b@0.log": "pretrained/hub/a--b@0/model.safetensors",
+    "logs/train/data/x/kde/a/seed0.log": "predictions/data/x/kde/a/seed0.parquet",
+}
+
+
+@pytest.mark.parametrize("failed", STAGES)
+def test_a_run_tells_why_the_stage_that_it_waits_for_has_failed(tmp_path, failed):
+    """Those behind it have not run, whatever earlier commands have left: their logs, or a failure of the training."""
+    run, results = Run("data", "x", "kde", "a", 0), tmp_path / "results"
+    needs = [str(results / file) for file in STAGES.values()]
+    after = list(STAGES)[list(STAGES).index(failed) :]
+    for log in after:
+        write_text(tmp_path / log, "error: of an earlier command")
+        os.utime(tmp_path / log, (1e9, 1e9))
+        mark_unmade([str(results / STAGES[log])], log)
+    record = {"error": "ValueError", "message": "of an earlier command", "log": "logs/a.log"}
+    write_json(results / "predictions" / run.stem / "failure.json", record)
+    write_text(tmp_path / failed, "12 rows\nerror: x.csv, line 3: no number; correct it\n")
+    found = tabulate_runs(results, [run], {run: needs}).iloc[0]
+    expected = ("missing", f"{failed.split('/')[1]}: x.csv, line 3: no number; correct it", failed)
+    if failed.startswith("logs/train/"):
+        expected = ("failed", "ValueError: of an earlier command", "logs/a.log")
+    assert tuple(found[["status", "reason", "log"]]) == expected
+
+
+def test_a_log_of_an_earlier_command_tells_nothing_of_this_one(tmp_path):
+    run, results = Run("data", "x", "kde", "a", 0), tmp_path / "results"
+    need, log = str(results / "tasks/data/x/kde.parquet"), "logs/make_split/data/x/kde.log"
+    write_text(tmp_path / log, "error: of an earlier command")
+    os.utime(tmp_path / log, (1e9, 1e9))
+    mark_unmade([need], log)
+    found = tabulate_runs(results, [run], {run: [need]}).iloc[0]
+    assert tuple(found[["reason", "log"]]) == ("make_split" + UNKNOWN, "")

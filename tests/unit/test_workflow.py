@@ -1,6 +1,8 @@
 """The plan of a configuration, as the rules ask for it."""
 
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +12,13 @@ import yaml
 from conftest import ROOT
 
 from boomlib import registry
+from boomlib.declared import list_families, reads_geometry
 from boomlib.files import ContractError
-from boomlib.unmade import LostInputs, mark_unmade, must_make_again, unmark
-from boomlib.workflow import Plan, check_command, list_families, one_of, read_scalars, reads_geometry
+from boomlib.text.checkpoint_files import write_record
+from boomlib.unmade import MakeAgain, has_lost_inputs, mark_unmade, unmark
+from boomlib.workflow import Plan, check_command, one_of, read_scalars
 
+EMPTY = hashlib.sha256(b"").hexdigest()
 OWN = {
     "reader": "table",
     "label": "Own",
@@ -145,6 +150,92 @@ def test_the_files_of_a_checkpoint_in_a_directory_are_inputs_and_no_others(tmp_p
     assert plan.get_checkpoint({"model": "ridge", "scheme": "kde"}) == []
 
 
+@pytest.mark.parametrize("changed", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_what_a_checkpoint_in_a_directory_holds_is_a_parameter(tmp_path, monkeypatch, changed):
+    monkeypatch.chdir(tmp_path)
+    for name in ("model.safetensors", "config.json", "tokenizer.json"):
+        Path(name).touch()
+    own = {"of": "chemberta", "label": "own", "parameters": {"pretrained": {"directory": str(tmp_path)}}}
+    asked = {"model": "own", "scheme": "kde"}
+
+    def read():
+        plan = make_plan(models=["own"], variants={"own": own})
+        assert plan.get_made_checkpoint(asked) == []
+        return plan.get_given_checkpoint(asked)
+
+    before = read()
+    assert before == dict.fromkeys(before, EMPTY)
+    Path(changed).write_text("{}")
+    os.utime(changed, (1e9, 1e9))
+    after = read()
+    assert {path for path in before if before[path] != after[path]} == {str(tmp_path / changed)}
+    Path(changed).write_text("")
+    assert read() == before
+
+
+def test_what_the_workflow_makes_stays_an_input(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own.csv").touch()
+    made = Path("results/pretrained/mlm/kde/chemberta")
+    made.mkdir(parents=True)
+    for name in ("model.safetensors", "config.json", "tokenizer.json"):
+        (made / name).touch()
+    variant = {"of": "chemberta", "label": "own", "parameters": {"pretrained": {"directory": str(made)}}}
+    datasets = {"own": OWN, "made": OWN | {"file": "results/downloads/x.csv"}}
+    plan = make_plan(tasks=["own/logS", "made/logS"], models=["own"], variants={"own": variant}, datasets=datasets)
+    assert plan.get_given_sources({"dataset": "own"}) == {"own.csv": EMPTY}
+    assert plan.get_made_sources({"dataset": "own"}) == []
+    assert plan.get_given_sources({"dataset": "made"}) == {}
+    assert plan.get_made_sources({"dataset": "made"}) == ["results/downloads/x.csv"]
+    assert plan.get_given_checkpoint({"model": "own"}) == {}
+    assert len(plan.get_made_checkpoint({"model": "own"})) == 3
+
+
+def test_a_mirrored_checkpoint_differs_once_one_of_its_files_does(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    brought = Path(f"results/pretrained/hub/org--name@{'0' * 40}")
+    mirrored = Path("mirror") / brought.name
+    job = {"input": [], "output": [f"{brought}/model.safetensors"]}
+
+    def differs(mirror="mirror"):
+        return make_plan(mirror=mirror).differs_from_mirror(job)
+
+    mirrored.mkdir(parents=True)
+    (mirrored / "model.safetensors").write_text("weights")
+    assert not differs(), "it has not been brought yet"
+    shutil.copytree(mirrored, brought)
+    write_record(brought, "org/name")
+    assert not differs()
+    (mirrored / "model.safetensors").write_text("changed")
+    os.utime(mirrored / "model.safetensors", (1e9, 1e9))
+    assert differs()
+    assert not differs(None) and not differs("nowhere")
+    (mirrored / "model.safetensors").write_text("weights")
+    assert not differs()
+    (mirrored / "vocab.json").touch()
+    assert differs()
+
+
+def test_a_run_waits_for_all_that_its_pretraining_reads(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("own.csv").touch()
+    variant = {"of": "chemberta", "label": "own", "parameters": {"pretrained": "mlm"}}
+    changes = {"datasets": {"own": OWN}, "corpus": ["own"], "schemes": ["scaffold"], "variants": {"v": variant}}
+    plan = make_plan(models=["ridge", "v"], **changes)
+    ridge, pretrained = (plan.list_needs(run) for run in plan.runs)
+    assert not [path for path in ridge if "/own" in path or "corpora" in path]
+    order = [
+        "results/splits/csd10k/hof/scaffold.parquet",
+        "results/data/own/molecules.parquet",
+        "results/features/own/scaffolds.parquet",
+        "results/splits/own/logS/scaffold.parquet",
+        "results/corpora/scaffold.parquet",
+        *plan.get_checkpoint({"model": "v", "scheme": "scaffold"}),
+        "results/predictions/csd10k/hof/scaffold/v/seed0.parquet",
+    ]
+    assert [path for path in pretrained if path in order] == order
+
+
 def test_a_configuration_brings_its_own_datasets_and_sources(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("own.csv").touch()
@@ -215,17 +306,18 @@ def inputs(tmp_path, monkeypatch):
 
 def test_a_missing_input_matters_after_a_failure_and_predictions_always(inputs):
     paths = [str(path) for path in inputs]
+    job = {"input": paths}
     feature, predictions = inputs
-    assert not must_make_again(paths)
+    assert not has_lost_inputs(job)
     feature.unlink()
-    assert not must_make_again(paths), "as Snakemake has it: what was made from it exists"
+    assert not has_lost_inputs(job), "as Snakemake has it: what was made from it exists"
     mark_unmade(paths[:1], "logs/featurize/f.log")
-    assert must_make_again(paths)
+    assert has_lost_inputs(job)
     feature.touch()
-    assert not must_make_again(paths)
+    assert not has_lost_inputs(job)
     unmark(paths[:1])
     predictions.unlink()
-    assert must_make_again(paths)
+    assert has_lost_inputs(job)
 
 
 def test_the_parameter_changes_once_for_inputs_that_are_gone(inputs):
@@ -233,14 +325,14 @@ def test_the_parameter_changes_once_for_inputs_that_are_gone(inputs):
     words = []
     for missing in (False, False, True, False, False, True, False):
         (inputs[1].unlink if missing else inputs[1].touch)()
-        tell = LostInputs(lambda path: recorded or None)
+        tell = MakeAgain(lambda path: recorded or None, has_lost_inputs)
         job = {"input": [str(path) for path in inputs], "output": ["score.json"], "threads": 1}
         word = tell({}, **job)
         inputs[1].touch()
         assert tell({}, **job) == word, "the same when the job starts, with its inputs made"
         words.append(word)
         recorded[:] = ["'other'", repr(word)]
-    first, second = LostInputs.WORDS
+    first, second = MakeAgain.WORDS
     assert words == [first, first, second, second, second, first, first]
 
 
@@ -276,7 +368,7 @@ def test_mistakes_in_a_scheme_are_named_before_anything_runs(tmp_path, monkeypat
     assert old in text
     file = tmp_path / "scaffold.py"
     file.write_text(text.replace(old, new))
-    monkeypatch.setattr("boomlib.workflow.source_file", lambda module: file)
+    monkeypatch.setattr("boomlib.declared.source_file", lambda module: file)
     with pytest.raises(ContractError, match=f"scaffold.py.*{message}"):
         make_plan(schemes=["scaffold"])
 

@@ -25,6 +25,12 @@ def lose_predictions(project, model="ridge"):
     (project.folder / f"results/predictions/tiny/size/kde/{model}/seed0.parquet").unlink()
 
 
+def list_failures(page):
+    """Run, status, reason and log of each run without a result, of a leaderboard."""
+    table = page.split("\n## Failures\n")[1].splitlines()
+    return [[cell.strip(" `") for cell in line.strip("|").split(" | ")] for line in table if line.startswith("| `")]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [["--dry-run"], ["--list-rules"], ["--summary"], ["--lint"]], ids=" ".join)
 def test_reading_the_workflow_changes_no_result(finished, tmp_path, command):
@@ -130,8 +136,49 @@ def failed(finished, tmp_path):
 def test_old_scores_are_not_those_of_a_run_whose_split_has_failed(failed):
     text = (failed.folder / PARTIAL).read_text()
     assert "**Not finished: 4 of 4 runs have no result" in text
-    assert "make_split left no result; see its log" in text
-    assert "logs/make_split/tiny/size/kde.log" in text
+    reasons = list_failures(text)
+    assert len(reasons) == 4
+    for _, status, reason, log in reasons:
+        assert (status, log) == ("missing", "logs/make_split/tiny/size/kde.log")
+        assert reason.startswith("make_split: ")
+        assert "lower `split.ood_size`".replace("`", "'") in reason
+
+
+KILLED = "ended without a reason, so it was killed (for its memory or its time?) or crashed; its log "
+MISTAKES = {
+    "another table": ("tiny.csv", "smiles,", "molecule,", "prepare_molecules/tiny", "no column 'smiles'"),
+    "a split too large": ("config/datasets.yaml", "ood_size: 20", "ood_size: 200", "make_split/tiny/size/kde", "200"),
+    "a job that is killed": (
+        "workflow_scripts/make_split.py",
+        "        counts = ",
+        "        __import__('os').kill(__import__('os').getpid(), 9)\n        counts = ",
+        "make_split/tiny/size/kde",
+        KILLED,
+    ),
+    "a feature that crashes": (
+        "boomlib/features/descriptors.py",
+        "\ndef compute(smiles: Sequence[str]) -> dict[str, pa.Array]:\n",
+        "\ndef compute(smiles: Sequence[str]) -> dict[str, pa.Array]:\n    raise KeyError('gone')\n",
+        "featurize/tiny/descriptors",
+        "no molecules: KeyError('gone')",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_each_run_that_waits_for_a_stage_tells_why_that_has_failed(project, mistake):
+    path, old, new, log, reason = MISTAKES[mistake]
+    project.edit(path, old, new)
+    assert project.snakemake(LEADERBOARD, check=False).returncode != 0
+    failures = list_failures((project.folder / PARTIAL).read_text())
+    waiting = {"mlp", "ridge"} if "feature" in mistake else {"mlp", "oracle", "ridge", "train_mean"}
+    assert {run.split("/")[3] for run, *_ in failures} == waiting
+    for _, status, told, place in failures:
+        assert (status, place) == ("missing", f"logs/{log}.log")
+        assert told.startswith(f"{log.split('/')[0]}: ")
+        assert reason in told
+    assert (project.folder / f"logs/{log}.log").exists()
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """What language models start from is made once, and only where a model asks for it."""
 
+import os
+
 import pytest
 import yaml
 
@@ -26,7 +28,7 @@ def plan(project):
             "Collect the metrics of all runs"
         }
 
-    planned.folder = project.folder
+    planned.folder, planned.project = project.folder, project
     return planned
 
 
@@ -84,3 +86,24 @@ def test_the_corpus_reads_other_datasets_as_well(plan):
     path.write_text(yaml.safe_dump(registry, sort_keys=False))
     planned = plan({"corpus": ["other"]}, mean={"pretrained": "mlm"})
     assert {job for job in planned if "other" in job} == {"Split other/size by kde", "Split other/polarity by kde"}
+
+
+@pytest.mark.slow
+def test_a_checkpoint_in_the_mirror_counts_by_what_it_holds(plan, tmp_path, monkeypatch):
+    mirrored = tmp_path / f"mirror/org--some@{REVISION}"
+    mirrored.mkdir(parents=True)
+    for name in ("model.safetensors", "config.json", "tokenizer.json"):
+        (mirrored / name).write_text("first")
+    monkeypatch.setenv("BOOM_MIRROR", str(mirrored.parent))
+    plan(one={"pretrained": {"hub": "org/some", "revision": REVISION}})
+    weights = f"results/pretrained/hub/{mirrored.name}/model.safetensors"
+    plan.project.snakemake(weights)
+    (mirrored / "model.safetensors").write_text("other")
+    os.utime(mirrored / "model.safetensors", (1e9, 1e9))
+    assert plan.project.planned(weights) == {"Download org/some from the hub"}
+    plan.project.snakemake(weights)
+    assert (plan.folder / weights).read_text() == "other"
+    (mirrored / "tokenizer.json").touch()
+    assert plan.project.planned(weights) == set()
+    monkeypatch.delenv("BOOM_MIRROR")
+    assert plan.project.planned(weights) == set()

@@ -1,5 +1,10 @@
 """A stage runs again when, and only when, something that it depends on has changed."""
 
+import os
+import shutil
+
+import pandas as pd
+import pytest
 import yaml
 
 REPORT = {
@@ -136,3 +141,100 @@ def test_an_edited_csv_reruns_all_that_reads_it(finished, tmp_path):
     planned = project.planned()
     assert "Read and check the molecules of tiny" in planned
     assert jobs_of("ridge") | REPORT <= planned
+
+
+OLD, FUTURE = 1e9, 3e9  # 2001 and 2065
+
+
+def date(path, seconds):
+    os.utime(path, (seconds, seconds))
+
+
+def test_a_table_from_a_backup_reruns_all_that_reads_it(finished, tmp_path):
+    """``cp -p``, ``rsync -a`` and unzip give it an older date than what was made of the one before."""
+    project = finished.copy(tmp_path / "p")
+    with (project.folder / "tiny.csv").open("a") as stream:
+        stream.write("CCCCCCCCCCCCO,-1.0,0.1\n")
+    date(project.folder / "tiny.csv", OLD)
+    planned = project.planned()
+    assert {"Read and check the molecules of tiny", "Split tiny/size by kde"} | jobs_of("ridge") | REPORT <= planned
+
+
+@pytest.mark.parametrize("seconds", [OLD, FUTURE])
+def test_the_date_of_a_table_reruns_nothing(finished, tmp_path, seconds):
+    project = finished.copy(tmp_path / "p")
+    table = project.folder / "tiny.csv"
+    shutil.copyfile(table, tmp_path / "copy.csv")
+    shutil.move(tmp_path / "copy.csv", table)
+    date(table, seconds)
+    assert project.planned() == set()
+
+
+@pytest.mark.slow
+def test_a_table_that_is_dated_in_the_future_is_read(project):
+    """As from an archive that was made in another time zone."""
+    date(project.folder / "tiny.csv", FUTURE)
+    project.snakemake("results/splits/tiny/size/kde.parquet")
+    assert "Nothing to be done" in project.snakemake("results/splits/tiny/size/kde.parquet").stdout
+
+
+def test_a_setting_counts_whatever_the_date_of_its_file(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    for path in (project.folder / "config").rglob("*.yaml"):
+        date(path, FUTURE)
+    assert project.planned() == set()
+    project.edit("config/models/mlp.yaml", "learning_rate: 0.001", "learning_rate: 0.002")
+    date(project.folder / "config/models/mlp.yaml", OLD)
+    assert project.planned() == jobs_of("mlp") | REPORT
+    project.edit("config/datasets.yaml", "ood_size: 20", "ood_size: 30")
+    date(project.folder / "config/datasets.yaml", OLD)
+    assert "Split tiny/size by kde" in project.planned()
+
+
+STARTING = """
+from boomlib.models.control.train_mean import TrainMean
+
+
+class Starting(TrainMean):
+    def __init__(self, *, pretrained, **common):
+        super().__init__(**common)
+
+    def fit(self, train, valid, folder):
+        self.mean = float((self.checkpoint / "model.safetensors").read_text())
+"""
+
+
+@pytest.mark.slow
+def test_every_file_of_a_checkpoint_in_a_folder_counts_and_its_date_does_not(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    weights = project.folder / "weights"
+    weights.mkdir()
+    for name, content in {"model.safetensors": "3", "config.json": "{}", "tokenizer.json": "{}"}.items():
+        (weights / name).write_text(content)
+    (project.folder / "boomlib/models/tabular/starting.py").write_text(STARTING)
+    own = {
+        "label": "Starting",
+        "family": "tabular",
+        "class": "tabular.starting.Starting",
+        "source": "none",
+        "parameters": {"pretrained": {"directory": "weights"}},
+    }
+    (project.folder / "config/models/starting.yaml").write_text(yaml.safe_dump(own))
+    project.write_config(models=["train_mean", "starting"])
+    predictions = "results/predictions/tiny/size/kde/starting/seed0.parquet"
+    training = {"Train starting (seed 0) on tiny/size, kde split"}
+    project.snakemake(predictions)
+    assert set(pd.read_parquet(project.folder / predictions)["y_pred"]) == {3}
+    for name in ("model.safetensors", "config.json"):
+        shutil.copyfile(weights / name, tmp_path / name)
+        shutil.move(tmp_path / name, weights / name)
+        date(weights / name, FUTURE)
+    assert project.planned(predictions) == set()
+    (weights / "tokenizer.json").write_text("[]")
+    date(weights / "tokenizer.json", OLD)
+    assert project.planned(predictions) == training
+    (weights / "model.safetensors").write_text("4")
+    date(weights / "model.safetensors", OLD)
+    project.snakemake(predictions)
+    assert set(pd.read_parquet(project.folder / predictions)["y_pred"]) == {4}
+    assert project.planned(predictions) == set()

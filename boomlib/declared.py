@@ -1,0 +1,67 @@
+"""What families, schemes and features declare, read from their rules and their source as text."""
+
+import ast
+import re
+from pathlib import Path
+
+from boomlib import registry
+from boomlib.files import ContractError
+from boomlib.provenance import source_file
+from boomlib.registry import Entries
+from boomlib.signatures import read_source
+
+NEUTRAL = "what it reads reaches a stage as an input or a parameter"
+
+FAMILIES = Path(__file__).parent.parent / "rules/train"
+# the constants of a module of boomlib.splits
+SCHEME = {
+    "TITLE": "a heading",
+    "TEXT": "a sentence on the scheme",
+    "QUANTITY": "the label of the axis of what it cuts by",
+    "FEATURES": "a tuple of the names of the feature tables that it reads, () for none",
+}
+
+
+def list_families() -> list[str]:
+    """Families of models: each has a rule of its own, ``rules/train/{family}.smk``."""
+    return sorted(path.stem for path in FAMILIES.glob("*.smk"))
+
+
+def check_families(models: Entries) -> None:
+    """Raise :class:`ContractError` unless every model's family has a rule, which makes what the model answers."""
+    for name, model in models.items():
+        family = model["family"]
+        registry.check_known("family", family, list_families(), f"config/models/{name}.yaml: family")
+        rule = FAMILIES / f"{family}.smk"
+        if model["answers_policy"] and not re.search(r"^ +policy=", rule.read_text(encoding="utf-8"), re.MULTILINE):
+            raise ContractError(
+                f"config/models/{name}.yaml: answers_policy: rules/train/{family}.smk has no output `policy`; choose "
+                "a family whose rule has one, or leave the key out"
+            )
+
+
+def reads_geometry(feature: str) -> bool:
+    """Whether a feature's ``compute`` takes the positions that the source brings."""
+    compute = read_source(source_file(f"boomlib.features.{feature}")).defined["compute"]
+    return isinstance(compute, ast.FunctionDef) and "geometry" in [argument.arg for argument in compute.args.args]
+
+
+def read_scheme_features(scheme: str) -> list[str]:
+    """The feature tables that a scheme reads: its constant ``FEATURES``.
+
+    Raises:
+        ContractError: it lacks a constant of a scheme, or FEATURES is no tuple of names of feature tables.
+    """
+    source = read_source(source_file(f"boomlib.splits.{scheme}"))
+    for name, meaning in SCHEME.items():
+        if name not in source.defined:
+            raise ContractError(f"{source.file}: no constant {name}: {meaning}")
+    try:
+        names = ast.literal_eval(source.defined["FEATURES"])
+    except ValueError:
+        names = None
+    if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
+        raise ContractError(f"{source.file}: FEATURES: {SCHEME['FEATURES']}")
+    for name in names:
+        registry.check_known("feature", name, registry.list_modules("features", "compute"), f"{source.file}: FEATURES")
+    return list(names)
