@@ -13,6 +13,7 @@ from boomlib.evaluation.summary import read_metrics, summarise
 from boomlib.files import write_text
 from boomlib.provenance import content_hash
 from boomlib.report.leaderboard import write_leaderboard
+from boomlib.report.roles import assign_roles
 from boomlib.runs import Run
 
 PARTIAL = "leaderboard.partial.md"
@@ -75,7 +76,9 @@ def write_partial(results: str | os.PathLike, needs: Mapping[Run, Sequence[str]]
     ``needs`` are the files that each run stands on, see :func:`boomlib.evaluation.records.find_outcome`; ``described``
     is what :func:`write_page` wants to know.
     """
-    write_page(Path(results, PARTIAL), *summarise(results, list(needs), needs), **described)
+    used = {name: described["models"][name] for name in described["config"]["models"]}
+    tables = summarise(results, list(needs), needs, controls=assign_roles(used).controls)
+    write_page(Path(results, PARTIAL), *tables, **described)
 
 
 def remove_partial(results: str | os.PathLike) -> None:
