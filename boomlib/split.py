@@ -12,6 +12,8 @@ from boomlib.contracts import SPLIT, TASK, fold_array, property_values, read_mol
 from boomlib.files import DATASET_ENTRY, ContractError, StrPath
 from boomlib.splits import SplitInput
 
+FEWEST = 3  # molecules: one in each of train, valid and ood
+
 
 def cut_valid(fold: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     """Move a random ``fraction`` of ``train`` to ``valid``: NumPy's ``default_rng(seed)``, without replacement.
@@ -35,6 +37,10 @@ def cut_valid(fold: np.ndarray, fraction: float, seed: int) -> np.ndarray:
 
 def ood_molecules(ood_size: float, n: int) -> int:
     """Number of OOD molecules: ``ood_size`` itself, or a share of ``n`` below 1; must leave some for the rest."""
+    if n < FEWEST:
+        raise ContractError(
+            f"{n} molecules cannot be split: train, valid and OOD need one each; add molecules to the dataset"
+        )
     size = int(ood_size) if ood_size >= 1 else math.ceil(ood_size * n - 1e-9)
     if size >= n:
         raise ContractError(

@@ -15,7 +15,8 @@ NEUTRAL = "tells what has to be made, and makes nothing"
 
 # what a leaderboard stands on: never let be where it is gone
 EVIDENCE = tuple(
-    f"results/{each}" for each in ("predictions/", "metrics/", "policy/", "plots/", "leaderboard.", "runs.")
+    f"results/{each}"
+    for each in ("predictions/", "metrics/", "resamples/", "notes/", "policy/", "plots/", "leaderboard.", "runs.")
 )
 
 

@@ -340,6 +340,7 @@ class Plan:
             f"results/predictions/{run.stem}.parquet",
             f"results/predictions/{run.stem}/run.json",
             f"results/metrics/{run.stem}.json",
+            f"results/resamples/{run.stem}.parquet",
         ]
         return list(dict.fromkeys(needs))
 

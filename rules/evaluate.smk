@@ -1,9 +1,38 @@
 """Predictions -> metrics. The truth enters here and nowhere before.
 
 Needs: molecules, split and predictions.
-Offers: results/metrics/{dataset}/{property}/{scheme}/{model}/seed{seed}.json, and for a model that evaluates a policy
-results/policy/{dataset}/{property}/{scheme}/{model}/seed{seed}.json.
+Offers: results/metrics/{dataset}/{property}/{scheme}/{model}/seed{seed}.json, results/resamples/….parquet of the same
+name, and for a model that evaluates a policy results/policy/….json; results/notes/{dataset}/{property}/{scheme}.json.
 """
+
+
+rule inspect_task:
+    input:
+        molecules="results/data/{dataset}/molecules.parquet",
+        split="results/splits/{dataset}/{property}/{scheme}.parquet",
+        elements="results/features/{dataset}/elements.parquet",
+    output:
+        notes="results/notes/{dataset}/{property}/{scheme}.json",
+    log:
+        "logs/inspect_task/{dataset}/{property}/{scheme}.log",
+    benchmark:
+        "logs/inspect_task/{dataset}/{property}/{scheme}.tsv"
+    localrule: True
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        kind=lookup("{dataset}/properties/{property}/kind", within=plan.datasets),
+        unit=lookup("{dataset}/properties/{property}/unit", within=plan.datasets),
+        inputs=tell_lost_inputs,
+        code=code_of("workflow_scripts.inspect_task"),
+    message:
+        "Inspect the labels of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
+    script:
+        "../workflow_scripts/inspect_task.py"
 
 
 rule evaluate:
@@ -13,6 +42,7 @@ rule evaluate:
         predictions="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet",
     output:
         metrics="results/metrics/{dataset}/{property}/{scheme}/{model}/seed{seed}.json",
+        resampled="results/resamples/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet",
     log:
         "logs/evaluate/{dataset}/{property}/{scheme}/{model}/seed{seed}.log",
     benchmark:

@@ -1,6 +1,6 @@
 """Metrics -> summary, figures and the leaderboard.
 
-Needs: the metrics, record and predictions of every run, and the policy of those that answer one.
+Needs: the metrics, record and predictions of every run, the policy of those that answer one, the notes on every task.
 Offers: results/leaderboard.csv (metrics) and results/runs.csv (a row a run); from these results/leaderboard.md and
 results/plots/….
 """
@@ -9,6 +9,7 @@ results/plots/….
 rule summarise:
     input:
         metrics=[f"results/metrics/{run.stem}.json" for run in plan.runs],
+        resampled=[f"results/resamples/{run.stem}.parquet" for run in plan.runs],
         runs=[f"results/predictions/{run.stem}/run.json" for run in plan.runs],
     output:
         metrics="results/leaderboard.csv",
@@ -26,6 +27,7 @@ rule summarise:
         runtime=10,
     params:
         runs=plan.list_run_tuples(),
+        controls=sorted(plan.roles.controls),
         inputs=tell_lost_inputs,
         code=code_of("workflow_scripts.summarise"),
     message:
@@ -206,6 +208,7 @@ rule leaderboard:
         runs="results/runs.csv",
         policy=[f"results/policy/{run.stem}.json" for run in plan.policy_runs],
         rejects=[f"results/data/{name}/rejects.csv" for name in plan.run_datasets],
+        notes=[f"results/notes/{'/'.join(task)}.json" for task in plan.tasks],
         figures=plan.list_figures,
     output:
         markdown=report(

@@ -6,15 +6,21 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import yaml
 from matplotlib.figure import Figure
 from rdkit import Chem
 from threadpoolctl import threadpool_limits
+
+from boomlib.contracts import write_table
+from boomlib.evaluation.comparison import COMPARED, RESAMPLED
+from boomlib.runs import Run
 
 ROOT = Path(__file__).parent.parent
 PARTS = ("Snakefile", "boomlib", "config", "envs", "profiles", "rules", "workflow_scripts")
@@ -105,6 +111,12 @@ def make_project(folder: Path) -> Project:
     project = Project(folder)
     project.write_config()
     return project
+
+
+def write_resamples(results: Path, run: Run, **rmse: float | Sequence[float]) -> None:
+    """Write a run's RMSE on resamples by fold (``id``, ``ood``): a number, or one a resample; of others unknown."""
+    columns = {fold: np.broadcast_to(rmse.get(fold, np.nan), 20).astype(float) for fold in COMPARED}
+    write_table(pa.table(columns), results / f"resamples/{run.stem}.parquet", RESAMPLED)
 
 
 def read_block(page: str, marker: str) -> str:

@@ -63,7 +63,8 @@ def write_model(name: str, benchmark: Path, folder: Path) -> None:
     write_json(record, read_json(record) | {"host": "a machine"})
     run = {"dataset": "tiny", "property": PROPERTY, "scheme": "kde", "model": name, "seed": 3}
     tables = benchmark / "molecules.parquet", benchmark / "split.parquet", job.predictions
-    score_run(*tables, folder / "metrics.json", property_name=PROPERTY, run=run, unit="kcal/mol", resamples=20)
+    scores = folder / "metrics.json", folder / "resamples.parquet"
+    score_run(*tables, *scores, property_name=PROPERTY, run=run, unit="kcal/mol", resamples=20)
     stopped = folder / "stopped"
     with stopped_after(EPOCHS):
         job(predictions=stopped / "seed3.parquet", run=stopped / "run.json")

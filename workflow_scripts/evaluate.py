@@ -10,6 +10,7 @@ if __name__ == "__main__":
             snakemake.input.split,
             snakemake.input.predictions,
             snakemake.output.metrics,
+            snakemake.output.resampled,
             property_name=snakemake.wildcards.property,
             run=dict(snakemake.wildcards.items()) | {"seed": int(snakemake.wildcards.seed)},
             unit=snakemake.params.unit,

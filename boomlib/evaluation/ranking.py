@@ -1,5 +1,7 @@
 """The tidy table as models by tasks, and the overall ranking of the models."""
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
@@ -19,12 +21,39 @@ def pivot(table: pd.DataFrame, scheme: str, metric: str, fold: str, column: str 
     return chosen.set_index(["model", *TASK])[column].unstack(TASK).reindex(index=models, columns=tasks)
 
 
+def find_untold(table: pd.DataFrame, scheme: str, controls: Collection[str]) -> np.ndarray:
+    """The tasks on whose OOD fold models cannot be told apart, bool [tasks], in the order of :func:`pivot`.
+
+    None of them in a table of version 0.2.0 or before, which does not tell.
+    """
+    rmse = pivot(table, scheme, "rmse", "ood")
+    done = rmse[~rmse.index.isin(controls)].notna().any().to_numpy()
+    if "behind_low" not in table:
+        return np.zeros_like(done)
+    return done & pivot(table, scheme, "rmse", "ood", "behind_low").isna().all().to_numpy()
+
+
+def find_best(table: pd.DataFrame, scheme: str, fold: str, controls: Collection[str]) -> pd.DataFrame:
+    """Which models are best in a fold, bool, models by tasks in the order of :func:`pivot`; controls never are.
+
+    On each task the model of least RMSE, and all others whose 95 % paired interval of the difference to it holds 0;
+    none where these are all models. In a table of version 0.2.0 or before, which has no interval, the first alone.
+    """
+    rmse = pivot(table, scheme, "rmse", fold)
+    rmse[rmse.index.isin(controls)] = np.nan
+    if "behind_low" not in table:
+        return rmse == rmse.min()
+    best = pivot(table, scheme, "rmse", fold, "behind_low") <= 0
+    best &= rmse.notna()
+    return best & (best.sum() < rmse.notna().sum())
+
+
 def rank_models(table: pd.DataFrame, scheme: str, controls: set[str]) -> pd.DataFrame:
     """The ranking of one scheme, best model first.
 
     Controls are never ranked and stand last. A model is ranked if it has the OOD RMSE of every task, for
     ranks over different tasks do not compare; one that lacks a task has no mean at all and stands after the
-    ranked ones.
+    ranked ones. Tasks on which models cannot be told apart (:func:`find_untold`) rank nobody, and are in no mean.
 
     Args:
         table: the tidy table.
@@ -47,11 +76,15 @@ def rank_models(table: pd.DataFrame, scheme: str, controls: set[str]) -> pd.Data
     frame["control"] = frame.index.isin(controls)
     complete = rmse.notna().all(axis=1)
     ranked = complete & ~frame["control"]
-    ranks = rankdata(rmse[ranked].to_numpy(), axis=0)
-    frame["mean_rank"] = pd.Series(ranks.mean(axis=1), index=rmse.index[ranked])
-    with np.errstate(divide="ignore"):
-        frame["normalised_rmse"] = np.exp(np.log(normalised.to_numpy()).mean(axis=1))
-    frame["ood_id_ratio"] = ratio.to_numpy().mean(axis=1)
+    compared = ~find_untold(table, scheme, controls)
+    if compared.any():
+        ranks = rankdata(rmse.loc[ranked, compared].to_numpy(), axis=0)
+        frame["mean_rank"] = pd.Series(ranks.mean(axis=1), index=rmse.index[ranked])
+        with np.errstate(divide="ignore"):
+            frame["normalised_rmse"] = np.exp(np.log(normalised.loc[:, compared].to_numpy()).mean(axis=1))
+        frame["ood_id_ratio"] = ratio.loc[:, compared].to_numpy().mean(axis=1)
+    else:
+        frame[["mean_rank", "normalised_rmse", "ood_id_ratio"]] = np.nan
     frame["tasks_done"] = rmse.notna().sum(axis=1)
     frame["tasks"] = rmse.shape[1]
     frame["runs_done"] = done_seeds.astype(int)

@@ -34,7 +34,7 @@ STAGES = {
     "prepare_molecules/{run.dataset}": ("data/{run.dataset}/molecules.parquet",),
     "make_split/{run.task}/{run.scheme}": ("tasks/{run.task}/{run.scheme}.parquet",),
     "train/{run.stem}": ("predictions/{run.stem}.parquet", "predictions/{run.stem}/run.json"),
-    "evaluate/{run.stem}": ("metrics/{run.stem}.json",),
+    "evaluate/{run.stem}": ("metrics/{run.stem}.json", "resamples/{run.stem}.parquet"),
 }
 """What stands between a source and the score of a run: by rule and the rest of its log's path, the files made."""
 

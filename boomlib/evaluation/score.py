@@ -7,8 +7,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from boomlib.contracts import PREDICTED_FOLDS, property_values, read_molecules, read_predictions, read_split
+from boomlib.contracts import (
+    PREDICTED_FOLDS,
+    property_values,
+    read_molecules,
+    read_predictions,
+    read_split,
+    write_table,
+)
 from boomlib.evaluation.bootstrap import bootstrap_intervals
+from boomlib.evaluation.comparison import RESAMPLED, resample_folds
 from boomlib.evaluation.metrics import METRICS, rmse
 from boomlib.files import StrPath, write_json
 from boomlib.provenance import content_hash
@@ -89,19 +97,21 @@ def score_run(
     split_path: StrPath,
     predictions_path: StrPath,
     out_path: StrPath,
+    resampled_path: StrPath,
     *,
     property_name: str,
     run: Mapping[str, Any],
     unit: str,
     resamples: int = 1000,
 ) -> None:
-    """Read one run's files, check its predictions against the split, and write its metrics as JSON.
+    """Read one run's files, check its predictions against the split, and write its metrics and its resampled RMSE.
 
     Args:
         molecules_path: the molecules table, which holds the truth.
         split_path: the split that the run answers.
         predictions_path: the run's predictions.
         out_path: the JSON file: ``run``, ``unit`` and what :func:`describe_benchmark` and :func:`score` return.
+        resampled_path: the table of :func:`boomlib.evaluation.comparison.resample_folds`.
         property_name: the predicted property.
         run: ``dataset``, ``property``, ``scheme``, ``model`` and ``seed``.
         unit: the property's unit, for the tables.
@@ -113,6 +123,7 @@ def score_run(
     predictions = read_predictions(predictions_path, fold)
     y_pred = np.full(len(y), np.nan)
     y_pred[predictions["molecule_id"].to_numpy()] = predictions["y_pred"].to_numpy()
+    write_table(resample_folds(y, fold, y_pred, resamples=resamples), resampled_path, RESAMPLED)
     described = {"run": run, "unit": unit, **describe_benchmark(molecules, fold)}
     write_json(out_path, described | score(y, fold, y_pred, resamples=resamples))
 

@@ -13,6 +13,7 @@ from boomlib.evaluation.summary import read_metrics, summarise
 from boomlib.files import write_text
 from boomlib.provenance import content_hash
 from boomlib.report.leaderboard import write_leaderboard
+from boomlib.report.roles import assign_roles
 from boomlib.runs import Run
 
 PARTIAL = "leaderboard.partial.md"
@@ -89,7 +90,8 @@ def write_partial(
         others: what the leaderboard is made of beside the runs.
         described: what :func:`write_page` wants to know.
     """
-    tables = summarise(results, list(needs), needs)
+    used = {name: described["models"][name] for name in described["config"]["models"]}
+    tables = summarise(results, list(needs), needs, controls=assign_roles(used).controls)
     write_page(Path(results, PARTIAL), *tables, others=list_failures(results, others), **described)
 
 

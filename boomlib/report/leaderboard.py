@@ -2,14 +2,14 @@
 
 import importlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
 import pandas as pd
 
 from boomlib.evaluation.records import list_recorded
-from boomlib.files import write_text
+from boomlib.files import read_json, write_text
 from boomlib.report.figures.catalogue import CataloguedFigure, find_figures
 from boomlib.report.making import describe_making
 from boomlib.report.roles import assign_roles
@@ -24,12 +24,24 @@ from boomlib.report.tables.splits import tabulate_splits
 from boomlib.report.tables.training import list_versions, tabulate_training
 
 
-def describe_scheme(ranked: RankedModels, figures: list[CataloguedFigure]) -> dict:
-    """Heading, text, tables and figures of one scheme, for the template."""
+def read_notes(results_dir: Path, scheme: str, tasks: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    """Task and text of what :func:`boomlib.evaluation.notes.inspect_task` has noted on the tasks of a scheme."""
+    paths = {task: results_dir.joinpath("notes", *task, f"{scheme}.json") for task in tasks}
+    return [
+        {"label": "/".join(task), "text": text}
+        for task, path in paths.items()
+        if path.is_file()
+        for text in read_json(path)["notes"]
+    ]
+
+
+def describe_scheme(ranked: RankedModels, figures: list[CataloguedFigure], results_dir: Path) -> dict:
+    """Heading, text, notes, tables and figures of one scheme, for the template."""
     module = importlib.import_module(f"boomlib.splits.{ranked.scheme}")
     return {
         "title": module.TITLE,
         "description": module.TEXT,
+        "notes": read_notes(results_dir, ranked.scheme, ranked.titles),
         "overall": tabulate_ranking(ranked),
         "ood_rmse": tabulate_errors(ranked, "ood"),
         "id_rmse": tabulate_errors(ranked, "id"),
@@ -76,7 +88,7 @@ def write_leaderboard(
 
     Args:
         page: the Markdown file.
-        results_dir: the folder of results, for the scores of policies and for figures.
+        results_dir: the folder of results, for the scores of policies, notes on tasks and figures.
         metrics: the tidy table, see :func:`boomlib.evaluation.summary.tabulate_metrics`.
         records: the table of runs, see :func:`boomlib.evaluation.records.tabulate_runs`; done or not, in the order
             of the tables.
@@ -97,7 +109,9 @@ def write_leaderboard(
         making=describe_making(records),
         runs=len(runs),
         lost=int((~done).sum()),
-        schemes=[describe_scheme(RankedModels(metrics, scheme, roles, units), figures) for scheme in schemes],
+        schemes=[
+            describe_scheme(RankedModels(metrics, scheme, roles, units), figures, results_dir) for scheme in schemes
+        ],
         policies=len(policies),
         effects=effects,
         pairs=pairs,

@@ -41,10 +41,17 @@ def assign(
         fold (str [n]), the scaffold's rank (float64 [n], 0 the most common) and no facts.
 
     Raises:
-        ContractError: every scaffold is larger than the OOD fold.
+        ContractError: all molecules have one scaffold, or every scaffold is larger than the OOD fold.
     """
-    rank = rank_scaffolds(table.features["scaffolds"]["scaffold"].to_pylist())
+    scaffolds = table.features["scaffolds"]["scaffold"].to_pylist()
+    rank = rank_scaffolds(scaffolds)
     sizes = np.bincount(rank)
+    if len(sizes) == 1:
+        what = f"have the one scaffold {scaffolds[0]}" if scaffolds[0] else "are acyclic, which counts as one scaffold"
+        raise ContractError(
+            f"this scheme cannot split this data: all {len(rank)} molecules {what}, and a scaffold is never divided; "
+            "split by another scheme (`schemes: [kde]`)"
+        )
     chosen, left = [], ood_size
     for scaffold in range(len(sizes) - 1, -1, -1):
         if sizes[scaffold] <= left:
@@ -55,7 +62,7 @@ def assign(
     if not chosen:
         raise ContractError(
             f"every scaffold has more than {ood_size} molecules (the rarest: {sizes[-1]}), so none can be held out "
-            f"whole; raise `split.ood_size` in {DATASET_ENTRY}"
+            f"whole; set `split.ood_size` to {sizes[-1]} or more in {DATASET_ENTRY}"
         )
     fold = np.where(np.isin(rank, chosen), "ood", "train").astype("<U5")
     generator = random.Random(seed)

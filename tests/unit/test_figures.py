@@ -3,6 +3,7 @@ import importlib
 import numpy as np
 import pyarrow as pa
 import pytest
+from conftest import write_resamples
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
@@ -119,10 +120,11 @@ def leaderboard(tmp_path):
             y_pred = y + np.where(fold == "ood", error, error / 2)
             content = {"run": vars(run), "unit": "eV"} | score(y, fold, y_pred, resamples=5)
             write_json(tmp_path / "metrics" / f"{run.stem}.json", content)
+            write_resamples(tmp_path, run, id=error / 2, ood=error)
             write_text(tmp_path / "predictions" / f"{run.stem}.parquet", "")
             facts = {"molecules": {"train": 4}, "versions": {}}
             write_json(tmp_path / "predictions" / run.stem / "run.json", facts)
-    write_summary(tmp_path, runs, tmp_path / "leaderboard.csv", tmp_path / "runs.csv")
+    write_summary(tmp_path, runs, tmp_path / "leaderboard.csv", tmp_path / "runs.csv", controls={"perfect"})
     return tmp_path / "leaderboard.csv"
 
 

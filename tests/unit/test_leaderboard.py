@@ -4,12 +4,14 @@ import shutil
 
 import numpy as np
 import pytest
+from conftest import write_resamples
 
 from boomlib.evaluation.score import score
 from boomlib.evaluation.summary import write_summary
-from boomlib.files import write_json, write_text
+from boomlib.files import read_json, write_json, write_text
 from boomlib.report.build import write_markdown, write_partial
 from boomlib.report.numbers import format_interval, format_metric, format_number
+from boomlib.report.roles import assign_roles
 from boomlib.report.tables.markdown import format_table
 from boomlib.runs import Run
 from boomlib.unmade import mark_unmade
@@ -57,6 +59,7 @@ def make_results(folder):
                     Y, FOLD, y_pred, resamples=5
                 )
                 write_json(folder / "metrics" / f"{run.stem}.json", content)
+                write_resamples(folder, run, id=error_here / 2, ood=error_here)
                 write_text(folder / "predictions" / f"{run.stem}.parquet", "")
                 facts = {"device": "CPU" if seed else "A GPU", "molecules": {"train": 4}}
                 facts["versions"] = {"python": "3.11.2", "numpy": "2.4.1"}
@@ -89,8 +92,8 @@ def write(folder, runs, page="leaderboard.partial.md", **changed):
 def write_whole(folder, runs, **changed):
     """The page that the rules summarise and leaderboard write, as text."""
     tables = folder / "leaderboard.csv", folder / "runs.csv"
-    write_summary(folder, runs, *tables)
     models = {name: MODELS[name] | changed.get(name, {}) for name in dict.fromkeys(run.model for run in runs)}
+    write_summary(folder, runs, *tables, controls=assign_roles(models).controls)
     config = CONFIG | {"models": list(models)}
     write_markdown(*tables, folder / "leaderboard.md", config=config, datasets=DATASETS, models=models)
     return (folder / "leaderboard.md").read_text(encoding="utf-8")
@@ -139,30 +142,76 @@ def test_rmse_tables(results):
     _, _, text = results
     assert rows(text, "### OOD RMSE ↓") == [
         ["Model", "data/x (eV)", "data/y (D)"],
-        ["Good \\| model", "2.00 ± 0.71", "**4.00 ± 0.71**"],
-        ["Same", "2.00 ± 0.71", "**4.00 ± 0.71**"],
+        ["Good \\| model", "2.00 ± 0.71", "4.00 ± 0.71"],
+        ["Same", "2.00 ± 0.71", "4.00 ± 0.71"],
         ["Half", "**1.50** (1 of 2 seeds)", "—"],
         ["*Oracle*", "0 ± 0", "0 ± 0"],
     ]
-    assert rows(text, "### ID RMSE ↓")[1][1:] == ["1.00 ± 0.35", "**2.00 ± 0.35**"]
+    assert rows(text, "### ID RMSE ↓")[1][1:] == ["1.00 ± 0.35", "2.00 ± 0.35"]
+    assert rows(text, "### ID RMSE ↓")[3][1:] == ["**0.750** (1 of 2 seeds)", "—"]
     # all labels of OOD lie beyond those of train and valid
     assert rows(text, "### OOD inside and outside the training range")[1][1] == "2.00 / —"
 
 
 def test_a_control_is_never_bold(results):
     folder, runs, _ = results
-    table = rows(write(folder, runs, same={"family": "control"}), "### OOD RMSE ↓")
-    assert [row[0] for row in table[1:]] == ["Good \\| model", "Half", "*Oracle*", "*Same*"]
-    assert [row[2] for row in table[1:]] == ["**4.00 ± 0.71**", "—", "0 ± 0", "4.00 ± 0.71"]
+    table = rows(write(folder, runs, half={"family": "control"}), "### OOD RMSE ↓")
+    assert [row[0] for row in table[1:]] == ["Good \\| model", "Same", "*Oracle*", "*Half*"]
+    assert [row[1] for row in table[1:]] == ["2.00 ± 0.71", "2.00 ± 0.71", "0 ± 0", "1.50 (1 of 2 seeds)"]
+
+
+def test_equal_models_are_all_best_where_another_is_behind(results):
+    folder, runs, _ = results
+    described = {"unit": "eV", "version": VERSION, "split": "5917a0"}
+    half = Run("data", "y", "kde", "half", 0)
+    write_text(folder / f"predictions/{half.stem}.parquet", "")
+    write_json(folder / "predictions" / half.stem / "run.json", {"molecules": {"train": 4}, "versions": {}})
+    write_resamples(folder, half, ood=5)
+    write_json(folder / f"metrics/{half.stem}.json", described | score(Y, FOLD, Y + 5, resamples=5))
+    for run in runs:
+        if (run.model, run.property) == ("same", "y"):
+            write_resamples(folder, run, ood=[4, 5] * 10)
+            write_json(folder / f"metrics/{run.stem}.json", described | score(Y, FOLD, Y + 4.5, resamples=5))
+    table = rows(write(folder, runs), "### OOD RMSE ↓")
+    assert {row[0]: row[2] for row in table[1:4]} == {
+        "Good \\| model": "**4.00 ± 0.71**",
+        "Same": "**4.50 ± 0.00**",
+        "Half": "5.00 (1 of 2 seeds)",
+    }
+
+
+def test_nobody_is_ranked_or_best_where_there_is_nothing_to_learn(results):
+    folder, runs, _ = results
+    for run in runs:
+        if (folder / f"resamples/{run.stem}.parquet").is_file():
+            write_resamples(folder, run)
+    note = "There is nothing to learn: …"
+    write_json(folder / "notes/data/x/kde.json", {"notes": [note, "Another."]})
+    write_json(folder / "notes/data/x/scaffold.json", {"notes": ["Of another scheme."]})
+    text = write(folder, runs)
+    assert [row[1] for row in rows(text, "### Overall")[1:]] == ["—"] * 4
+    assert not any("**" in cell for row in rows(text, "### OOD RMSE ↓") + rows(text, "### ID RMSE ↓") for cell in row)
+    assert f"\n\n**data/x**: {note}\n\n**data/x**: Another.\n\n### Overall\n" in text
+    assert "Of another scheme" not in text
 
 
 def test_details_have_arrows_and_intervals(results):
     _, _, text = results
     table = rows(text, "RMSE over molecules</summary>")
     assert table[0][2:] == ["RMSE ↓", "95 % interval", "MAE ↓", "R² ↑", "Pearson ↑", "Spearman ↑", "Bias →0"]
-    assert table[1][2:4] == ["2.00", "[2.00, 2.00]"]
+    assert table[1][2:4] == ["2.00", "— (n = 3)"], "three molecules have no interval"
     assert table[1][6:] == ["1.000", "1.000", "2.00"]
     assert len(table) == 1 + 2 * 4
+
+
+def test_six_molecules_have_an_interval(results):
+    folder, runs, _ = results
+    path = folder / f"metrics/{runs[-1].stem}.json"
+    content = read_json(path)
+    content["folds"]["ood"]["n"] = 6
+    write_json(path, content)
+    table = rows(write(folder, runs[-1:]), "RMSE over molecules</summary>")
+    assert table[1][2:4] == ["4.50", "[4.50, 4.50]"]
 
 
 def test_splits_and_sources(results):

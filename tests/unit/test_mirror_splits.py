@@ -65,6 +65,6 @@ def test_all_of_qm9_has_booms_fold_sizes(mirror, name):
     values = pd.read_parquet(path, columns=[name])[name].to_numpy()
     assert len(values) == 133885
     split = DATASETS["qm9"]["split"]
-    rule = {key: split[key] for key in ("ood_size", "id_fraction", "seed", "shared_generator")}
+    rule = {key: split[key] for key in ("ood_size", "id_fraction", "seed", "shared_generator", "bandwidth")}
     fold, *_ = kde.assign(SplitInput(name, {name: values}, {}), **rule)
     assert collections.Counter(fold.tolist()) == {"train": 117768, "id": 6117, "ood": 10000}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT
+from conftest import ROOT, write_resamples
 
 from boomlib import registry
 from boomlib.evaluation.records import list_recorded, read_runs
@@ -62,6 +62,7 @@ def results(tmp_path, monkeypatch):
         error = {"ridge": 2, "net": 3, "oracle": 0}[run.model]
         described = {"unit": "eV", "version": VERSION, "split": SPLIT}
         write_json(folder / f"metrics/{run.stem}.json", described | score(y, fold, y + error, resamples=5))
+        write_resamples(folder, run, id=error, ood=error)
         write_text(folder / f"predictions/{run.stem}.parquet", "")
         facts = {
             "molecules": {"train": 4},
@@ -83,7 +84,7 @@ def results(tmp_path, monkeypatch):
 def write(folder):
     """What the rules summarise and leaderboard write."""
     tables = folder / "leaderboard.csv", folder / "runs.csv"
-    write_summary(folder, list_runs(CONFIG), *tables)
+    write_summary(folder, list_runs(CONFIG), *tables, controls={"oracle"})
     described = {"config": CONFIG, "datasets": DATASETS, "models": MODELS}
     write_markdown(*tables, folder / "leaderboard.md", **described)
 

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from boomlib.contracts import fold_array, write_molecules, write_predictions, write_table
+from boomlib.contracts import fold_array, read_table, write_molecules, write_predictions, write_table
+from boomlib.evaluation.comparison import RESAMPLED
 from boomlib.evaluation.score import fold_masks, score, score_run
 from boomlib.files import ContractError
 from boomlib.provenance import content_hash
@@ -93,6 +94,7 @@ def run_score(files, out):
         files["split"],
         files["predictions"],
         out,
+        out.with_name("resamples.parquet"),
         property_name="hof",
         run=run,
         unit="kcal/mol",
@@ -111,6 +113,13 @@ def test_score_run_writes_what_score_returns(files, tmp_path):
         "split": content_hash([["C"] * len(Y), FOLD.tolist()]),
     }
     assert written == described | score(Y, FOLD, Y + ERROR, resamples=20)
+
+
+def test_score_run_writes_the_rmse_on_resamples(files, tmp_path):
+    run_score(files, tmp_path / "metrics.json")
+    table = read_table(tmp_path / "resamples.parquet", RESAMPLED)
+    assert table.num_rows == 20
+    assert np.isnan(table["ood"].to_numpy()).all(), "three molecules tell no models apart"
 
 
 def test_a_split_is_told_by_its_molecules_and_folds(files, tmp_path):

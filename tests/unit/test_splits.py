@@ -12,6 +12,7 @@ from sklearn.neighbors import KernelDensity
 
 from boomlib import contracts
 from boomlib.files import ContractError
+from boomlib.labels import is_nearly_constant
 from boomlib.split import cut_valid, make_split, ood_molecules
 from boomlib.splits import SplitInput, kde, scaffold
 
@@ -28,11 +29,14 @@ DISTRIBUTIONS = {
     "tiny numbers": RNG.normal(size=300) * 1e-6,
     "far from zero": 1e4 + RNG.normal(size=300),
     "zeros of both signs": np.array([0.0, -0.0, 1.0, -1.0, 0.0]),
+    "1e17 bandwidths apart": np.concatenate([RNG.normal(size=50), 1e17 + 64 * np.arange(50), [-3e22, 4e25]]),
+    "a lone value far away": np.concatenate([[-1e30], RNG.normal(size=99)]),
+    "gaps of ever more bandwidths": np.concatenate([1e6 * 2.0 ** np.arange(80) + shift for shift in (0, 0.25)]),
 }
 
 
 def kde_folds(properties, name, **rule):
-    return kde.assign(SplitInput(name, properties, {}), **rule)
+    return kde.assign(SplitInput(name, properties, {}), **({"bandwidth": "unscaled"} | rule))
 
 
 def scaffold_folds(names, **rule):
@@ -68,8 +72,115 @@ def test_ties_at_the_threshold_go_to_the_lower_id_and_are_counted():
     density = np.array([0.5, 0.1, 0.3, 0.3, 0.2, 0.3, 0.9])
     assert np.flatnonzero(kde.lowest(density, 3)).tolist() == [1, 2, 4]
     assert np.flatnonzero(kde.lowest(density, 4)).tolist() == [1, 2, 3, 4]
-    ties = [kde.ties_at_threshold(density, size) for size in range(1, 8)]
-    assert ties == [0, 0, 3, 3, 0, 0, 0]
+    ties = [kde.count_ties(density, size) for size in range(1, 8)]
+    assert ties == [(0, 0), (0, 0), (3, 1), (3, 2), (0, 0), (0, 0), (0, 0)]
+
+
+def test_densities_that_differ_by_rounding_are_tied():
+    density = np.array([0.1, 0.3, 0.3 * (1 + 5e-16), 0.3 * (1 - 5e-16), 0.3 * (1 + 1e-8)])
+    assert [kde.count_ties(density, size) for size in range(1, 6)] == [(0, 0), (3, 1), (3, 2), (0, 0), (0, 0)]
+
+
+LABELS = {
+    "normal": np.random.default_rng(3).normal(-40, 90, size=200),
+    "skewed over decades": np.random.default_rng(4).lognormal(0, 3, size=200),
+    "an outlier": np.append(np.random.default_rng(5).normal(size=199), 1e7),
+    "few distinct values": np.random.default_rng(6).binomial(40, 0.5, size=200) / 8,
+    "mostly zero": np.append(np.zeros(160), np.random.default_rng(7).exponential(size=40)),
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_the_unit_of_a_table_does_not_change_its_folds(name):
+    """Kilojoules and joules, tiny units, an origin elsewhere (kelvin), another sign."""
+    values, rule = LABELS[name], {"ood_size": 20, "id_fraction": 0.1, "seed": 1, "shared_generator": False}
+    expected, density, facts = kde_folds({"a": values}, "a", bandwidth="scaled", **rule)
+    for unit in (values * 4184, values * 1e-12 / 3, values / 7e9, values + 273.15, -values):
+        fold, _, other = kde_folds({"a": unit}, "a", bandwidth="scaled", **rule)
+        assert fold.tolist() == expected.tolist()
+        assert other == facts
+    ratio = kde_folds({"a": values * 4184}, "a", bandwidth="scaled", **rule)[1] / density
+    np.testing.assert_allclose(ratio, 1 / 4184, rtol=1e-9)  # one over the property's unit
+
+
+def test_a_scaled_bandwidth_is_silvermans_spread_by_scotts_factor():
+    values = LABELS["skewed over decades"]
+    low, high = np.quantile(values, (0.25, 0.75))
+    assert kde.find_spread(values) == pytest.approx((high - low) / 1.349)
+    assert kde.find_spread(values) < values.std() / 10
+    column, width = values.reshape(-1, 1), kde.find_spread(values) * 200**-0.2
+    expected = np.exp(KernelDensity(kernel="gaussian", bandwidth=width).fit(column).score_samples(column))
+    np.testing.assert_allclose(kde.scaled_kde(values), expected, rtol=1e-9)
+    assert kde.find_spread(LABELS["mostly zero"]) == LABELS["mostly zero"].std()
+    assert kde.find_spread(np.full(9, 0.1)) == 1
+
+
+def test_rare_values_are_ood_in_any_unit():
+    values = LABELS["normal"]
+    fold, *_ = kde_folds(
+        {"a": values * 4184}, "a", bandwidth="scaled", ood_size=20, id_fraction=0.1, seed=1, shared_generator=False
+    )
+    far = np.argsort(-np.abs(values - np.median(values)))
+    assert set(far[:10]) <= set(np.flatnonzero(fold == "ood"))
+
+
+@pytest.mark.parametrize(
+    ("values", "parts"),
+    [
+        pytest.param(
+            LABELS["normal"] * 4184,
+            [
+                "200 of 200 molecules have values that are equally rare, and 20 of the 20",
+                "set `split.bandwidth: scaled` in",
+            ],
+            id="joules with BOOM's bandwidth",
+        ),
+        pytest.param(
+            np.repeat([0.0, 1.0], [150, 50]),
+            [
+                "50 of 200 molecules have values that are equally rare",
+                "set `split.ood_size: 50` or `split.bandwidth: scaled` in",
+            ],
+            id="two classes",
+        ),
+        pytest.param(
+            np.concatenate([np.full(3, 7.0), np.full(60, 3.0), np.full(137, 1.0)]),
+            ["60 of 200 molecules", "17 of the 20", "set `split.ood_size: 3` or `split.ood_size: 63` or"],
+            id="few counts",
+        ),
+    ],
+)
+def test_values_of_which_none_are_rarest_are_refused(values, parts):
+    with pytest.raises(ContractError) as error:
+        kde_folds({"a": values}, "a", ood_size=20, id_fraction=0.1, seed=1, shared_generator=False)
+    assert [part for part in parts if part not in str(error.value)] == []
+
+
+@pytest.mark.parametrize("values", [np.full(200, 0.1), np.append(np.full(199, 3.0), 9.0), np.arange(200.0)])
+def test_a_constant_is_split_and_so_are_evenly_spaced_values(values):
+    """Of a constant the leaderboard says that nothing can be learnt; two ends that are equally rare are a note."""
+    fold, *_ = kde_folds(
+        {"a": values}, "a", bandwidth="scaled", ood_size=20, id_fraction=0.1, seed=1, shared_generator=False
+    )
+    assert (fold == "ood").sum() == 20
+
+
+@pytest.mark.parametrize(
+    ("values", "constant"),
+    [
+        (np.full(50, 0.1), True),
+        (np.zeros(3), True),
+        (-3.0 + 1e-12 * RNG.normal(size=50), True),
+        (np.append(np.full(30, 2.0), 5.0), True),
+        (np.append(np.zeros(996), [1, 2, 3, 4]), True),
+        (np.append(np.zeros(80), [1, 2]), False),
+        (-4.0e4 + 1e-3 * RNG.normal(size=50), False),  # total energies of isomers
+        (np.array([1.0, 2.0]), False),
+        (RNG.normal(size=50) * 1e-30, False),
+    ],
+)
+def test_what_is_nearly_constant(values, constant):
+    assert is_nearly_constant(values) == constant
 
 
 def boom_folds(properties, name, *, size, fraction, seed, shared):
@@ -228,7 +339,14 @@ def test_ood_size_is_a_number_or_below_1_a_share(size, n, expected):
     assert ood_molecules(size, n) == expected
 
 
-SETTINGS = {"ood_size": 12, "id_fraction": 0.2, "valid_fraction": 0.1, "seed": 42, "shared_generator": False}
+SETTINGS = {
+    "ood_size": 12,
+    "id_fraction": 0.2,
+    "valid_fraction": 0.1,
+    "seed": 42,
+    "shared_generator": False,
+    "bandwidth": "unscaled",
+}
 
 
 @pytest.fixture
@@ -323,6 +441,33 @@ def test_a_split_without_molecules_to_train_on_is_refused(split, tmp_path, chang
     assert not (tmp_path / "task.parquet").exists()
 
 
-def test_a_scaffold_split_in_which_no_scaffold_fits_is_refused(split):
-    with pytest.raises(ContractError):
-        split("scaffold", names=[""] * 100)
+@pytest.mark.parametrize("size", [0.1, 59, 1])
+@pytest.mark.parametrize(
+    ("names", "what"),
+    [
+        ([""] * 100, "are acyclic, which counts as one scaffold"),
+        (["c1ccccc1"] * 100, "have the one scaffold c1ccccc1"),
+    ],
+)
+def test_molecules_of_one_scaffold_cannot_be_split_by_it(split, tmp_path, size, names, what):
+    with pytest.raises(ContractError) as error:
+        split("scaffold", names=names, ood_size=size)
+    assert "m.parquet, property 'q', scheme 'scaffold': this scheme cannot split this data: " in str(error.value)
+    assert f"all 100 molecules {what}, and a scaffold is never divided; split by another scheme" in str(error.value)
+    assert "ood_size" not in str(error.value)
+    assert not (tmp_path / "task.parquet").exists()
+
+
+@pytest.mark.parametrize("sizes", [(50, 50), (60, 40), (34, 33, 33)])
+def test_the_size_that_a_scaffold_needs_is_named_and_is_enough(split, sizes):
+    names = [str(scaffold) for scaffold, size in enumerate(sizes) for _ in range(size)]
+    with pytest.raises(ContractError, match=rf"set `split.ood_size` to {min(sizes)} or more in"):
+        split("scaffold", names=names)
+    assert split("scaffold", names=names, ood_size=min(sizes))[0]["ood"] == min(sizes)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_so_few_molecules_cannot_be_split_whatever_the_sizes(n):
+    with pytest.raises(ContractError, match=f"^{n} molecules cannot be split: .*; add molecules") as error:
+        ood_molecules(0.1, n)
+    assert "ood_size" not in str(error.value)

@@ -3,8 +3,9 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import write_resamples
 
-from boomlib.evaluation.ranking import pivot, rank_models
+from boomlib.evaluation.ranking import find_best, pivot, rank_models
 from boomlib.evaluation.records import COLUMNS as RUN_COLUMNS
 from boomlib.evaluation.records import read_runs, tabulate_runs
 from boomlib.evaluation.score import score
@@ -38,6 +39,7 @@ def save(results, run, id_error, ood_error):
         Y, FOLD, y_pred, resamples=5
     )
     write_json(results / "metrics" / f"{run.stem}.json", content)
+    write_resamples(results, run, id=id_error, ood=ood_error)
     write_text(results / "predictions" / f"{run.stem}.parquet", "")
     write_json(results / "predictions" / run.stem / "run.json", RECORD)
 
@@ -58,7 +60,7 @@ def table(tmp_path):
                 elif (model, seed) != ("d", 1):
                     save(tmp_path / "results", run, error / 2, error + (0.5 - seed) * (model == "a"))
     results = tmp_path / "results"
-    write_summary(results, runs, results / "leaderboard.csv", results / "runs.csv")
+    write_summary(results, runs, results / "leaderboard.csv", results / "runs.csv", controls=CONTROLS)
     return read_metrics(results / "leaderboard.csv")
 
 
@@ -139,11 +141,59 @@ def test_ranking(table):
     }
 
 
+def test_how_far_a_model_is_behind_the_best(table):
+    """Seeds 2.5 and 1.5 of a count by their mean, and d by the seed that is done."""
+    row = cell(table, "c", "x", "ood", "rmse")
+    assert (row["behind_low"], row["behind_high"]) == (0, 0)
+    assert cell(table, "a", "x", "ood", "rmse")["behind_low"] == pytest.approx(1)
+    assert cell(table, "d", "x", "ood", "rmse")["behind_high"] == pytest.approx(2)
+    assert cell(table, "a", "y", "id", "rmse")["behind_high"] == pytest.approx(1)
+    for model, metric in (("oracle", "rmse"), ("d", "mae")):
+        assert np.isnan(cell(table, model, "x", "ood", metric)["behind_low"])
+    assert table.loc[table["fold"].isin(["valid", "ood_tail"]), "behind_low"].isna().all()
+
+
+def test_best_are_all_that_the_molecules_do_not_tell_from_the_best(tmp_path):
+    spread = np.linspace(-1, 1, 20)
+    runs = [Run("data", "x", "kde", model, 0) for model in ("oracle", "a", "near", "far")]
+    for run, error, resampled in zip(
+        runs, (0, 2, 2.1, 2.2), (0, 2 + spread, 2.1 + 0.8 * spread, 2.2 + spread), strict=True
+    ):
+        save(tmp_path, run, 1, error)
+        write_resamples(tmp_path, run, ood=resampled)
+    table, _ = summarise(tmp_path, runs, controls=CONTROLS)
+    # far is behind by 0.2 on each resample, though its RMSE alone is as uncertain as the others'
+    assert cell(table, "far", "x", "ood", "rmse")["behind_low"] == pytest.approx(0.2)
+    best = find_best(table, "kde", "ood", CONTROLS)["data", "x"]
+    assert best.to_dict() == {"oracle": False, "a": True, "near": True, "far": False}
+    without, _ = summarise(tmp_path, runs[:3], controls=CONTROLS)
+    assert not find_best(without, "kde", "ood", CONTROLS).any(axis=None), "nobody, if that is all of them"
+    old = table.drop(columns=["behind_low", "behind_high"])
+    assert find_best(old, "kde", "ood", CONTROLS)["data", "x"].to_dict() == dict.fromkeys(best.index, False) | {
+        "a": True
+    }
+
+
+@pytest.mark.parametrize(("untold", "ranks", "ratio"), [("x", {"b": 1, "a": 2}, 3), ("xy", {}, np.nan)])
+def test_a_task_that_tells_no_models_apart_ranks_nobody(tmp_path, untold, ranks, ratio):
+    runs = [Run("data", task, "kde", model, 0) for task in "xy" for model in ("a", "b", "oracle")]
+    for run in runs:
+        save(tmp_path, run, 1, 2 if (run.model == "a") == (run.property == "x") else 3)
+        if run.property in untold:
+            write_resamples(tmp_path, run)
+    table, _ = summarise(tmp_path, runs, controls=CONTROLS)
+    frame = rank_models(table, "kde", CONTROLS)
+    assert frame["mean_rank"].dropna().to_dict() == ranks
+    assert frame.loc["a", "ood_id_ratio"] == pytest.approx(ratio, nan_ok=True)
+    assert not find_best(table, "kde", "ood", CONTROLS)["data", "x"].any()
+    assert (frame["tasks_done"] == 2).all()
+
+
 def test_equal_errors_share_the_mean_rank(tmp_path):
     runs = [Run("data", "x", "kde", model, 0) for model in ("late", "b", "a")]
     for run, error in zip(runs, (5, 2, 2), strict=True):
         save(tmp_path, run, 1, error)
-    frame = rank_models(summarise(tmp_path, runs)[0], "kde", set())
+    frame = rank_models(summarise(tmp_path, runs, controls=CONTROLS)[0], "kde", set())
     assert frame["mean_rank"].to_dict() == {"b": 1.5, "a": 1.5, "late": 3}
 
 
@@ -157,7 +207,7 @@ def test_pivot_keeps_models_and_tasks_without_results(table):
 
 def test_nothing_done_at_all(tmp_path):
     runs = [Run("data", "x", "kde", "a", 0)]
-    table, _ = summarise(tmp_path, runs)
+    table, _ = summarise(tmp_path, runs, controls=CONTROLS)
     frame = rank_models(table, "kde", set())
     assert frame["mean_rank"].isna().all()
     assert frame.loc["a", ["tasks_done", "runs_done", "runs"]].tolist() == [0, 0, 1]
@@ -166,8 +216,8 @@ def test_nothing_done_at_all(tmp_path):
 def test_what_is_written_is_read(tmp_path):
     runs = [Run("data", "x", "kde", "NA", seed) for seed in (0, 1)]
     save(tmp_path, runs[0], 1, 2)
-    write_summary(tmp_path, runs, tmp_path / "leaderboard.csv", tmp_path / "runs.csv")
-    metrics, records = summarise(tmp_path, runs)
+    write_summary(tmp_path, runs, tmp_path / "leaderboard.csv", tmp_path / "runs.csv", controls=CONTROLS)
+    metrics, records = summarise(tmp_path, runs, controls=CONTROLS)
     found = read_metrics(tmp_path / "leaderboard.csv")
     pd.testing.assert_frame_equal(found, metrics, check_dtype=False, rtol=1e-9)
     pd.testing.assert_frame_equal(read_runs(tmp_path / "runs.csv"), records)
@@ -180,12 +230,12 @@ def test_scores_of_another_version_or_split_stand_beside_no_others(tmp_path, key
     runs = [Run("data", "x", "kde", model, 0) for model in ("a", "b")]
     for run in runs:
         save(tmp_path, run, 1, 2)
-    metrics, _ = summarise(tmp_path, runs)
+    metrics, _ = summarise(tmp_path, runs, controls=CONTROLS)
     assert set(metrics[key]) == {{"version": VERSION, "split": SPLIT}[key]}
     path = tmp_path / f"metrics/{runs[1].stem}.json"
     write_json(path, read_json(path) | {key: value})
     with pytest.raises(ContractError, match=rf"one {key} alone .* and {shown} \(metrics/{runs[1].stem}\.json\)"):
-        summarise(tmp_path, runs)
+        summarise(tmp_path, runs, controls=CONTROLS)
 
 
 def test_each_task_has_a_split_of_its_own(tmp_path):
@@ -194,7 +244,7 @@ def test_each_task_has_a_split_of_its_own(tmp_path):
         save(tmp_path, run, 1, 2)
     path = tmp_path / f"metrics/{runs[1].stem}.json"
     write_json(path, read_json(path) | {"split": "0ther"})
-    assert list(summarise(tmp_path, runs)[1]["split"]) == [SPLIT, "0ther"]
+    assert list(summarise(tmp_path, runs, controls=CONTROLS)[1]["split"]) == [SPLIT, "0ther"]
 
 
 def test_a_row_a_run(tmp_path):

@@ -6,18 +6,17 @@ from boomlib.report.tables.ranked import RankedModels
 
 
 def tabulate_errors(ranked: RankedModels, fold: str) -> str:
-    """RMSE on one fold, mean ± standard deviation over seeds; the best model that is no control is bold."""
+    """RMSE on one fold, mean ± standard deviation over seeds; the best models (``find_best``) are bold."""
     mean, std, seeds = (ranked.select("rmse", fold, column) for column in ("mean", "std", "n_seeds"))
     failures = ranked.metrics[ranked.metrics["metric"] == ""]
     lost = failures.groupby(["model", "dataset", "property"]).size()
-    control = ranked.ranking["control"]
-    best = mean[~control].min()
+    best = ranked.find_best(fold)
     rows = []
     for model, name in ranked.names.items():
         row = [name]
         for task in ranked.titles:
             text = format_number(mean.loc[model, task], std.loc[model, task])
-            if mean.loc[model, task] == best[task] and not control[model]:
+            if best.loc[model, task]:
                 text = f"**{text}**"
             absent = lost.get((model, *task), 0)
             if text != NONE and absent:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from boomlib.evaluation.ranking import pivot, rank_models
+from boomlib.evaluation.ranking import find_best, pivot, rank_models
 from boomlib.report.roles import Roles
 
 
@@ -21,6 +21,7 @@ class RankedModels:
     def __init__(self, metrics: pd.DataFrame, scheme: str, roles: Roles, units: Mapping[tuple[str, str], str]) -> None:
         self.metrics = metrics[metrics["scheme"] == scheme]
         self.scheme = scheme
+        self.controls = roles.controls
         self.ranking = rank_models(metrics, scheme, roles.controls)
         self.names = {
             model: f"*{roles.label(model)}*" if control else roles.label(model)
@@ -32,3 +33,7 @@ class RankedModels:
     def select(self, metric: str, fold: str, column: str = "mean") -> pd.DataFrame:
         """Models by tasks of one column of the tidy table, models in the order of the ranking."""
         return pivot(self.metrics, self.scheme, metric, fold, column).reindex(self.ranking.index)
+
+    def find_best(self, fold: str) -> pd.DataFrame:
+        """Which models are best in a fold, bool, models by tasks, models in the order of the ranking."""
+        return find_best(self.metrics, self.scheme, fold, self.controls).reindex(self.ranking.index)
