@@ -25,10 +25,12 @@ from boomlib.contracts import (
     write_table,
 )
 from boomlib.files import ContractError, sha256, write_json, write_text
+from boomlib.harness.composition import count_elements
 from boomlib.harness.interface import STATE, Molecules, find_model_class
 from boomlib.provenance import RunRecord, code_hash, content_hash, hash_training
 
 FAILURE = "failure.json"
+SHOWN = 5  # molecules that a message names
 
 
 def read_task(
@@ -164,6 +166,8 @@ def run_model(job: Job) -> dict:
     asked = np.isin(fold, PREDICTED_FOLDS)
     model.unlabelled = molecules.take(asked)
     model.checkpoint = Path(job.checkpoint[0]).parent if job.checkpoint else None
+    check_readable(molecules, model.find_unreadable(molecules))
+    report_unseen(molecules, fold)
     model.fit(molecules.take(fold == "train"), molecules.take(fold == "valid"), job.folder)
     predicted = model.predict(model.unlabelled)
     write_predictions(job.predictions, molecules.molecule_id[asked], fold[asked], predicted.mean, predicted.std)
@@ -174,6 +178,32 @@ def run_model(job: Job) -> dict:
         model.save(job.folder)
     sizes = {each: int((fold == each).sum()) for each in ("train", *PREDICTED_FOLDS)}
     return {"device": model.trained_on, "prediction_device": model.device, "molecules": sizes, **model.facts}
+
+
+def check_readable(molecules: Molecules, reasons: dict[int, str]) -> None:
+    """Raise :class:`ContractError` if there are ``reasons``, by position, why a model cannot read some molecules."""
+    if reasons:
+        shown = "; ".join(f"{molecules.smiles[row]}: {reason}" for row, reason in list(reasons.items())[:SHOWN])
+        raise ContractError(
+            f"the model cannot read {len(reasons)} of {len(molecules)} molecules ({shown}"
+            f"{' …' if len(reasons) > SHOWN else ''}); every model predicts every molecule, so remove their rows in "
+            "the source, or leave the model out of `models:`"
+        )
+
+
+def report_unseen(molecules: Molecules, fold: np.ndarray) -> None:
+    """Print, into the job's log, which molecules have elements that no molecule of train has."""
+    if "elements" not in molecules.features:
+        return
+    there = count_elements(molecules) > 0
+    unseen = there & ~there[fold == "train"].any(axis=0)
+    rows = np.flatnonzero(unseen.any(axis=1))
+    if len(rows):
+        elements = np.array(molecules.features["elements"].column_names)[unseen.any(axis=0)]
+        print(
+            f"{len(rows)} molecules have elements that train lacks ({', '.join(elements)}), of which the model has "
+            f"learnt nothing: {listed(molecules.smiles[rows])}"
+        )
 
 
 def check_checkpoint(wanted: object, checkpoint: Sequence[str | os.PathLike]) -> None:

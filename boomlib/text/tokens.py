@@ -85,6 +85,17 @@ def to_selfies(smiles: str) -> str:
         ) from error
 
 
+def find_unwritable(smiles: Iterable[str], notation: str) -> dict[int, str]:
+    """Why some molecules cannot be written in a notation, ``smiles`` or ``selfies``: their position and the reason."""
+    write, reasons = to_selfies if notation == "selfies" else tokenise, {}
+    for row, text in enumerate(smiles):
+        try:
+            write(text)
+        except ContractError as error:
+            reasons[row] = str(error).partition(";")[0]  # who asks has a remedy of its own
+    return reasons
+
+
 def tokenise_selfies(text: str) -> list[str]:
     """The tokens of SELFIES, brackets and the dots between fragments; they join to the text.
 

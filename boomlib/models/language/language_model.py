@@ -19,7 +19,7 @@ from boomlib.models.language.masked_tokens import MaskedTokens
 from boomlib.smiles import canonical_smiles
 from boomlib.text.checkpoints import load_checkpoint, write_checkpoint
 from boomlib.text.spellings import draw_spellings
-from boomlib.text.tokens import Tokenizer, to_selfies
+from boomlib.text.tokens import Tokenizer, find_unwritable, to_selfies
 
 READ_OUTS = {  # of extensive and of intensive properties
     "kind": ("sum", "mean"),
@@ -145,6 +145,11 @@ class LanguageModel(NetworkModel):
         if seed is None:
             return [[canonical_smiles(text, self.isomeric)] for text in smiles]
         return draw_spellings(smiles, self.enumeration, seed, self.isomeric)
+
+    def find_unreadable(self, molecules: Molecules) -> dict[int, str]:
+        """Those that cannot be written in the notation; a token that the vocabulary lacks is an unknown one."""
+        notation = self.notation if self.checkpoint is None else Tokenizer.load(self.checkpoint).notation
+        return find_unwritable((texts[0] for texts in self.spell(molecules.smiles, None)), notation)
 
     def encode_smiles(self, smiles: Sequence[str], seed: int | None = None) -> list[list[np.ndarray]]:
         """Tokens of each spelling of each molecule, int64 [tokens] each.
