@@ -84,10 +84,10 @@ def check_files_of(datasets: Entries, where: str) -> None:
             raise ContractError(f"{where}: datasets.{name}.file: no file {file} in {Path.cwd()}; correct the path")
 
 
-def reads_geometry(feature: str) -> bool:
-    """Whether a feature's ``compute`` takes the positions that the source brings."""
+def list_arguments(feature: str) -> list[str]:
+    """What a feature's ``compute`` takes: ``smiles``, ``geometry`` (the source's positions), keys of a dataset."""
     compute = read_source(source_file(f"boomlib.features.{feature}")).defined["compute"]
-    return isinstance(compute, ast.FunctionDef) and "geometry" in [argument.arg for argument in compute.args.args]
+    return [argument.arg for argument in compute.args.args] if isinstance(compute, ast.FunctionDef) else []
 
 
 def read_scheme_features(scheme: str) -> list[str]:
@@ -252,7 +252,12 @@ class Plan:
     def get_geometry(self, wildcards: Wildcards) -> str | list[str]:
         """Positions that the source brings, for a feature that reads them."""
         path = f"results/data/{wildcards['dataset']}/geometry.parquet"
-        return path if reads_geometry(wildcards["feature"]) else []
+        return path if "geometry" in list_arguments(wildcards["feature"]) else []
+
+    def get_feature_settings(self, wildcards: Wildcards) -> Entry:
+        """Keys of the dataset's entry that a feature's ``compute`` takes."""
+        dataset = self.datasets[wildcards["dataset"]]
+        return {key: dataset[key] for key in list_arguments(wildcards["feature"]) if key in dataset}
 
     def get_feature_parts(self, wildcards: Wildcards) -> list[str]:
         """Parts of a feature table, in order."""

@@ -39,4 +39,4 @@ def prepare(
     if "sample" in dataset:
         rows = draw_sample(rows, dataset["sample"]["size"], dataset["sample"]["seed"])
     units = {name: entry["unit"] for name, entry in dataset["properties"].items()}
-    write_dataset(rows, units, molecules, rejects, geometry)
+    write_dataset(rows, units, molecules, rejects, geometry, dataset.get("max_heavy_atoms"))

@@ -117,8 +117,8 @@ def as_number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def why_no_molecule(smiles: str) -> str | None:
-    """Why a text from outside gives no molecule; None if it does."""
+def why_no_molecule(smiles: str, max_heavy_atoms: int | None = None) -> str | None:
+    """Why a text from outside gives no molecule, or one that is too large; None if it does."""
     from rdkit import Chem
 
     if len(smiles) > LONGEST_SMILES:
@@ -132,10 +132,12 @@ def why_no_molecule(smiles: str) -> str | None:
         return "there is more than a SMILES in its column"
     if any(atom.GetAtomicNum() == 0 for atom in mol.GetAtoms()):
         return "the SMILES has an atom of no element (*)"
-    return None
+    heavy = mol.GetNumHeavyAtoms()
+    too_many = max_heavy_atoms is not None and heavy > max_heavy_atoms
+    return f"{heavy} atoms besides hydrogen, more than `max_heavy_atoms` ({max_heavy_atoms})" if too_many else None
 
 
-def find_rejects(rows: Rows) -> dict[int, str]:
+def find_rejects(rows: Rows, max_heavy_atoms: int | None = None) -> dict[int, str]:
     """Say why rows cannot be used: index of the row -> reason.
 
     Reasons are: no SMILES, those of :func:`why_no_molecule`, a label that is no finite number, a repetition of a
@@ -148,7 +150,7 @@ def find_rejects(rows: Rows) -> dict[int, str]:
     progress = Progress("check molecules", "mol", len(rows.smiles))
     for i, smiles in enumerate(rows.smiles):
         progress.advance()
-        if reason := why_no_molecule(smiles) if smiles else "no SMILES":
+        if reason := why_no_molecule(smiles, max_heavy_atoms) if smiles else "no SMILES":
             reasons[i] = reason
             continue
         for name, column in rows.values.items():
@@ -185,12 +187,13 @@ def write_dataset(
     molecules: str | os.PathLike,
     rejects: str | os.PathLike,
     geometry: str | os.PathLike,
+    max_heavy_atoms: int | None = None,
 ) -> None:
     """Check ``rows`` and write the molecules table, ``rejects.csv`` (row, smiles, reason) and the geometry table.
 
     The geometry table has the positions that the source brings, atoms in the source's order; else it is empty.
     """
-    reasons = find_rejects(rows)
+    reasons = find_rejects(rows, max_heavy_atoms)
     kept = rows.take(np.array([i for i in range(len(rows.row)) if i not in reasons], dtype=np.int64))
     if not len(kept.row):
         row, reason = next(((rows.row[i], why) for i, why in sorted(reasons.items())), ("–", "there are no rows"))

@@ -72,6 +72,19 @@ def test_a_smiles_of_ten_megabytes_is_rejected_and_the_rest_kept(tmp_path):
     assert molecules["smiles"].to_pylist() == ["O", "CC"]
 
 
+@pytest.mark.parametrize(
+    ("smiles", "heavy"),
+    [("C" * 800, 800), ("O" + "C" * 12, 13), ("CCCCCCC.CCCCCC", 13), ("[2H]C" + "C" * 12, 13)],
+    ids=["C800H1602", "one too many", "of all fragments", "deuterium is hydrogen"],
+)
+def test_a_molecule_that_is_too_large_is_rejected_for_all_models(tmp_path, smiles, heavy):
+    source = write(tmp_path / "x.csv", f"{HEADER}O,3,4\n{smiles},1,2\n{'C' * 12},5,6\n[2H]{'C' * 12},7,8\n")
+    molecules, rejects = prepared(tmp_path, source, TABLE | {"max_heavy_atoms": 12})
+    reason = f"{heavy} atoms besides hydrogen, more than `max_heavy_atoms` (12)"
+    assert [(text, why) for _, text, why in rejects] == [(rows.as_text(smiles), reason)]
+    assert molecules["smiles"].to_pylist() == ["O", "C" * 12, f"[2H]{'C' * 12}"]
+
+
 def test_all_rows_of_a_molecule_with_different_labels_are_rejected(tmp_path):
     source = write(tmp_path / "x.csv", f"{HEADER}OCC,1,2\nC,1,2\nCCO,1,2\nCC,1,2\nC(O)C,1,2.5\n")
     molecules, rejects = prepared(tmp_path, source)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -275,6 +276,34 @@ def test_a_feature_that_cannot_compute_no_molecules_is_named(tmp_path, molecules
     monkeypatch.setattr(maccs, "compute", lambda smiles: {"first": pa.array([len(smiles[0])])})
     with pytest.raises(ContractError, match="no molecules: IndexError"):
         compute.compute_feature("maccs", molecules, tmp_path / "out.parquet")
+
+
+def test_a_molecule_that_takes_long_is_named(tmp_path, molecules, monkeypatch, caplog):
+    clock = SimpleNamespace(now=0.0)
+
+    def compute_slowly(smiles):
+        columns = []
+        for text in smiles:
+            clock.now += 31 if text == "CC#N" else 29
+            columns.append(len(text))
+        return {"length": pa.array(columns, pa.int64())}
+
+    monkeypatch.setattr(compute, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(maccs, "compute", compute_slowly)
+    compute.compute_feature("maccs", molecules, tmp_path / "out.parquet")
+    assert caplog.messages == [f"maccs: molecule {SMILES.index('CC#N')} (CC#N) took 31 s"]
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_every_feature_is_timed_molecule_by_molecule_also_in_workers(tmp_path, monkeypatch, caplog, feature):
+    contracts.write_molecules(tmp_path / "m.parquet", SMILES[:3], {}, {})
+    chunks_of(2, feature, monkeypatch)
+    monkeypatch.setattr(compute, "SLOW", 0.0)
+    for workers in (1, 2):
+        caplog.clear()
+        compute.compute_feature(feature, tmp_path / "m.parquet", tmp_path / "out.parquet", workers)
+        named = [message.rpartition(" took ")[0] for message in caplog.messages]
+        assert named == [f"{feature}: molecule {row} ({text})" for row, text in enumerate(SMILES[:3])]
 
 
 def test_a_feature_that_reads_geometries_needs_no_default_for_them(tmp_path, molecules, monkeypatch):
