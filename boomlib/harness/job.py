@@ -16,7 +16,8 @@ from boomlib.contracts import (
     POLICY,
     PREDICTED_FOLDS,
     TASK,
-    listed,
+    locate,
+    locating,
     property_values,
     read_molecules,
     read_predictions,
@@ -45,32 +46,36 @@ def read_task(
         All molecules of the task (``y`` is NaN on id and ood) and their fold, str [n].
 
     Raises:
-        ContractError: a feature file lacks molecules; the message lists them.
+        ContractError: a feature file lacks molecules; the message says where they stand in the source.
     """
     table = read_table(task, TASK)
     ids = table["molecule_id"].to_numpy()
+    smiles = np.asarray(table["smiles"].to_pylist(), dtype=object)
+
+    def where(molecules: np.ndarray) -> str:
+        return locate(table, smiles[np.isin(ids, molecules)])
+
     tables = {}
     for name, path in features.items():
         feature = read_table(path, FEATURE)
         missing = np.setdiff1d(ids, feature["molecule_id"].to_numpy())
         if len(missing):
             raise ContractError(
-                f"{path}: {len(missing)} molecules of {task} have no {name} (molecule_id {listed(missing)}); every "
-                "model predicts every molecule, so delete the file and rerun"
+                f"{path}: {len(missing)} molecules of {task} have no {name} ({where(missing)}); every model predicts "
+                "every molecule, so delete the file and rerun"
             )
         for column in feature.column_names:
             if column != "note" and feature[column].null_count:
                 gaps = feature.filter(pc.is_null(feature[column]))["molecule_id"].to_pylist()
                 raise ContractError(
-                    f"{path}: {len(gaps)} molecules have no {column} (molecule_id {listed(gaps)}; the column `note` "
-                    "says why); every model predicts every molecule, so mend or remove them in the source"
+                    f"{path}: {len(gaps)} molecules have no {column} ({where(gaps)}; the column `note` says why); "
+                    "every model predicts every molecule, so mend or remove them in the source"
                 )
         feature = feature.sort_by("molecule_id")
         tables[name] = feature.drop_columns("molecule_id").take(
             pa.array(np.searchsorted(feature["molecule_id"].to_numpy(), ids))
         )
     y = table["y"].to_numpy() if truth is None else truth
-    smiles = np.asarray(table["smiles"].to_pylist(), dtype=object)
     return Molecules(ids, smiles, np.asarray(y, dtype=np.float64), tables), table["fold"].to_numpy().astype(str)
 
 
@@ -144,7 +149,8 @@ def train_and_predict(job: Job) -> None:
     code = hash_training(job.model["class"], job.model["parameters"], job.features)
     record = RunRecord()
     try:
-        facts = run_model(job)
+        with locating(job.task):
+            facts = run_model(job)
     except Exception as error:
         reason = {"error": type(error).__name__, "message": str(error), "log": job.log}
         write_json(job.folder / FAILURE, reason | {"traceback": traceback.format_exc()})
@@ -167,7 +173,7 @@ def run_model(job: Job) -> dict:
     model.fit(molecules.take(fold == "train"), molecules.take(fold == "valid"), job.folder)
     predicted = model.predict(model.unlabelled)
     write_predictions(job.predictions, molecules.molecule_id[asked], fold[asked], predicted.mean, predicted.std)
-    read_predictions(job.predictions, fold)
+    read_predictions(job.predictions, fold, read_table(job.task, TASK))
     if job.policy:
         write_table(model.policy(molecules), job.policy, POLICY)
     if job.keep_model:

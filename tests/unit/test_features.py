@@ -247,10 +247,20 @@ def test_a_feature_of_no_molecules_has_the_columns_and_types_of_one(feature):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_molecule_that_fails_names_feature_and_molecules_and_writes_nothing(tmp_path, monkeypatch, workers):
-    contracts.write_molecules(tmp_path / "m.parquet", ["C", "CC", "N", "C1", "O"], {}, {})
+@pytest.mark.parametrize(
+    ("origin", "place"),
+    [
+        (None, r"C1"),
+        (contracts.Origin("data/x.csv", "line", np.array([2, 3, 5, 9, 10])), r"data/x\.csv, line 9 \(C1\)"),
+        (contracts.Origin("x.parquet", "row", np.arange(1, 6)), r"x\.parquet, row 4 \(C1\)"),
+    ],
+)
+def test_a_molecule_that_fails_is_named_with_its_feature_and_nothing_written(
+    tmp_path, monkeypatch, workers, origin, place
+):
+    contracts.write_molecules(tmp_path / "m.parquet", ["C", "CC", "N", "C1", "O"], {}, {}, origin)
     monkeypatch.setattr(compute, "CHUNK", 2)
-    with pytest.raises(ContractError, match=r"boomlib\.features\.elements: molecules 2 to 3: "):
+    with pytest.raises(ContractError, match=rf"^{place}: boomlib\.features\.elements: "):
         compute.compute_feature("elements", tmp_path / "m.parquet", tmp_path / "out.parquet", workers)
     assert not (tmp_path / "out.parquet").exists()
 
@@ -347,7 +357,7 @@ for _ in range(int(sys.argv[2])):
     try:
         featurize.compute_feature("elements", sys.argv[1], sys.argv[1] + ".out", workers=2)
     except ContractError as error:
-        assert str(error).startswith("boomlib.features.elements: molecules "), error
+        assert str(error).startswith("C1: boomlib.features.elements: "), error
     else:
         raise AssertionError("no error")
 print("failed as it should")
