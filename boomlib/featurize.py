@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from joblib import Parallel, delayed, parallel_config
 
-from boomlib.contracts import GEOMETRY, check_ids, read_molecules, readable
-from boomlib.files import ContractError, atomic_path, commit
+from boomlib.contracts import GEOMETRY, check_ids, locate, locating, read_molecules, readable
+from boomlib.files import ContractError, MoleculeError, atomic_path, commit
 from boomlib.processes import end_with
 from boomlib.progress import Progress
 
@@ -56,7 +56,8 @@ def compute_feature(
         ContractError: a molecule cannot be computed, or a worker was killed.
     """
     module = importlib.import_module(f"boomlib.features.{feature}")
-    smiles = read_molecules(molecules)["smiles"].to_pylist()
+    known = read_molecules(molecules)
+    smiles = known["smiles"].to_pylist()
     size = getattr(module, "CHUNK", CHUNK)
     starts = share(range(0, len(smiles), size), part)
     chunks = ((start, smiles[start : start + size]) for start in starts)
@@ -67,6 +68,7 @@ def compute_feature(
     schema = work((0, []) if geometry is None else (0, [], None))[0].schema
     progress = Progress(feature, "mol", sum(min(size, len(smiles) - start) for start in starts))
     with (
+        locating(molecules),
         pq.ParquetWriter(atomic_path(out), schema, compression="zstd") as writer,
         # closed at once where writing fails, or the workers would finish what they have
         contextlib.closing(compute_in_order(work, chunks, max(1, min(workers, len(starts))))) as tables,
@@ -74,8 +76,8 @@ def compute_feature(
         for columns, seconds in tables:
             writer.write_table(columns)
             progress.advance(columns.num_rows)
-            report_notes(columns, smiles)
-            report_slow(feature, seconds, smiles)
+            report_notes(columns, known)
+            report_slow(feature, seconds, known)
     commit(out)
 
 
@@ -132,12 +134,12 @@ def compute_in_order(
         ) from None
 
 
-def report_notes(columns: pa.Table, smiles: Sequence[str]) -> None:
-    """Print what a feature has to say of single molecules, into the job's log."""
+def report_notes(columns: pa.Table, known: pa.Table) -> None:
+    """Print what a feature has to say of single molecules of the molecules table ``known``, into the job's log."""
     if "note" in columns.column_names:
         for molecule, note in zip(columns["molecule_id"].to_pylist(), columns["note"].to_pylist(), strict=True):
             if note:
-                print(f"molecule {molecule} ({smiles[molecule]}): {note}", file=sys.stderr)
+                print(f"{locate(known, [known['smiles'][molecule].as_py()])}: {note}", file=sys.stderr)
 
 
 class Timed(list[str]):
@@ -158,11 +160,12 @@ class Timed(list[str]):
             self.seconds[row] = time.monotonic() - start
 
 
-def report_slow(feature: str, seconds: Mapping[int, float], smiles: Sequence[str]) -> None:
+def report_slow(feature: str, seconds: Mapping[int, float], known: pa.Table) -> None:
     """Name the molecules that took longer than :data:`SLOW`, by id, on the terminal and in the job's log."""
     for molecule, taken in seconds.items():
         if taken > SLOW:
-            logger.warning("%s: molecule %d (%s) took %.0f s", feature, molecule, smiles[molecule], taken)
+            where = locate(known, [known["smiles"][molecule].as_py()])
+            logger.warning("%s: %s took %.0f s", where, feature, taken)
 
 
 def compute_chunk(
@@ -178,10 +181,23 @@ def compute_chunk(
     try:
         columns = compute(timed, *extra, **settings)
     except Exception as error:
-        which = f"molecules {start} to {start + len(smiles) - 1}" if smiles else "no molecules"
-        raise ContractError(f"{compute.__module__}: {which}: {error!r}") from error
+        which = find_failing(functools.partial(compute, **settings), smiles, extra)
+        what = repr(error) if smiles else f"no molecules: {error!r}"
+        raise MoleculeError(f"{compute.__module__}: {what}", which) from error
     seconds = {start + row: taken for row, taken in timed.seconds.items()}
     return pa.table({"molecule_id": pa.array(range(start, start + len(smiles)), pa.int64()), **columns}), seconds
+
+
+def find_failing(
+    compute: Callable[..., dict[str, pa.Array]], smiles: Sequence[str], extra: Sequence[pa.Table | None]
+) -> Sequence[str]:
+    """The first of some molecules with which ``compute`` fails also by itself, in a list; all if there is none."""
+    for row, text in enumerate(smiles):
+        try:
+            compute([text], *(None if each is None else each.slice(row, 1) for each in extra))
+        except Exception:
+            return [text]
+    return smiles
 
 
 def share(chunks: Sequence, part: tuple[int, int]) -> Sequence:

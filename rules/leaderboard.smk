@@ -206,6 +206,8 @@ rule leaderboard:
         runs="results/runs.csv",
         policy=[f"results/policy/{run.stem}.json" for run in plan.policy_runs],
         rejects=[f"results/data/{name}/rejects.csv" for name in plan.run_datasets],
+        doubles=[f"results/data/{name}/doubles.csv" for name in plan.run_datasets],
+        splits=[f"results/splits/{'/'.join(task)}.parquet" for task in plan.tasks],
         figures=plan.list_figures,
     output:
         markdown=report(

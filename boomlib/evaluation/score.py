@@ -110,7 +110,7 @@ def score_run(
     molecules = read_molecules(molecules_path)
     y = property_values(molecules, property_name, molecules_path)
     fold, _ = read_split(split_path)
-    predictions = read_predictions(predictions_path, fold)
+    predictions = read_predictions(predictions_path, fold, molecules)
     y_pred = np.full(len(y), np.nan)
     y_pred[predictions["molecule_id"].to_numpy()] = predictions["y_pred"].to_numpy()
     described = {"run": run, "unit": unit, **describe_benchmark(molecules, fold)}

@@ -392,7 +392,7 @@ def test_a_geometry_of_another_isomer_is_replaced_by_an_embedding_and_noted(run,
         0: "not the source's geometry: 26 coordinates for 9 atoms",
         4: "not the source's geometry: the connectivity differs: the geometry's bonds are not those of the SMILES",
     }
-    assert "molecule 4 (CCCC): not the source's geometry" in capsys.readouterr().err
+    assert "CCCC: not the source's geometry" in capsys.readouterr().err
 
 
 def test_a_failed_embedding_is_noted_and_refused_by_models_that_need_it(run, monkeypatch, tmp_path):
@@ -408,9 +408,11 @@ def test_a_failed_embedding_is_noted_and_refused_by_models_that_need_it(run, mon
     task = {"molecule_id": range(len(DATASET)), "smiles": DATASET, "y": [0.0] * len(DATASET)}
     table = pa.table(task | {"fold": contracts.fold_array(["train"] * len(DATASET))})
     contracts.write_table(table, tmp_path / "task.parquet")
-    with pytest.raises(
-        ContractError, match=r"1 molecules have no (positions|source) \(molecule_id 4; the column `note`"
-    ):
+    with pytest.raises(ContractError, match=r"1 molecules have no (positions|source) \(CCCC; the column `note`"):
+        read_task(tmp_path / "task.parquet", {"conformers": tmp_path / "out.parquet"})
+    origin = contracts.Origin("data/x.csv", "line", np.arange(len(DATASET)) * 3 + 2)
+    contracts.write_table(table.append_column(*origin.as_column()), tmp_path / "task.parquet")
+    with pytest.raises(ContractError, match=r"\(data/x\.csv, line 14 \(CCCC\); the column `note` says why\)"):
         read_task(tmp_path / "task.parquet", {"conformers": tmp_path / "out.parquet"})
 
 
