@@ -12,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from boomlib.files import ContractError, StrPath, atomic_path, commit
+from boomlib.files import ContractError, MoleculeError, StrPath, atomic_path, commit
 
 FOLDS = ("train", "valid", "id", "ood")
 PREDICTED_FOLDS = ("valid", "id", "ood")
+SHOWN = 200  # characters of a SMILES that a message shows
 FOLD_TYPE = pa.dictionary(pa.int8(), pa.string())
 
 
@@ -61,7 +63,8 @@ def list_of(dtype: pa.DataType) -> pa.DataType:
 
 
 MOLECULES = TableContract("molecules", {"molecule_id": pa.int64(), "smiles": pa.string()})
-REJECTS = ("row", "smiles", "reason")
+DOUBLES = ("molecule_id", "same_as")
+REJECTS = ("smiles", "reason")  # after where it stands, `line` or `row`
 GEOMETRY = TableContract(
     "geometry",
     {"molecule_id": pa.int64(), "atomic_numbers": list_of(pa.uint8()), "positions": list_of(pa.float64())},
@@ -137,12 +140,74 @@ def read_table(path: StrPath, contract: TableContract | None = None, columns: Se
 # -- molecules -------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where molecules stand in a user's file: a column of the molecules table, and of the task tables made of it.
+
+    Attributes:
+        file: the file.
+        counts: what ``numbers`` count, ``line`` or ``row``.
+        numbers: int64 [n]; the first line or row is 1.
+    """
+
+    file: str
+    counts: str
+    numbers: np.ndarray
+
+    def as_column(self) -> tuple[pa.Field, pa.Array]:
+        """The column, whose name no property can have."""
+        return pa.field(f"source {self.counts}", pa.int64(), metadata={"file": self.file}), pa.array(self.numbers)
+
+
+def find_origin(table: pa.Table) -> Origin | None:
+    """Where the molecules of a table stand in the user's file; None if no column says so."""
+    for field in table.schema:
+        if field.name in ("source line", "source row"):
+            return Origin(field.metadata[b"file"].decode(), field.name.split()[1], table[field.name].to_numpy())
+    return None
+
+
+def locate(table: pa.Table, smiles: Iterable[str]) -> str:
+    """The first five of some molecules for a message, by the user's file, line and SMILES; else by SMILES alone.
+
+    Args:
+        table: a table with ``smiles`` and perhaps their :class:`Origin`.
+        smiles: the molecules, as the table writes them.
+    """
+    shown = list(dict.fromkeys(smiles))[:6]  # one more than are listed
+    origin, places = find_origin(table), [shorten(text) for text in shown]
+    if origin is None:
+        return listed(places)
+    rows = [pc.index(table["smiles"], text).as_py() for text in shown]
+    if -1 not in rows:
+        places = [f"{origin.counts} {origin.numbers[row]} ({text})" for row, text in zip(rows, places, strict=True)]
+    return f"{origin.file}, {listed(places)}"
+
+
+def shorten(text: str) -> str:
+    """``text``, or the beginning of a long one."""
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]} …"
+
+
+@contextmanager
+def locating(path: StrPath) -> Iterator[None]:
+    """Let a :class:`MoleculeError` of the block say where its molecules come from, by the table at ``path``."""
+    try:
+        yield
+    except MoleculeError as error:
+        raise ContractError(f"{locate(read_table(path), error.smiles)}: {error}") from error
+
+
 def write_molecules(
-    path: StrPath, smiles: Sequence[str], properties: dict[str, np.ndarray], units: dict[str, str]
+    path: StrPath,
+    smiles: Sequence[str],
+    properties: dict[str, np.ndarray],
+    units: dict[str, str],
+    origin: Origin | None = None,
 ) -> None:
     """Write the molecules table: ``molecule_id`` 0…n-1, ``smiles``, one float64 column a property.
 
-    ``units`` (by property) goes into the Parquet field metadata.
+    ``units`` (by property) goes into the Parquet field metadata. ``origin`` is of a user's file alone.
     """
     fields = [pa.field("molecule_id", pa.int64()), pa.field("smiles", pa.string())]
     arrays = [pa.array(np.arange(len(smiles), dtype=np.int64)), pa.array(list(smiles), pa.string())]
@@ -152,6 +217,10 @@ def write_molecules(
             raise ContractError(f"{path}: property '{name}' has a value that is not finite")
         fields.append(pa.field(name, pa.float64(), metadata={"unit": units[name]}))
         arrays.append(pa.array(array))
+    if origin is not None:
+        field, numbers = origin.as_column()
+        fields.append(field)
+        arrays.append(numbers)
     write_table(pa.table(arrays, schema=pa.schema(fields)), path, MOLECULES)
 
 
@@ -168,15 +237,15 @@ def check_ids(table: pa.Table, n: int, path: StrPath) -> None:
         raise ContractError(f"{path}: molecule_id is not 0…{n - 1} in order; delete it and rerun")
 
 
-def listed(ids: np.ndarray | Sequence[int]) -> str:
-    """The first five ids for an error message, and whether there are more."""
+def listed(ids: np.ndarray | Sequence[int] | Sequence[str]) -> str:
+    """The first five ids or places for an error message, and whether there are more."""
     return ", ".join(map(str, ids[:5])) + (" …" if len(ids) > 5 else "")
 
 
 def property_values(table: pa.Table, name: str, path: StrPath) -> np.ndarray:
     """The values of one property, float64 [n], in the unit of the registry."""
     if name not in table.column_names:
-        known = [c for c in table.column_names if c not in MOLECULES.columns]
+        known = [c for c in table.column_names if c not in MOLECULES.columns and not c.startswith("source ")]
         raise ContractError(f"{path}: no property '{name}'; it has {', '.join(known)}")
     return table[name].to_numpy()  # type: ignore[no-any-return]  # pyarrow has no types
 
@@ -228,12 +297,13 @@ def write_predictions(
     write_table(pa.table(columns), path, PREDICTIONS)
 
 
-def read_predictions(path: StrPath, fold: np.ndarray) -> pa.Table:
+def read_predictions(path: StrPath, fold: np.ndarray, molecules: pa.Table | None = None) -> pa.Table:
     """Read predictions and check them against the split that they answer.
 
     Args:
         path: the predictions file.
         fold: the split's fold of every molecule, str [n], index = molecule_id.
+        molecules: a table of all molecules, with which messages say where each comes from.
 
     Returns:
         The table, sorted by ``molecule_id``.
@@ -245,6 +315,12 @@ def read_predictions(path: StrPath, fold: np.ndarray) -> pa.Table:
     ids = table["molecule_id"].to_numpy()
     expected = np.flatnonzero(np.isin(fold, PREDICTED_FOLDS))
     remedy = "every model predicts each molecule of valid, id and ood once; delete the file and rerun"
+
+    def where(ids: np.ndarray) -> str:
+        if molecules is None or ids.min() < 0 or ids.max() >= molecules.num_rows:
+            return f"molecule_id {listed(ids)}"
+        return locate(molecules, molecules["smiles"].take(pa.array(ids)).to_pylist())
+
     unique, counts = np.unique(ids, return_counts=True)
     for problem, wrong in (
         ("doubled", unique[counts > 1]),
@@ -252,15 +328,15 @@ def read_predictions(path: StrPath, fold: np.ndarray) -> pa.Table:
         ("missing", np.setdiff1d(expected, unique)),
     ):
         if len(wrong):
-            raise ContractError(f"{path}: {len(wrong)} {problem} molecule_id ({listed(wrong)}); {remedy}")
+            raise ContractError(f"{path}: {len(wrong)} {problem} molecules ({where(wrong)}); {remedy}")
     moved = ids[table["fold"].to_numpy().astype(str) != fold[ids]]
     if len(moved):
-        raise ContractError(f"{path}: molecule_id {moved[0]} stands in another fold than in the split; {remedy}")
+        raise ContractError(f"{path}: {where(moved)}: in another fold than in the split; {remedy}")
     for column in ("y_pred", "y_std"):
         if column in table.column_names:
             bad = ids[~np.isfinite(table[column].to_numpy(zero_copy_only=False))]
             if len(bad):
                 raise ContractError(
-                    f"{path}: {column} of molecule_id {bad[0]} is not a finite number ({len(bad)} such rows); {remedy}"
+                    f"{path}: {column} of {len(bad)} molecules is not a finite number ({where(bad)}); {remedy}"
                 )
     return table

@@ -40,10 +40,10 @@ def check_families(models: Entries) -> None:
             )
 
 
-def reads_geometry(feature: str) -> bool:
-    """Whether a feature's ``compute`` takes the positions that the source brings."""
+def list_arguments(feature: str) -> list[str]:
+    """What a feature's ``compute`` takes: ``smiles``, ``geometry`` (the source's positions), keys of a dataset."""
     compute = read_source(source_file(f"boomlib.features.{feature}")).defined["compute"]
-    return isinstance(compute, ast.FunctionDef) and "geometry" in [argument.arg for argument in compute.args.args]
+    return [argument.arg for argument in compute.args.args] if isinstance(compute, ast.FunctionDef) else []
 
 
 def read_scheme_features(scheme: str) -> list[str]:

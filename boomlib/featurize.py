@@ -4,24 +4,30 @@ import contextlib
 import functools
 import importlib
 import itertools
+import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from joblib import Parallel, delayed, parallel_config
 
-from boomlib.contracts import GEOMETRY, check_ids, read_molecules, readable
-from boomlib.files import ContractError, atomic_path, commit
+from boomlib.contracts import GEOMETRY, check_ids, locate, locating, read_molecules, readable
+from boomlib.files import ContractError, MoleculeError, atomic_path, commit
 from boomlib.processes import end_with
 from boomlib.progress import Progress
 
 CHUNK = 512
 AHEAD = 16  # chunks that are held at once for each worker
+SLOW = 30.0  # seconds that one molecule may take without a warning
+
+logger = logging.getLogger(__name__)
 
 
 def compute_feature(
@@ -31,6 +37,7 @@ def compute_feature(
     workers: int = 1,
     part: tuple[int, int] = (0, 1),
     geometry: str | os.PathLike | None = None,
+    settings: Mapping[str, object] | None = None,
 ) -> None:
     """Write ``out`` with ``molecule_id`` and the columns of ``boomlib.features.{feature}``.
 
@@ -42,31 +49,35 @@ def compute_feature(
         workers: processes, of which there are no more than chunks.
         geometry: the geometry table, for a feature that reads it: its ``compute`` gets the molecules' rows as well,
             or None if the table is empty.
+        settings: further arguments of ``compute``, keys of the dataset's entry; none: its own defaults.
         part: (i, n): compute the i-th of n parts; :func:`merge_parts` joins them to the same bytes as one job's.
 
     Raises:
         ContractError: a molecule cannot be computed, or a worker was killed.
     """
     module = importlib.import_module(f"boomlib.features.{feature}")
-    smiles = read_molecules(molecules)["smiles"].to_pylist()
+    known = read_molecules(molecules)
+    smiles = known["smiles"].to_pylist()
     size = getattr(module, "CHUNK", CHUNK)
     starts = share(range(0, len(smiles), size), part)
     chunks = ((start, smiles[start : start + size]) for start in starts)
     if geometry is not None:
         chunks = add_geometry(chunks, geometry, len(smiles))
     silence_rdkit()
-    work = functools.partial(compute_chunk, module.compute)
-    schema = work((0, []) if geometry is None else (0, [], None)).schema
+    work = functools.partial(compute_chunk, module.compute, settings=settings or {})
+    schema = work((0, []) if geometry is None else (0, [], None))[0].schema
     progress = Progress(feature, "mol", sum(min(size, len(smiles) - start) for start in starts))
     with (
+        locating(molecules),
         pq.ParquetWriter(atomic_path(out), schema, compression="zstd") as writer,
         # closed at once where writing fails, or the workers would finish what they have
         contextlib.closing(compute_in_order(work, chunks, max(1, min(workers, len(starts))))) as tables,
     ):
-        for columns in tables:
+        for columns, seconds in tables:
             writer.write_table(columns)
             progress.advance(columns.num_rows)
-            report_notes(columns, smiles)
+            report_notes(columns, known)
+            report_slow(feature, seconds, known)
     commit(out)
 
 
@@ -100,8 +111,8 @@ def add_geometry(chunks: Iterable[tuple], path: str | os.PathLike, n: int) -> It
 
 
 def compute_in_order(
-    work: Callable[[tuple], pa.Table], chunks: Iterator[tuple], workers: int
-) -> Generator[pa.Table, None, None]:
+    work: Callable[[tuple], object], chunks: Iterator[tuple], workers: int
+) -> Generator[Any, None, None]:
     """Apply ``work`` to chunks in ``workers`` processes, or in this one if that is 1; yields results in order.
 
     Workers start afresh: one forked from a process with threads, as every job is, waits for ever for a lock that a
@@ -123,23 +134,70 @@ def compute_in_order(
         ) from None
 
 
-def report_notes(columns: pa.Table, smiles: Sequence[str]) -> None:
-    """Print what a feature has to say of single molecules, into the job's log."""
+def report_notes(columns: pa.Table, known: pa.Table) -> None:
+    """Print what a feature has to say of single molecules of the molecules table ``known``, into the job's log."""
     if "note" in columns.column_names:
         for molecule, note in zip(columns["molecule_id"].to_pylist(), columns["note"].to_pylist(), strict=True):
             if note:
-                print(f"molecule {molecule} ({smiles[molecule]}): {note}", file=sys.stderr)
+                print(f"{locate(known, [known['smiles'][molecule].as_py()])}: {note}", file=sys.stderr)
 
 
-def compute_chunk(compute: Callable[..., dict[str, pa.Array]], chunk: tuple) -> pa.Table:
-    """Apply ``compute`` to the molecules of one chunk (first id, SMILES, and their geometries if it reads them)."""
+class Timed(list[str]):
+    """The SMILES of a chunk, which note how long a feature takes for each while it goes through them.
+
+    Attributes:
+        seconds: of each molecule, by position.
+    """
+
+    def __init__(self, smiles: Sequence[str]) -> None:
+        super().__init__(smiles)
+        self.seconds: dict[int, float] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        for row, text in enumerate(super().__iter__()):
+            start = time.monotonic()
+            yield text
+            self.seconds[row] = time.monotonic() - start
+
+
+def report_slow(feature: str, seconds: Mapping[int, float], known: pa.Table) -> None:
+    """Name the molecules that took longer than :data:`SLOW`, by id, on the terminal and in the job's log."""
+    for molecule, taken in seconds.items():
+        if taken > SLOW:
+            where = locate(known, [known["smiles"][molecule].as_py()])
+            logger.warning("%s: %s took %.0f s", where, feature, taken)
+
+
+def compute_chunk(
+    compute: Callable[..., dict[str, pa.Array]], chunk: tuple, settings: Mapping[str, object]
+) -> tuple[pa.Table, dict[int, float]]:
+    """Apply ``compute`` to the molecules of one chunk (first id, SMILES, and their geometries if it reads them).
+
+    Returns:
+        The feature's table, and how many seconds each molecule took, by id.
+    """
     start, smiles, *extra = chunk
+    timed = Timed(smiles)
     try:
-        columns = compute(smiles, *extra)
+        columns = compute(timed, *extra, **settings)
     except Exception as error:
-        which = f"molecules {start} to {start + len(smiles) - 1}" if smiles else "no molecules"
-        raise ContractError(f"{compute.__module__}: {which}: {error!r}") from error
-    return pa.table({"molecule_id": pa.array(range(start, start + len(smiles)), pa.int64()), **columns})
+        which = find_failing(functools.partial(compute, **settings), smiles, extra)
+        what = repr(error) if smiles else f"no molecules: {error!r}"
+        raise MoleculeError(f"{compute.__module__}: {what}", which) from error
+    seconds = {start + row: taken for row, taken in timed.seconds.items()}
+    return pa.table({"molecule_id": pa.array(range(start, start + len(smiles)), pa.int64()), **columns}), seconds
+
+
+def find_failing(
+    compute: Callable[..., dict[str, pa.Array]], smiles: Sequence[str], extra: Sequence[pa.Table | None]
+) -> Sequence[str]:
+    """The first of some molecules with which ``compute`` fails also by itself, in a list; all if there is none."""
+    for row, text in enumerate(smiles):
+        try:
+            compute([text], *(None if each is None else each.slice(row, 1) for each in extra))
+        except Exception:
+            return [text]
+    return smiles
 
 
 def share(chunks: Sequence, part: tuple[int, int]) -> Sequence:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,34 @@ StrPath = str | os.PathLike[str]  # what a file may be named by
 # where people find what errors tell them to change
 DATASET_ENTRY = "the dataset's entry (config/datasets.yaml, or `datasets:` of the configuration)"
 
+# of a file that may be either
+MAKE_ANEW = "bring it here anew if it is yours; if the workflow has made it, delete it and rerun"
+
 
 class ContractError(ValueError):
     """A file or a setting breaks a contract; the message names it, the place in it and the remedy."""
+
+
+class MoleculeError(ContractError):
+    """Some molecules break a contract.
+
+    Who knows where they come from adds that to the message (:func:`boomlib.contracts.locating`).
+
+    Args:
+        message: says what is wrong and the remedy.
+        smiles: the molecules.
+    """
+
+    def __init__(self, message: str, smiles: Iterable[str]) -> None:
+        super().__init__(message, list(smiles))  # both, or it would not come back from a worker process
+
+    @property
+    def smiles(self) -> list[str]:
+        """The molecules, as the tables of their stage write them."""
+        return list(self.args[1])
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def atomic_path(path: StrPath) -> Path:
@@ -65,7 +90,7 @@ def read_json(path: StrPath) -> dict[str, Any]:
     try:
         value: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ContractError(f"{path}: not readable as JSON ({error}); delete it and rerun") from error
+        raise ContractError(f"{path}: not readable as JSON ({error}); {MAKE_ANEW}") from error
     return value
 
 

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from boomlib.contracts import SPLIT, TASK, fold_array, property_values, read_molecules, read_table, write_table
+from boomlib.contracts import (
+    SPLIT,
+    TASK,
+    find_origin,
+    fold_array,
+    property_values,
+    read_molecules,
+    read_table,
+    write_table,
+)
 from boomlib.files import DATASET_ENTRY, ContractError, StrPath
 from boomlib.splits import SplitInput
 
@@ -66,7 +75,8 @@ def make_split(
         molecules: the molecules table.
         features: the feature tables that the scheme reads, by name.
         split: the split to write.
-        task: the task table to write: ``molecule_id``, ``smiles``, ``fold``, ``y`` (null on id and ood).
+        task: the task table to write: ``molecule_id``, ``smiles``, ``fold``, ``y`` (null on id and ood), and of a
+            user's file where each stands in it.
         properties: all properties of the dataset in the registry's order.
         name: the property to split by.
         scheme: name of a module of ``boomlib/splits``.
@@ -96,5 +106,8 @@ def make_split(
     ids, folds = table["molecule_id"], fold_array(fold)
     write_table(pa.table({"molecule_id": ids, "fold": folds, "density": quantity}), split, SPLIT)
     labels = pa.array(values[name], mask=np.isin(fold, ("id", "ood")))
-    write_table(pa.table({"molecule_id": ids, "smiles": table["smiles"], "fold": folds, "y": labels}), task, TASK)
+    blinded = pa.table({"molecule_id": ids, "smiles": table["smiles"], "fold": folds, "y": labels})
+    if origin := find_origin(table):
+        blinded = blinded.append_column(*origin.as_column())
+    write_table(blinded, task, TASK)
     return {each: int((fold == each).sum()) for each in ("train", "valid", "id", "ood")} | facts

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from boomlib import registry
-from boomlib.declared import check_families, read_scheme_features, reads_geometry
+from boomlib.declared import check_families, list_arguments, read_scheme_features
 from boomlib.files import ContractError, read_json
 from boomlib.given import GivenFiles, is_given
 from boomlib.mirror import find_in_mirror
@@ -234,7 +234,12 @@ class Plan:
     def get_geometry(self, wildcards: Wildcards) -> str | list[str]:
         """Positions that the source brings, for a feature that reads them."""
         path = f"results/data/{wildcards['dataset']}/geometry.parquet"
-        return path if reads_geometry(wildcards["feature"]) else []
+        return path if "geometry" in list_arguments(wildcards["feature"]) else []
+
+    def get_feature_settings(self, wildcards: Wildcards) -> Entry:
+        """Keys of the dataset's entry that a feature's ``compute`` takes."""
+        dataset = self.datasets[wildcards["dataset"]]
+        return {key: dataset[key] for key in list_arguments(wildcards["feature"]) if key in dataset}
 
     def get_feature_parts(self, wildcards: Wildcards) -> list[str]:
         """Parts of a feature table, in order."""

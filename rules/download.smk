@@ -1,7 +1,8 @@
 """Source files -> molecules.
 
 Needs: the registry config/datasets.yaml; a file of the user's, a mirror folder, or the network.
-Offers: results/data/{dataset}/molecules.parquet, rejects.csv and geometry.parquet (empty without positions).
+Offers: results/data/{dataset}/molecules.parquet, rejects.csv, geometry.parquet (empty without positions) and
+doubles.csv (molecules that are one, spelled otherwise).
 """
 
 
@@ -36,6 +37,7 @@ rule prepare_molecules:
         molecules="results/data/{dataset}/molecules.parquet",
         rejects="results/data/{dataset}/rejects.csv",
         geometry="results/data/{dataset}/geometry.parquet",
+        doubles="results/data/{dataset}/doubles.csv",
     log:
         "logs/prepare_molecules/{dataset}.log",
     cache: "omit-software"

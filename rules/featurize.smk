@@ -28,6 +28,7 @@ rule featurize_part:
         runtime=120,
     params:
         part=plan.get_part,
+        settings=plan.get_feature_settings,
         # part of what the cache goes by: a feature that is made again after a failure may be computed once more
         inputs=tell_lost_inputs,
         code=code_of(

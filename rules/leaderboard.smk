@@ -209,6 +209,8 @@ rule leaderboard:
         policy=[f"results/policy/{run.stem}.json" for run in plan.policy_runs],
         rejects=[f"results/data/{name}/rejects.csv" for name in plan.run_datasets],
         notes=[f"results/notes/{'/'.join(task)}.json" for task in plan.tasks],
+        doubles=[f"results/data/{name}/doubles.csv" for name in plan.run_datasets],
+        splits=[f"results/splits/{'/'.join(task)}.parquet" for task in plan.tasks],
         figures=plan.list_figures,
     output:
         markdown=report(

@@ -13,4 +13,5 @@ if __name__ == "__main__":
             workers=snakemake.threads,
             part=(part - 1, parts),
             geometry=snakemake.input.geometry or None,
+            settings=snakemake.params.settings,
         )

@@ -11,4 +11,5 @@ if __name__ == "__main__":
             snakemake.output.molecules,
             snakemake.output.rejects,
             snakemake.output.geometry,
+            snakemake.output.doubles,
         )

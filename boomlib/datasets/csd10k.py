@@ -6,9 +6,11 @@ Source: FLASK-LLNL/LLNL-10k-Dataset, one CSV a property, the same molecules in t
 import os
 from collections.abc import Sequence
 
-import pyarrow.compute as pc
+import numpy as np
 
-from boomlib.datasets.rows import ColumnError, Rows, read_columns, text_rows
+from boomlib.datasets.columns import read_columns
+from boomlib.datasets.delimited import ColumnError
+from boomlib.datasets.rows import Rows
 from boomlib.files import DATASET_ENTRY, ContractError
 
 
@@ -21,20 +23,19 @@ def read(sources: Sequence[str | os.PathLike], dataset: dict) -> Rows:
             f"{len(sources)} ({', '.join(map(str, sources)) or 'none'}) for {len(properties)} properties "
             f"({', '.join(properties)}); correct its `sources` or `properties`"
         )
-    rows = None
+    smiles: list[str | None] = []
+    values: dict[str, Sequence[object]] = {}
     for path, (name, entry) in zip(sources, properties.items(), strict=True):
         column = entry.get("column", name)
         try:
-            table = read_columns(path, ["smiles", column])
+            found = read_columns(path, ["smiles", column], ",").values
         except ColumnError as error:
             raise ContractError(f"{error}; this is not the published file") from error
-        if rows is None:
-            first, rows = table, text_rows(table, "smiles", {name: column})
-            continue
-        if table.num_rows != first.num_rows:
-            raise ContractError(f"{path}: {table.num_rows} rows, but {sources[0]} has {first.num_rows}")
-        differing = pc.index(pc.not_equal(table["smiles"].fill_null(""), first["smiles"].fill_null("")), True).as_py()
-        if differing >= 0:
-            raise ContractError(f"{path}: row {differing + 1} has another SMILES than {sources[0]}")
-        rows.values[name] = table[column].to_pylist()
-    return rows
+        values[name] = found[column]
+        smiles = smiles or found["smiles"]
+        if len(smiles) != len(found["smiles"]):
+            raise ContractError(f"{path}: {len(found['smiles'])} rows, but {sources[0]} has {len(smiles)}")
+        for row, (one, other) in enumerate(zip(smiles, found["smiles"], strict=True), 1):
+            if one != other:
+                raise ContractError(f"{path}: row {row} has another SMILES than {sources[0]}")
+    return Rows(np.arange(1, len(smiles) + 1), [text and text.strip() for text in smiles], values)

@@ -15,6 +15,7 @@ def prepare(
     molecules: str | os.PathLike,
     rejects: str | os.PathLike,
     geometry: str | os.PathLike,
+    doubles: str | os.PathLike,
 ) -> None:
     """Read the sources of a registered dataset, sample them if it says so, check every row, and write.
 
@@ -24,6 +25,7 @@ def prepare(
         molecules: the molecules table to write.
         rejects: the CSV of rejected rows to write.
         geometry: the table of the source's own positions to write, empty if it has none.
+        doubles: the CSV of molecules to write that are another one, spelled otherwise.
 
     Raises:
         ContractError: the entry asks for what the source does not have, or no row of it is usable.
@@ -39,4 +41,4 @@ def prepare(
     if "sample" in dataset:
         rows = draw_sample(rows, dataset["sample"]["size"], dataset["sample"]["seed"])
     units = {name: entry["unit"] for name, entry in dataset["properties"].items()}
-    write_dataset(rows, units, molecules, rejects, geometry)
+    write_dataset(rows, units, molecules, rejects, geometry, doubles, dataset.get("max_heavy_atoms"))

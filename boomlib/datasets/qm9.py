@@ -19,7 +19,7 @@ import pyarrow.csv
 
 from boomlib.contracts import list_of
 from boomlib.datasets.rows import Rows, only_source
-from boomlib.files import DATASET_ENTRY, ContractError
+from boomlib.files import DATASET_ENTRY, MAKE_ANEW, ContractError
 from boomlib.progress import Progress
 
 # What stands in the second line of an archive member after "gdb INDEX", and what the wheel calls it.
@@ -146,7 +146,7 @@ def read_wheel(path: str | os.PathLike) -> Source:
         fields = {name: table[column].to_numpy() for name, column in FIELDS.items()}
         return assemble(table["SMILES"].to_pylist(), fields, first, symbols.flatten(), numbers["position"].to_numpy())
     except (zipfile.BadZipFile, zlib.error, KeyError, ValueError, pa.ArrowException) as error:
-        raise ContractError(f"{path}: not the wheel of qm9pack 1.0.3 ({error}); delete it and rerun") from error
+        raise ContractError(f"{path}: not the wheel of qm9pack 1.0.3 ({error}); {MAKE_ANEW}") from error
 
 
 def read_archive(path: str | os.PathLike) -> Source:
@@ -170,7 +170,7 @@ def read_archive(path: str | os.PathLike) -> Source:
         first = np.concatenate([[0], np.cumsum(lengths)])
         return assemble(smiles, fields, first, columns["symbol"].combine_chunks(), positions)
     except (tarfile.TarError, EOFError, OSError, ValueError, pa.ArrowException) as error:
-        raise ContractError(f"{path}: not the archive dsgdb9nsd.xyz.tar.bz2 ({error}); delete it and rerun") from error
+        raise ContractError(f"{path}: not the archive dsgdb9nsd.xyz.tar.bz2 ({error}); {MAKE_ANEW}") from error
 
 
 def members(path: str | os.PathLike) -> Iterator[tuple[str, bytes]]:

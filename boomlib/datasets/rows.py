@@ -1,24 +1,22 @@
 """Raw rows of a source, and their way into the molecules table: sampled, checked, rejected with a reason."""
 
 import csv
-import math
 import os
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
 
-from boomlib.contracts import GEOMETRY, REJECTS, read_table, write_molecules, write_table
+from boomlib.contracts import DOUBLES, GEOMETRY, REJECTS, Origin, write_molecules, write_table
+from boomlib.datasets.columns import Counts
+from boomlib.datasets.labels import as_number, check_scale, shortened, why_no_label
 from boomlib.files import DATASET_ENTRY, ContractError, atomic_path, commit
 from boomlib.progress import Progress
+from boomlib.smiles import identify
 
-BLOCK = 1 << 26  # bytes of a CSV file that are parsed at once; no row may be longer
 LONGEST_SMILES = 2000  # characters; RDKit's canonical SMILES overflows the stack on chains of 20,000 atoms
-SHOWN = 200  # characters of a rejected text in rejects.csv
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of a formula
 
 
@@ -27,12 +25,16 @@ class Rows:
     """Rows as they stand in the source.
 
     Attributes:
-        row: number of each row in the source, the first below the header is 1; int64 [n].
+        row: where each row stands in the source, by what it ``counts``; int64 [n].
         smiles: as written in the source, None where empty; [n].
         values: by property, numbers or the text that stands there, None where empty; [n] each.
         geometry: where the source has positions, maps row numbers to a table of ``atomic_numbers`` (list<uint8>)
             and ``positions`` (list<double>, flat, Å).
         same_molecule: maps a SMILES to what identifies its molecule when duplicates are looked for.
+        written: maps a SMILES to the text by which all later stages know its molecule.
+        counts: ``line`` of a text file of the user's, else ``row``, of which the first is 1.
+        file: the user's file, in which messages name the place of a molecule; None: a source that is no user's.
+        decimal: the decimal mark of labels that are text.
     """
 
     row: np.ndarray
@@ -40,15 +42,18 @@ class Rows:
     values: dict[str, Sequence[object]]
     geometry: Callable[[np.ndarray], pa.Table] | None = None
     same_molecule: Callable[[str], str] = str
+    written: Callable[[str], str] = str
+    counts: Counts = "row"
+    file: str | None = None
+    decimal: str = "."
 
     def take(self, indices: np.ndarray) -> "Rows":
         """The rows at ``indices``, in that order."""
-        return Rows(
-            self.row[indices],
-            [self.smiles[i] for i in indices],
-            {name: [column[i] for i in indices] for name, column in self.values.items()},
-            self.geometry,
-            self.same_molecule,
+        return replace(
+            self,
+            row=self.row[indices],
+            smiles=[self.smiles[i] for i in indices],
+            values={name: [column[i] for i in indices] for name, column in self.values.items()},
         )
 
 
@@ -62,39 +67,6 @@ def only_source(sources: Sequence[str | os.PathLike], reader: str) -> str | os.P
     return sources[0]
 
 
-class ColumnError(ContractError):
-    """A file lacks a column, or has it twice; the reader that catches this adds the remedy."""
-
-
-def read_columns(path: str | os.PathLike, columns: Sequence[str]) -> pa.Table:
-    """Read ``columns`` of a CSV (as text) or Parquet file.
-
-    Raises:
-        ColumnError: a column is not there once.
-        ContractError: the file is not readable.
-    """
-    columns = list(dict.fromkeys(columns))
-    if str(path).endswith((".parquet", ".pq")):
-        table = read_table(path)
-        names = table.column_names
-    else:
-        options = pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=True, null_values=[""]
-        )
-        try:
-            parse = pyarrow.csv.ParseOptions(newlines_in_values=True)
-            read = pyarrow.csv.ReadOptions(block_size=BLOCK)
-            table = pyarrow.csv.read_csv(path, read, parse, options)
-            names = table.column_names
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise ContractError(f"{path}: not readable as CSV in UTF-8: {error}") from error
-    for column in columns:
-        if names.count(column) != 1:
-            problem = "more than one column" if column in names else "no column"
-            raise ColumnError(f"{path}: {problem} '{column}' (it has: {', '.join(names)})")
-    return table.select(columns)
-
-
 def draw_sample(rows: Rows, size: int, seed: int) -> Rows:
     """A seeded random sample without replacement, in the order of the source."""
     if size > len(rows.row):
@@ -106,19 +78,8 @@ def draw_sample(rows: Rows, size: int, seed: int) -> Rows:
     return rows.take(np.sort(picked))
 
 
-def as_number(value: object) -> float | None:
-    """``value`` as a finite float, or None if it is none."""
-    try:
-        number = float(value)  # of text as CSV files have it; Python alone also reads 1_000
-        if isinstance(value, str) and "_" in value:
-            return None
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def why_no_molecule(smiles: str) -> str | None:
-    """Why a text from outside gives no molecule; None if it does."""
+def why_no_molecule(smiles: str, max_heavy_atoms: int | None = None) -> str | None:
+    """Why a text from outside gives no molecule, or one that is too large; None if it does."""
     from rdkit import Chem
 
     if len(smiles) > LONGEST_SMILES:
@@ -132,14 +93,16 @@ def why_no_molecule(smiles: str) -> str | None:
         return "there is more than a SMILES in its column"
     if any(atom.GetAtomicNum() == 0 for atom in mol.GetAtoms()):
         return "the SMILES has an atom of no element (*)"
-    return None
+    heavy = mol.GetNumHeavyAtoms()
+    too_many = max_heavy_atoms is not None and heavy > max_heavy_atoms
+    return f"{heavy} atoms besides hydrogen, more than `max_heavy_atoms` ({max_heavy_atoms})" if too_many else None
 
 
-def find_rejects(rows: Rows) -> dict[int, str]:
+def find_rejects(rows: Rows, max_heavy_atoms: int | None = None) -> dict[int, str]:
     """Say why rows cannot be used: index of the row -> reason.
 
-    Reasons are: no SMILES, those of :func:`why_no_molecule`, a label that is no finite number, a repetition of a
-    molecule with the same labels (the first stays), and a molecule with contradicting labels (all go).
+    Reasons are: no SMILES, those of :func:`why_no_molecule`, those of :func:`boomlib.datasets.labels.why_no_label`, a
+    repetition of a molecule with the same labels (the first stays), and a molecule with contradicting labels (all go).
     """
     from rdkit import RDLogger
 
@@ -148,29 +111,23 @@ def find_rejects(rows: Rows) -> dict[int, str]:
     progress = Progress("check molecules", "mol", len(rows.smiles))
     for i, smiles in enumerate(rows.smiles):
         progress.advance()
-        if reason := why_no_molecule(smiles) if smiles else "no SMILES":
+        if reason := why_no_molecule(smiles, max_heavy_atoms) if smiles else "no SMILES":
             reasons[i] = reason
             continue
         for name, column in rows.values.items():
-            if as_number(column[i]) is None:
-                found = column[i].item() if isinstance(column[i], np.generic) else column[i]
-                reasons[i] = f"{name} is not a finite number: {shortened(repr(found))}"
+            if reason := why_no_label(column[i], rows.decimal):
+                reasons[i] = f"{name} {reason}"
                 break
         else:
             seen[rows.same_molecule(smiles)].append(i)
     for members in seen.values():
-        labels = {tuple(as_number(column[i]) for column in rows.values.values()) for i in members}
+        labels = {tuple(as_number(column[i], rows.decimal) for column in rows.values.values()) for i in members}
         if len(labels) > 1:
             others = ", ".join(str(rows.row[i]) for i in members)
-            reasons |= dict.fromkeys(members, f"the same molecule has different labels in rows {others}")
+            reasons |= dict.fromkeys(members, f"the same molecule has different labels in {rows.counts}s {others}")
         else:
-            reasons |= dict.fromkeys(members[1:], f"repeats row {rows.row[members[0]]}")
+            reasons |= dict.fromkeys(members[1:], f"repeats {rows.counts} {rows.row[members[0]]}")
     return reasons
-
-
-def shortened(text: str) -> str:
-    """``text``, or the beginning of a long one."""
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]} …"
 
 
 def as_text(smiles: str | None) -> str:
@@ -179,38 +136,60 @@ def as_text(smiles: str | None) -> str:
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
+def find_doubles(smiles: Sequence[str]) -> list[tuple[int, int]]:
+    """Ids of molecules that stand before in another spelling, and of the first of these."""
+    progress, first, doubles = Progress("find doubles", "mol", len(smiles)), {}, []
+    for molecule, text in enumerate(smiles):
+        progress.advance()
+        same_as = first.setdefault(identify(text), molecule)
+        if same_as != molecule:
+            doubles.append((molecule, same_as))
+    return doubles
+
+
+def write_rows(path: str | os.PathLike, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a CSV file in one step."""
+    with atomic_path(path).open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+    commit(path)
+
+
 def write_dataset(
     rows: Rows,
     units: dict[str, str],
     molecules: str | os.PathLike,
     rejects: str | os.PathLike,
     geometry: str | os.PathLike,
+    doubles: str | os.PathLike,
+    max_heavy_atoms: int | None = None,
 ) -> None:
-    """Check ``rows`` and write the molecules table, ``rejects.csv`` (row, smiles, reason) and the geometry table.
+    """Check ``rows`` and write the molecules table, ``rejects.csv``, the geometry table and ``doubles.csv``.
 
-    The geometry table has the positions that the source brings, atoms in the source's order; else it is empty.
+    Rejects have the columns ``line`` or ``row``, as the rows count, ``smiles`` and ``reason``. The geometry table has
+    the positions that the source brings, atoms in the source's order; else it is empty. Doubles are molecules
+    of the table that are one molecule in two spellings, which a source that goes by the text may have.
     """
-    reasons = find_rejects(rows)
+    reasons = find_rejects(rows, max_heavy_atoms)
     kept = rows.take(np.array([i for i in range(len(rows.row)) if i not in reasons], dtype=np.int64))
     if not len(kept.row):
-        row, reason = next(((rows.row[i], why) for i, why in sorted(reasons.items())), ("–", "there are no rows"))
-        raise ContractError(f"{molecules}: no usable row in the source; the first reason (row {row}): {reason}")
-    with atomic_path(rejects).open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(REJECTS)
-        writer.writerows((rows.row[i], as_text(rows.smiles[i]), reason) for i, reason in sorted(reasons.items()))
-    commit(rejects)
-    values = {name: np.array([as_number(v) for v in column]) for name, column in kept.values.items()}
-    write_molecules(molecules, kept.smiles, values, units)
+        place, reason = next(
+            ((f" ({rows.counts} {rows.row[i]})", why) for i, why in sorted(reasons.items())), ("", "there are no rows")
+        )
+        where = rows.file or molecules
+        raise ContractError(f"{where}: no usable row in the source; the first reason{place}: {reason}")
+    rejected = [(rows.row[i], as_text(rows.smiles[i]), reason) for i, reason in sorted(reasons.items())]
+    write_rows(rejects, (rows.counts, *REJECTS), rejected)
+    values = {name: np.array([as_number(v, rows.decimal) for v in column]) for name, column in kept.values.items()}
+    for name, labels in values.items():
+        check_scale(f"{rows.file or molecules}: property '{name}'", labels)
+    origin = None if kept.file is None else Origin(kept.file, kept.counts, kept.row)
+    smiles = [kept.written(text) for text in kept.smiles]
+    write_molecules(molecules, smiles, values, units, origin)
+    write_rows(doubles, DOUBLES, () if kept.same_molecule is identify else find_doubles(smiles))
     if kept.geometry is None:
         table = GEOMETRY.empty()
     else:
         table = kept.geometry(kept.row).add_column(0, "molecule_id", pa.array(np.arange(len(kept.row))))
     write_table(table, geometry, GEOMETRY)
-
-
-def text_rows(table: pa.Table, smiles_column: str, columns: dict[str, str], **extra) -> Rows:
-    """Rows of a table as read by :func:`read_columns`; ``columns`` maps property -> column."""
-    smiles = pc.utf8_trim_whitespace(table[smiles_column].cast(pa.string())).to_pylist()
-    values = {name: table[column].to_pylist() for name, column in columns.items()}
-    return Rows(np.arange(1, table.num_rows + 1), smiles, values, **extra)

@@ -12,7 +12,6 @@ from boomlib.contracts import (
     PAIRS,
     POLICY,
     check_ids,
-    listed,
     property_values,
     read_molecules,
     read_split,
@@ -43,8 +42,8 @@ def read_policy(path: StrPath, n: int) -> tuple[pa.Table, dict[str, Any]]:
         bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
         if len(bad):
             raise ContractError(
-                f"{path}: column '{name}' is not finite for {len(bad)} molecules (molecule_id {listed(bad)}); the "
-                "training has diverged, lower its learning rate"
+                f"{path}: column '{name}' is not finite for {len(bad)} of {n} molecules; the training has diverged, "
+                "lower its learning rate"
             )
     return table, json.loads(metadata[b"policy"])
 

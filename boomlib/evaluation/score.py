@@ -120,7 +120,7 @@ def score_run(
     molecules = read_molecules(molecules_path)
     y = property_values(molecules, property_name, molecules_path)
     fold, _ = read_split(split_path)
-    predictions = read_predictions(predictions_path, fold)
+    predictions = read_predictions(predictions_path, fold, molecules)
     y_pred = np.full(len(y), np.nan)
     y_pred[predictions["molecule_id"].to_numpy()] = predictions["y_pred"].to_numpy()
     write_table(resample_folds(y, fold, y_pred, resamples=resamples), resampled_path, RESAMPLED)

@@ -42,6 +42,8 @@ USUAL = "etkdg, mmff94"
 FRAGMENT_GAP = 3.0
 RELAXATIONS = 100
 START_WIDTH = 1.5  # Å
+ATTEMPTS = 100
+ATTEMPTS_PER_ATOM = 10  # RDKit's own, where `maxIterations` is not set
 # Each is tried where those before it found nothing: name and what differs from ETKDGv3.
 EMBEDDINGS = (
     ("etkdg", {}),
@@ -219,7 +221,7 @@ def has_stereo(mol: Chem.Mol, positions: np.ndarray, centres: list[Chem.Atom], d
 # -- embedding -------------------------------------------------------------------------------------------
 
 
-def embed(smiles: str, seed: int = SEED) -> tuple[np.ndarray, str]:
+def embed(smiles: str, seed: int = SEED, attempts: int = ATTEMPTS) -> tuple[np.ndarray, str]:
     """Make up a geometry: ETKDGv3, optimised with MMFF94; the same input gives the same one in every process.
 
     Fall-backs: random coordinates and more attempts, then without ETKDG's torsions, then a force field alone; UFF
@@ -228,6 +230,7 @@ def embed(smiles: str, seed: int = SEED) -> tuple[np.ndarray, str]:
     Args:
         smiles: the molecule.
         seed: goes into RDKit's seed together with the SMILES.
+        attempts: how often each of these ways may draw coordinates.
 
     Returns:
         Positions (Å, float64 [n, 3]) of the atoms of ``Chem.AddHs(Chem.MolFromSmiles(smiles))``, and what worked,
@@ -244,12 +247,14 @@ def embed(smiles: str, seed: int = SEED) -> tuple[np.ndarray, str]:
         parameters.randomSeed = drawn
         for setting, value in settings.items():
             setattr(parameters, setting, value)
+        if (parameters.maxIterations or ATTEMPTS_PER_ATOM * mol.GetNumAtoms()) > attempts:
+            parameters.maxIterations = attempts
         if rdDistGeom.EmbedMolecule(mol, parameters) == 0:
             return relax(mol, side_by_side(mol), name)
-    return relax_from_anywhere(mol, drawn)
+    return relax_from_anywhere(mol, drawn, attempts)
 
 
-def relax_from_anywhere(mol: Chem.Mol, seed: int) -> tuple[np.ndarray, str]:
+def relax_from_anywhere(mol: Chem.Mol, seed: int, attempts: int) -> tuple[np.ndarray, str]:
     """Optimise ``mol`` from random positions until its bonds and its stereochemistry come out right.
 
     For cages so strained that RDKit refuses all their embeddings (its check of tetrahedral centres): 1 % of QM9.
@@ -262,7 +267,7 @@ def relax_from_anywhere(mol: Chem.Mol, seed: int) -> tuple[np.ndarray, str]:
     """
     numbers, bonded = elements_of(mol), Chem.GetAdjacencyMatrix(mol).astype(bool)
     stereo, rng = specified_stereo(mol), np.random.default_rng(seed)
-    for _ in range(RELAXATIONS if rdForceFieldHelpers.UFFHasAllMoleculeParams(mol) else 0):
+    for _ in range(min(attempts, RELAXATIONS) if rdForceFieldHelpers.UFFHasAllMoleculeParams(mol) else 0):
         # UFF first, as MMFF94 leaves more of them entangled
         tangle = with_conformer(mol, rng.normal(scale=START_WIDTH, size=(len(numbers), 3)))
         rdForceFieldHelpers.UFFOptimizeMolecule(tangle, maxIters=MAX_STEPS)
@@ -272,7 +277,10 @@ def relax_from_anywhere(mol: Chem.Mol, seed: int) -> tuple[np.ndarray, str]:
             if np.array_equal(found, bonded) and has_stereo(mol, positions, *stereo):
                 return positions, name
     tried = ", ".join([*(name for name, _ in EMBEDDINGS), "a force field from random coordinates"])
-    raise ConformerError(f"RDKit found no coordinates ({tried})")
+    raise ConformerError(
+        f"RDKit found no coordinates ({tried}), with at most {attempts} attempts each, which the dataset's "
+        "`max_embedding_attempts` allows"
+    )
 
 
 def side_by_side(mol: Chem.Mol) -> np.ndarray:
@@ -302,12 +310,15 @@ def relax(mol: Chem.Mol, embedded: np.ndarray, name: str) -> tuple[np.ndarray, s
 # -- the feature -----------------------------------------------------------------------------------------
 
 
-def compute(smiles: Sequence[str], geometry: pa.Table | None = None) -> dict[str, pa.Array]:
+def compute(
+    smiles: Sequence[str], geometry: pa.Table | None = None, max_embedding_attempts: int = ATTEMPTS
+) -> dict[str, pa.Array]:
     """Conformers of molecules given by their SMILES and, where the source has them, their geometries.
 
     Args:
         smiles: the molecules.
         geometry: their rows of the geometry table, or None to embed them.
+        max_embedding_attempts: see :func:`embed`; a key of the dataset's entry.
 
     Returns:
         ``atomic_numbers`` (list<uint8>), ``positions`` (list<float32>, Å, flattened n×3; null where even embedding
@@ -328,7 +339,7 @@ def compute(smiles: Sequence[str], geometry: pa.Table | None = None) -> dict[str
                 notes.append(f"not the source's geometry: {error}")
         if positions is None:
             try:
-                (positions, method), source = embed(text), "etkdg"
+                (positions, method), source = embed(text, attempts=max_embedding_attempts), "etkdg"
                 if method != USUAL:
                     notes.append(method)
             except (ConformerError, RuntimeError) as error:

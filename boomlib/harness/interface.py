@@ -81,6 +81,13 @@ class Model(ABC):
     def __init__(self, *, kind: str, seed: int, threads: int = 1, observable: str | None = None) -> None:
         self.kind, self.seed, self.threads, self.observable = kind, seed, threads, observable
 
+    def find_unreadable(self, molecules: Molecules) -> dict[int, str]:
+        """Why the model cannot read some of these molecules: their position and the reason; here it can read all.
+
+        Asked of every molecule of the task, whatever its fold, before :meth:`fit`.
+        """
+        return {}
+
     @abstractmethod
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Fit to ``train``; choose hyper-parameters or epochs by the RMSE on ``valid``.

@@ -16,7 +16,8 @@ from boomlib.contracts import (
     POLICY,
     PREDICTED_FOLDS,
     TASK,
-    listed,
+    locate,
+    locating,
     property_values,
     read_molecules,
     read_predictions,
@@ -24,11 +25,13 @@ from boomlib.contracts import (
     write_predictions,
     write_table,
 )
-from boomlib.files import ContractError, sha256, write_json, write_text
+from boomlib.files import ContractError, MoleculeError, sha256, write_json, write_text
+from boomlib.harness.composition import count_elements
 from boomlib.harness.interface import STATE, Molecules, find_model_class
 from boomlib.provenance import RunRecord, code_hash, content_hash, hash_training
 
 FAILURE = "failure.json"
+SHOWN = 5  # reasons that a message names
 
 
 def read_task(
@@ -45,32 +48,36 @@ def read_task(
         All molecules of the task (``y`` is NaN on id and ood) and their fold, str [n].
 
     Raises:
-        ContractError: a feature file lacks molecules; the message lists them.
+        ContractError: a feature file lacks molecules; the message says where they stand in the source.
     """
     table = read_table(task, TASK)
     ids = table["molecule_id"].to_numpy()
+    smiles = np.asarray(table["smiles"].to_pylist(), dtype=object)
+
+    def where(molecules: np.ndarray) -> str:
+        return locate(table, smiles[np.isin(ids, molecules)])
+
     tables = {}
     for name, path in features.items():
         feature = read_table(path, FEATURE)
         missing = np.setdiff1d(ids, feature["molecule_id"].to_numpy())
         if len(missing):
             raise ContractError(
-                f"{path}: {len(missing)} molecules of {task} have no {name} (molecule_id {listed(missing)}); every "
-                "model predicts every molecule, so delete the file and rerun"
+                f"{path}: {len(missing)} molecules of {task} have no {name} ({where(missing)}); every model predicts "
+                "every molecule, so delete the file and rerun"
             )
         for column in feature.column_names:
             if column != "note" and feature[column].null_count:
                 gaps = feature.filter(pc.is_null(feature[column]))["molecule_id"].to_pylist()
                 raise ContractError(
-                    f"{path}: {len(gaps)} molecules have no {column} (molecule_id {listed(gaps)}; the column `note` "
-                    "says why); every model predicts every molecule, so mend or remove them in the source"
+                    f"{path}: {len(gaps)} molecules have no {column} ({where(gaps)}; the column `note` says why); "
+                    "every model predicts every molecule, so mend or remove them in the source"
                 )
         feature = feature.sort_by("molecule_id")
         tables[name] = feature.drop_columns("molecule_id").take(
             pa.array(np.searchsorted(feature["molecule_id"].to_numpy(), ids))
         )
     y = table["y"].to_numpy() if truth is None else truth
-    smiles = np.asarray(table["smiles"].to_pylist(), dtype=object)
     return Molecules(ids, smiles, np.asarray(y, dtype=np.float64), tables), table["fold"].to_numpy().astype(str)
 
 
@@ -144,7 +151,8 @@ def train_and_predict(job: Job) -> None:
     code = hash_training(job.model["class"], job.model["parameters"], job.features)
     record = RunRecord()
     try:
-        facts = run_model(job)
+        with locating(job.task):
+            facts = run_model(job)
     except Exception as error:
         reason = {"error": type(error).__name__, "message": str(error), "log": job.log}
         write_json(job.folder / FAILURE, reason | {"traceback": traceback.format_exc()})
@@ -164,16 +172,44 @@ def run_model(job: Job) -> dict:
     asked = np.isin(fold, PREDICTED_FOLDS)
     model.unlabelled = molecules.take(asked)
     model.checkpoint = Path(job.checkpoint[0]).parent if job.checkpoint else None
+    check_readable(molecules, model.find_unreadable(molecules))
+    report_unseen(molecules, fold, job.task)
     model.fit(molecules.take(fold == "train"), molecules.take(fold == "valid"), job.folder)
     predicted = model.predict(model.unlabelled)
     write_predictions(job.predictions, molecules.molecule_id[asked], fold[asked], predicted.mean, predicted.std)
-    read_predictions(job.predictions, fold)
+    read_predictions(job.predictions, fold, read_table(job.task, TASK))
     if job.policy:
         write_table(model.policy(molecules), job.policy, POLICY)
     if job.keep_model:
         model.save(job.folder)
     sizes = {each: int((fold == each).sum()) for each in ("train", *PREDICTED_FOLDS)}
     return {"device": model.trained_on, "prediction_device": model.device, "molecules": sizes, **model.facts}
+
+
+def check_readable(molecules: Molecules, reasons: dict[int, str]) -> None:
+    """Raise :class:`MoleculeError` if there are ``reasons``, by position, why a model cannot read some molecules."""
+    if reasons:
+        raise MoleculeError(
+            f"the model cannot read {len(reasons)} of {len(molecules)} molecules "
+            f"({'; '.join(list(dict.fromkeys(reasons.values()))[:SHOWN])}); every model predicts every molecule, so "
+            "remove their rows in the source, or leave the model out of `models:`",
+            molecules.smiles[list(reasons)],
+        )
+
+
+def report_unseen(molecules: Molecules, fold: np.ndarray, task: str | os.PathLike) -> None:
+    """Print, into the job's log, which molecules of a task have elements that no molecule of train has."""
+    if "elements" not in molecules.features:
+        return
+    there = count_elements(molecules) > 0
+    unseen = there & ~there[fold == "train"].any(axis=0)
+    rows = np.flatnonzero(unseen.any(axis=1))
+    if len(rows):
+        elements = np.array(molecules.features["elements"].column_names)[unseen.any(axis=0)]
+        print(
+            f"{locate(read_table(task), molecules.smiles[rows])}: {len(rows)} molecules have elements that train "
+            f"lacks ({', '.join(elements)}), of which the model has learnt nothing"
+        )
 
 
 def check_checkpoint(wanted: object, checkpoint: Sequence[str | os.PathLike]) -> None:

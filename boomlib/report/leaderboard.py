@@ -14,6 +14,7 @@ from boomlib.report.figures.catalogue import CataloguedFigure, find_figures
 from boomlib.report.making import describe_making
 from boomlib.report.roles import assign_roles
 from boomlib.report.tables.details import tabulate_details
+from boomlib.report.tables.doubles import list_doubles
 from boomlib.report.tables.errors import tabulate_errors, tabulate_tail_interior
 from boomlib.report.tables.failures import tabulate_failures
 from boomlib.report.tables.overall import tabulate_ranking
@@ -119,6 +120,7 @@ def write_leaderboard(
         training=tabulate_training(records, roles),
         seeds=", ".join(map(str, sorted({run.seed for run in runs}))),
         splits=tabulate_splits(metrics, records, datasets),
+        doubles=list_doubles(results_dir, records, datasets),
         sources=tabulate_sources(datasets, rejected),
         dataset_notes=list_notes(datasets, "note", {name: entry["label"] for name, entry in datasets.items()}),
         model_notes=list_notes(models, "source", roles.labels),

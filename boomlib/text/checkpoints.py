@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boomlib.contracts import listed
-from boomlib.files import ContractError, read_json, scratch_folder
+from boomlib.files import MAKE_ANEW, ContractError, read_json, scratch_folder
 from boomlib.text.checkpoint_files import (
     CONFIG,
     RECORD,
@@ -144,7 +144,7 @@ def read_model(path: Path, language_model: type["PreTrainedModel"], config: "Pre
         weights = load(path.read_bytes())  # load_file maps the file: what is written there later would get in
     except SafetensorError as error:
         raise ContractError(
-            f"{path}: not readable as safetensors, probably truncated ({error}); delete it and bring it here anew"
+            f"{path}: not readable as safetensors, probably truncated ({error}); {MAKE_ANEW}"
         ) from error
     weights = {name: tensor for name, tensor in weights.items() if not any(re.search(key, name) for key in SPARE)}
     model, found = language_model.from_pretrained(

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from boomlib.contracts import CORPUS, read_molecules, read_split, write_table
-from boomlib.files import DATASET_ENTRY, ContractError
-from boomlib.smiles import canonical_smiles
+from boomlib.contracts import CORPUS, locate, read_molecules, read_split, write_table
+from boomlib.files import DATASET_ENTRY, ContractError, MoleculeError
+from boomlib.smiles import identify
 
 
 def make_corpus(
@@ -16,7 +16,7 @@ def make_corpus(
     splits: Mapping[str, Sequence[str | os.PathLike]],
     out: str | os.PathLike,
 ) -> None:
-    """Write the corpus of one scheme, ``smiles`` (canonical, with stereochemistry) and ``dataset``, and print counts.
+    """Write the corpus of one scheme, ``smiles`` (as :func:`identify` has it) and ``dataset``, and print counts.
 
     One checkpoint serves all tasks, so that a molecule must be in train of every property of its dataset, and none
     that is in valid, id or ood of any property of any dataset may come in by way of another dataset. Of a molecule
@@ -32,7 +32,7 @@ def make_corpus(
         ContractError: a SMILES cannot be parsed, a split is of another number of molecules than its dataset, or no
             molecule is left.
     """
-    smiles = {dataset: read_canonical(path) for dataset, path in molecules.items()}
+    smiles = {dataset: read_identities(path) for dataset, path in molecules.items()}
     trained = {dataset: find_trained(splits[dataset], len(each)) for dataset, each in smiles.items()}
     seen = {text for dataset, each in smiles.items() for text in each[~trained[dataset]]}
     kept = {}
@@ -56,13 +56,14 @@ def make_corpus(
     write_table(pa.table(table), out, CORPUS)
 
 
-def read_canonical(path: str | os.PathLike) -> np.ndarray:
-    """The canonical SMILES of a molecules table, with stereochemistry, str [n]."""
-    smiles = read_molecules(path)["smiles"].to_pylist()
+def read_identities(path: str | os.PathLike) -> np.ndarray:
+    """What identifies the molecules of a molecules table, str [n]."""
+    table = read_molecules(path)
     try:
-        return np.array([canonical_smiles(text) for text in smiles], dtype=object)
-    except ContractError as error:  # no such molecule was let in
-        raise ContractError(f"{path}: {error}; then delete the file and rerun") from error
+        return np.array([identify(text) for text in table["smiles"].to_pylist()], dtype=object)
+    except MoleculeError as error:  # no such molecule was let in
+        where = locate(table, error.smiles)
+        raise ContractError(f"{path}: {where}: {error}; then delete the file and rerun") from error
 
 
 def find_trained(splits: Sequence[str | os.PathLike], n: int) -> np.ndarray:

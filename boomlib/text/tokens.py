@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from boomlib.files import ContractError, read_json, write_json, write_text
+from boomlib.files import ContractError, MoleculeError, read_json, write_json, write_text
 from boomlib.text.start import OWN_FILES
 
 if TYPE_CHECKING:
@@ -51,13 +51,14 @@ def tokenise(smiles: str) -> list[str]:
     """The tokens of a SMILES: atoms (a bracket atom is one), bonds, branches and ring closures; they join to the text.
 
     Raises:
-        ContractError: something in the text is none of these; the message gives its position (the first is 1).
+        MoleculeError: something in the text is none of these; the message gives its position (the first is 1).
     """
     end = TOKENS.match(smiles).end()
     if end < len(smiles):
-        raise ContractError(
+        raise MoleculeError(
             f"SMILES {smiles!r}: no token at position {end + 1} ({smiles[end:][:10]!r}); "
-            "correct the SMILES in the source, or remove the row"
+            "correct the SMILES in the source, or remove the row",
+            [smiles],
         )
     return re.findall(TOKEN, smiles)
 
@@ -66,7 +67,7 @@ def to_selfies(smiles: str) -> str:
     """The molecule as SELFIES, atoms in the order of the SMILES; aromatic rings get alternating double bonds.
 
     Raises:
-        ContractError: SELFIES cannot write it: wildcards, dative and quadruple bonds, chirality other than @ and @@,
+        MoleculeError: SELFIES cannot write it: wildcards, dative and quadruple bonds, chirality other than @ and @@,
             atom maps, ring closures of three digits or between fragments.
     """
     import selfies
@@ -79,10 +80,22 @@ def to_selfies(smiles: str) -> str:
         return selfies.encoder(smiles, strict=False)
     except (selfies.EncoderError, IndexError) as error:  # the latter: C11
         reason = getattr(error.__cause__, "reason", str(error).partition("\n")[0] or "a ring closure without a number")
-        raise ContractError(
+        raise MoleculeError(
             f"SMILES {smiles!r} cannot be written as SELFIES ({reason}); write it otherwise in the source, remove "
-            "the row, or take a model that reads SMILES"
+            "the row, or take a model that reads SMILES",
+            [smiles],
         ) from error
+
+
+def find_unwritable(smiles: Iterable[str], notation: str) -> dict[int, str]:
+    """Why some molecules cannot be written in a notation, ``smiles`` or ``selfies``: their position and the reason."""
+    write, reasons = to_selfies if notation == "selfies" else tokenise, {}
+    for row, text in enumerate(smiles):
+        try:
+            write(text)
+        except ContractError as error:
+            reasons[row] = str(error).partition(";")[0]  # who asks has a remedy of its own
+    return reasons
 
 
 def tokenise_selfies(text: str) -> list[str]:

@@ -14,9 +14,11 @@ from scipy.spatial.transform import Rotation
 from tiny import MODELS, PROPERTY, TrainingJob, feature_files, small_descriptor, write_benchmark
 
 from boomlib import contracts
+from boomlib.features import elements
+from boomlib.featurize import compute_feature
 from boomlib.files import ContractError
 from boomlib.harness.interface import Model, Molecules, PolicyModel, find_model_class
-from boomlib.harness.job import read_task
+from boomlib.harness.job import read_task, report_unseen
 from boomlib.harness.training import History
 from boomlib.provenance import hash_training
 
@@ -125,6 +127,53 @@ def test_a_prediction_does_not_depend_on_molecule_id(descriptor, fitted, data, t
     for ids in (data[0].molecule_id[:10], data[2].molecule_id + 1000):
         renamed = dataclasses.replace(data[2], molecule_id=ids)
         assert fitted.predict(renamed).mean.tobytes() == expected.tobytes()
+
+
+# elements, charges, bonds and tokens that no molecule of train has
+STRANGE = [
+    "C[Og]",
+    "C[Fm+3]",
+    "C[U+4]",
+    "F[Xe]F",
+    "[NH3]->[Pt]Cl",
+    "C~[Na]",
+    "[Fe+6]OC",
+    "C[C@SP1](F)(Cl)Br",
+    "[2H]C#P",
+]
+
+
+@pytest.fixture(scope="session")
+def strange(descriptor, tmp_path_factory) -> Molecules:
+    """Molecules that have little in common with those of train."""
+    folder = tmp_path_factory.mktemp("strange")
+    contracts.write_molecules(folder / "molecules.parquet", STRANGE, {}, {})
+    for feature in descriptor["features"]:
+        compute_feature(feature, folder / "molecules.parquet", folder / f"{feature}.parquet")
+    tables = {
+        name: pq.read_table(path).drop_columns("molecule_id")
+        for name, path in feature_files(descriptor, folder).items()
+    }
+    y = np.full(len(STRANGE), 0.0 if descriptor["sees_truth"] else np.nan)
+    return Molecules(np.arange(len(STRANGE)), np.array(STRANGE, dtype=object), y, tables)
+
+
+def test_what_train_has_never_shown_has_an_answer_or_is_refused_by_name(descriptor, fitted, strange):
+    reasons = fitted.find_unreadable(strange)
+    refused = {
+        "graph.equivariant_transformer.EquivariantTransformer": {"C[Og]": "Og", "C[Fm+3]": "Fm"},
+        "language.regression_transformer.RegressionTransformer": {
+            "C[Og]": "invalid atom symbol",
+            "[NH3]->[Pt]Cl": "'>'",
+            "C~[Na]": "'~'",
+            "C[C@SP1](F)(Cl)Br": "invalid atom symbol",
+        },
+    }.get(descriptor["class"], {})
+    assert {STRANGE[row] for row in reasons} == set(refused)
+    for row, reason in reasons.items():
+        assert refused[STRANGE[row]] in reason
+    readable = strange.take(np.array([row not in reasons for row in range(len(STRANGE))]))
+    assert np.isfinite(fitted.predict(readable).mean).all()
 
 
 def with_atoms(molecules: Molecules, change) -> Molecules:
@@ -324,6 +373,43 @@ def test_a_failed_job_leaves_its_reason_until_it_succeeds(fresh, monkeypatch):
     fresh()
     assert not (fresh.folder / "failure.json").exists()
     assert fresh.predictions.exists()
+
+
+def test_molecules_that_a_model_cannot_read_are_named_before_training_whatever_their_fold(
+    fresh, benchmark, monkeypatch
+):
+    cls = find_model_class(fresh.descriptor["class"])
+    task = contracts.read_table(benchmark / "task.parquet")
+    smiles, fold = task["smiles"].to_pylist(), task_fold(benchmark)
+    rows = [int(np.flatnonzero(fold == name)[0]) for name in contracts.FOLDS]
+    monkeypatch.setattr(cls, "find_unreadable", lambda *_: dict.fromkeys(rows, "it has no such element"))
+    monkeypatch.setattr(cls, "fit", None)
+    with pytest.raises(ContractError) as error:
+        fresh()
+    assert str(error.value) == (
+        f"{', '.join(smiles[row] for row in rows)}: the model cannot read 4 of 24 molecules (it has no such element); "
+        "every model predicts every molecule, so remove their rows in the source, or leave the model out of `models:`"
+    )
+    failure = json.loads((fresh.folder / "failure.json").read_text())
+    assert (failure["error"], failure["message"]) == ("ContractError", str(error.value))
+
+
+def test_elements_that_train_lacks_are_told_with_their_molecules(capsys, tmp_path):
+    smiles = ["CO", "C[Si](C)C", "N", "[Og]", "O[Si]"]
+    molecules = Molecules(
+        np.arange(5), np.array(smiles, dtype=object), np.zeros(5), {"elements": pa.table(elements.compute(smiles))}
+    )
+    task = tmp_path / "task.parquet"
+    origin = contracts.Origin("x.csv", "line", np.array([2, 3, 5, 8, 13]))
+    contracts.write_table(pa.table({"smiles": smiles}).append_column(*origin.as_column()), task)
+    report_unseen(molecules, np.array(["train", "valid", "train", "ood", "id"]), task)
+    assert capsys.readouterr().out == (
+        "x.csv, line 3 (C[Si](C)C), line 8 ([Og]), line 13 (O[Si]): 3 molecules have elements that train lacks "
+        "(Si, Og), of which the model has learnt nothing\n"
+    )
+    report_unseen(molecules, np.full(5, "train"), task)
+    report_unseen(dataclasses.replace(molecules, features={}), np.full(5, "ood"), task)
+    assert capsys.readouterr().out == ""
 
 
 def test_a_prediction_that_is_not_finite_fails_the_job(fresh, monkeypatch):

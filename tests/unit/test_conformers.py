@@ -10,7 +10,7 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
-from boomlib import contracts
+from boomlib import contracts, registry
 from boomlib.features import conformers
 from boomlib.features.conformers import ConformerError, embed, match_geometry
 from boomlib.featurize import compute_feature, merge_parts
@@ -237,6 +237,59 @@ def test_an_embedding_that_never_works_gives_a_reason(monkeypatch):
         embed("CCO")
 
 
+# its bridge would have to reach through the rings
+STRAINED = "CCSCc1ccc2c(c1)c1c3c(c4c5cc(CSCC)ccc5n5c4c1n2[C@@H]1C[C@H](C(=O)OOC)[C@]5(C)O1)CNC3=O"
+
+
+@pytest.fixture
+def limits(monkeypatch) -> list[int]:
+    """What limits each embedding, 0 where it is RDKit's own, 10 attempts an atom; then a 1 for each relaxation."""
+    found = []
+    embed_molecule, optimise = rdDistGeom.EmbedMolecule, rdForceFieldHelpers.UFFOptimizeMolecule
+    monkeypatch.setattr(
+        rdDistGeom,
+        "EmbedMolecule",
+        lambda mol, parameters: found.append(parameters.maxIterations) or embed_molecule(mol, parameters),
+    )
+    monkeypatch.setattr(
+        rdForceFieldHelpers, "UFFOptimizeMolecule", lambda *args, **kw: found.append(1) or optimise(*args, **kw)
+    )
+    return found
+
+
+@pytest.mark.parametrize("smiles", [STRAINED, "CC1(C)[C@H]2CC[C@@]1(C)C(=O)C2", "C1C[C@@H]2C[C@@H]1O2"])
+def test_an_embedding_that_does_not_succeed_ends_after_its_attempts_with_a_note(limits, smiles):
+    rows = pa.table(conformers.compute([smiles, "CO"], max_embedding_attempts=3)).to_pylist()
+    assert limits[:7] == [3, 3, 3, 1, 1, 1, 3]
+    assert [row["source"] for row in rows] == [None, "etkdg"]
+    assert rows[0]["positions"] is None
+    assert "at most 3 attempts each, which the dataset's `max_embedding_attempts` allows" in rows[0]["note"]
+
+
+def test_the_limit_of_booms_datasets_is_none_for_their_molecules(limits, monkeypatch):
+    monkeypatch.setattr(rdDistGeom, "EmbedMolecule", lambda _, parameters: limits.append(parameters.maxIterations))
+    monkeypatch.setattr(rdForceFieldHelpers, "UFFHasAllMoleculeParams", lambda _: False)
+    datasets, _ = registry.load_datasets()
+    assert {entry["max_embedding_attempts"] for entry in datasets.values()} == {1600}
+    for smiles in ("C" * 52, "C"):  # 158 atoms; 10K CSD's largest molecule has 156
+        with pytest.raises(ConformerError):
+            embed(smiles, attempts=1600)
+    assert limits == [0, 300, 300] * 2
+    assert conformers.RELAXATIONS <= 1600
+
+
+def test_the_same_coordinates_come_out_whatever_the_limit_that_is_not_reached():
+    for smiles in ("OCC1CC1N", "C1OC2CC3CC12O3", "O.CCO"):
+        positions, method = embed(smiles)
+        few = embed(smiles, attempts=20)
+        assert (positions.tobytes(), method) == (few[0].tobytes(), few[1])
+
+
+def test_the_schemas_limit_is_that_of_the_code():
+    schema = registry.read_schema("datasets")["properties"]["datasets"]["additionalProperties"]["properties"]
+    assert schema["max_embedding_attempts"]["default"] == conformers.ATTEMPTS
+
+
 @pytest.mark.parametrize("smiles", ["C1OC2CC3CC12O3", "C1C2C3CC4(COC34)N12"])
 def test_a_cage_that_rdkit_refuses_is_relaxed_by_a_force_field_until_its_bonds_are_right(smiles):
     assert embed(smiles)[1] == "force field from random coordinates, mmff94"
@@ -339,11 +392,11 @@ def test_a_geometry_of_another_isomer_is_replaced_by_an_embedding_and_noted(run,
         0: "not the source's geometry: 26 coordinates for 9 atoms",
         4: "not the source's geometry: the connectivity differs: the geometry's bonds are not those of the SMILES",
     }
-    assert "molecule 4 (CCCC): not the source's geometry" in capsys.readouterr().err
+    assert "CCCC: not the source's geometry" in capsys.readouterr().err
 
 
 def test_a_failed_embedding_is_noted_and_refused_by_models_that_need_it(run, monkeypatch, tmp_path):
-    def some(smiles):
+    def some(smiles, **_):
         if smiles == "CCCC":
             raise ConformerError("no luck")
         return embed(smiles)
@@ -355,9 +408,11 @@ def test_a_failed_embedding_is_noted_and_refused_by_models_that_need_it(run, mon
     task = {"molecule_id": range(len(DATASET)), "smiles": DATASET, "y": [0.0] * len(DATASET)}
     table = pa.table(task | {"fold": contracts.fold_array(["train"] * len(DATASET))})
     contracts.write_table(table, tmp_path / "task.parquet")
-    with pytest.raises(
-        ContractError, match=r"1 molecules have no (positions|source) \(molecule_id 4; the column `note`"
-    ):
+    with pytest.raises(ContractError, match=r"1 molecules have no (positions|source) \(CCCC; the column `note`"):
+        read_task(tmp_path / "task.parquet", {"conformers": tmp_path / "out.parquet"})
+    origin = contracts.Origin("data/x.csv", "line", np.arange(len(DATASET)) * 3 + 2)
+    contracts.write_table(table.append_column(*origin.as_column()), tmp_path / "task.parquet")
+    with pytest.raises(ContractError, match=r"\(data/x\.csv, line 14 \(CCCC\); the column `note` says why\)"):
         read_task(tmp_path / "task.parquet", {"conformers": tmp_path / "out.parquet"})
 
 

@@ -1,10 +1,12 @@
+import pickle
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from boomlib import contracts
-from boomlib.files import ContractError
+from boomlib.files import ContractError, MoleculeError
 
 FOLD = np.array(["train", "valid", "id", "ood", "ood", "train"])
 
@@ -24,13 +26,13 @@ def test_predictions_round_trip_sorted(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ids": (1, 2, 3), "fold": ("valid", "id", "ood"), "y": (1, 2, 3)}, "1 missing molecule_id (4)"),
-        ({"ids": (1, 2, 3, 3)}, "1 doubled molecule_id (3)"),
-        ({"ids": (1, 2, 3, 9)}, "1 unknown molecule_id (9)"),
-        ({"ids": (0, 2, 3, 4)}, "1 unknown molecule_id (0)"),
-        ({"y": (1, 2, float("nan"), 4)}, "y_pred of molecule_id 3 is not a finite number (1 such rows)"),
-        ({"y": (1, 2, 3, float("inf"))}, "y_pred of molecule_id 4 is not a finite number"),
-        ({"fold": ("valid", "ood", "ood", "ood")}, "molecule_id 2 stands in another fold than in the split"),
+        ({"ids": (1, 2, 3), "fold": ("valid", "id", "ood"), "y": (1, 2, 3)}, "1 missing molecules (molecule_id 4)"),
+        ({"ids": (1, 2, 3, 3)}, "1 doubled molecules (molecule_id 3)"),
+        ({"ids": (1, 2, 3, 9)}, "1 unknown molecules (molecule_id 9)"),
+        ({"ids": (0, 2, 3, 4)}, "1 unknown molecules (molecule_id 0)"),
+        ({"y": (1, 2, float("nan"), 4)}, "y_pred of 1 molecules is not a finite number (molecule_id 3)"),
+        ({"y": (1, 2, 3, float("inf"))}, "y_pred of 1 molecules is not a finite number (molecule_id 4)"),
+        ({"fold": ("valid", "ood", "ood", "ood")}, "molecule_id 2: in another fold than in the split"),
     ],
 )
 def test_broken_predictions_name_file_row_and_remedy(tmp_path, change, message):
@@ -40,6 +42,40 @@ def test_broken_predictions_name_file_row_and_remedy(tmp_path, change, message):
     assert str(path) in str(error.value)
     assert message in str(error.value)
     assert "delete the file and rerun" in str(error.value)
+
+
+TABLE = pa.table({"molecule_id": range(6), "smiles": ["C", "CC", "CO", "N", "O", "F"]})
+ORIGIN = contracts.Origin("data/x.csv", "line", np.array([2, 4, 5, 9, 10, 12]))
+
+
+def test_broken_predictions_say_where_the_molecule_stands_in_a_users_file(tmp_path):
+    path = predictions(tmp_path / "p.parquet", y=(1, 2, float("nan"), 4))
+    for table, place in ((TABLE, "(N)"), (TABLE.append_column(*ORIGIN.as_column()), "(data/x.csv, line 9 (N))")):
+        with pytest.raises(ContractError) as error:
+            contracts.read_predictions(path, FOLD, table)
+        assert f"y_pred of 1 molecules is not a finite number {place}" in str(error.value)
+
+
+def test_molecules_are_located_by_file_line_and_smiles(tmp_path):
+    table = TABLE.append_column(*ORIGIN.as_column())
+    assert contracts.locate(table, ["CO", "F", "CO"]) == "data/x.csv, line 5 (CO), line 12 (F)"
+    assert contracts.locate(table, table["smiles"].to_pylist()).endswith("line 10 (O) …")
+    assert contracts.locate(table, ["[Og]"]) == "data/x.csv, [Og]"
+    assert contracts.locate(TABLE, ["CO", "C" * 300]) == "CO, " + "C" * 200 + " …"
+    contracts.write_molecules(tmp_path / "m", ["C"], {}, {}, contracts.Origin("x.parquet", "row", np.array([7])))
+    read = contracts.read_molecules(tmp_path / "m")
+    assert read.column_names == ["molecule_id", "smiles", "source row"]
+    assert contracts.locate(read, ["C"]) == "x.parquet, row 7 (C)"
+
+
+def test_an_error_about_molecules_says_where_they_come_from_and_passes_processes(tmp_path):
+    contracts.write_table(TABLE.append_column(*ORIGIN.as_column()), tmp_path / "task")
+    error = pickle.loads(pickle.dumps(MoleculeError("too strange; remove them", ["N", "O"])))
+    with (
+        pytest.raises(ContractError, match=r"^data/x\.csv, line 9 \(N\), line 10 \(O\): too strange; remove them$"),
+        contracts.locating(tmp_path / "task"),
+    ):
+        raise error
 
 
 def test_truncated_parquet(tmp_path):

@@ -79,6 +79,19 @@ def test_smiles_are_canonical_and_keep_stereochemistry_and_repeats_go(dataset, t
     ]
 
 
+@pytest.mark.parametrize("spelling", ["[CH3:1][CH2:2][OH:3]", "C([H])([H])([H])CO", "[CH3:4]CO"])
+def test_a_molecule_that_another_dataset_tests_in_another_spelling_is_left_out(dataset, tmp_path, spelling):
+    found = corpus(
+        tmp_path / "c", a=dataset("a", [spelling, "CN"], "train train"), b=dataset("b", ["CF", "CCO"], "train ood")
+    )
+    assert found == [("CN", "a"), ("CF", "b")]
+
+
+def test_atom_maps_do_not_get_into_the_corpus(dataset, tmp_path):
+    texts = ["[CH3:1][C@H](O)[CH3:2]", "CC(C)O", "[CH3:1][Cl:2]"]
+    assert corpus(tmp_path / "c", a=dataset("a", texts, "train train train")) == [("CC(C)O", "a"), ("CCl", "a")]
+
+
 def test_the_same_datasets_make_the_same_bytes(dataset, tmp_path):
     datasets = {"a": dataset("a", ["CC", "CO"], "train train"), "b": dataset("b", ["CN", "CC"], "train train")}
     for name in ("one", "two"):
@@ -100,5 +113,5 @@ def test_a_split_of_another_dataset_is_refused_by_name(dataset, tmp_path):
 
 
 def test_a_molecule_that_cannot_be_parsed_is_refused_by_its_table(dataset, tmp_path):
-    with pytest.raises(ContractError, match=r"a\.parquet: SMILES 'c1cc': RDKit cannot parse it; .* and rerun"):
+    with pytest.raises(ContractError, match=r"a\.parquet: c1cc: SMILES 'c1cc': RDKit cannot parse it; .* and rerun"):
         corpus(tmp_path / "c", a=dataset("a", ["CC", "c1cc"], "train train"))

@@ -1,13 +1,20 @@
+import bz2
 import csv
+import gzip
+import io
+import lzma
+import re
+import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from boomlib import contracts
-from boomlib.datasets import rows
+from boomlib.datasets.columns import read_columns
 from boomlib.datasets.prepare import prepare
-from boomlib.datasets.rows import Rows, draw_sample, find_rejects, read_columns
+from boomlib.datasets.rows import Rows, draw_sample, find_rejects
+from boomlib.evaluation.score import score
 from boomlib.files import DATASET_ENTRY, ContractError
 
 TABLE = {
@@ -15,20 +22,26 @@ TABLE = {
     "smiles_column": "smiles",
     "properties": {"size": {"unit": "kcal/mol", "kind": "extensive"}, "mu": {"unit": "D", "kind": "intensive"}},
 }
+BEYOND = "size is {}, beyond ±1e+70: its square and higher powers are no numbers to a metric"
 HEADER = "smiles,size,mu\n"
 
 
+def read_doubles(tmp_path):
+    """The doubles of the dataset that was prepared last."""
+    return (tmp_path / "out/doubles.csv").read_text()
+
+
 def prepared(tmp_path, source, dataset=TABLE):
-    """Prepare a dataset; returns its molecules table and its rejects as (row, smiles, reason)."""
+    """Prepare a dataset; returns its molecules table and its rejects as (line or row, smiles, reason)."""
     sources = source if isinstance(source, list) else [source]
     prepare(
         dataset,
         sources,
-        *(tmp_path / "out" / name for name in ("molecules.parquet", "rejects.csv", "geometry.parquet")),
+        *(tmp_path / "out" / name for name in ("molecules.parquet", "rejects.csv", "geometry.parquet", "doubles.csv")),
     )
     with (tmp_path / "out/rejects.csv").open(newline="", encoding="utf-8") as stream:
         header, *rejects = list(csv.reader(stream))
-    assert header == ["row", "smiles", "reason"]
+    assert header in (["line", "smiles", "reason"], ["row", "smiles", "reason"])
     return contracts.read_molecules(tmp_path / "out/molecules.parquet"), [(int(r), s, why) for r, s, why in rejects]
 
 
@@ -48,9 +61,12 @@ def write(path, text: str, encoding="utf-8"):
         ("N,1,-inf", "N", "mu is not a finite number: '-inf'"),
         ("N,1e999,2", "N", "size is not a finite number: '1e999'"),
         ("N,n/a,2", "N", "size is not a finite number: 'n/a'"),
-        ('N,"1,5",2', "N", "size is not a finite number: '1,5'"),
+        ('N,"1,500.5",2', "N", "size is not a finite number: '1,500.5'"),
         ("N,,2", "N", "size is not a finite number: None"),
-        ("O,3,4", "O", "repeats row 1"),
+        ("N,1e300,2", "N", BEYOND.format("1e+300")),
+        ("N,-1e200,2", "N", BEYOND.format("-1e+200")),
+        ("N,1.1e70,2", "N", BEYOND.format("1.1e+70")),
+        ("O,3,4", "O", "repeats line 2"),
         ("=1+cmd(),1,2", "'=1+cmd()", "RDKit cannot parse the SMILES"),
         ("@SUM(A1),1,2", "'@SUM(A1)", "RDKit cannot parse the SMILES"),
         ("C\0C,1,2", "C\0C", "the SMILES has a control character"),
@@ -58,39 +74,89 @@ def write(path, text: str, encoding="utf-8"):
         ("N," + "1x" * 200 + ",2", "N", "size is not a finite number: '" + "1x" * 99 + "1 …"),
     ],
 )
-def test_a_bad_row_is_rejected_with_row_number_and_reason(tmp_path, line, smiles, reason):
+def test_a_bad_row_is_rejected_with_its_line_and_reason(tmp_path, line, smiles, reason):
     source = write(tmp_path / "x.csv", f"{HEADER}O,3,4\n{line}\nCC,5,6\n")
     molecules, rejects = prepared(tmp_path, source)
-    assert rejects == [(2, smiles, reason)]
+    assert rejects == [(3, smiles, reason)]
     assert molecules["smiles"].to_pylist() == ["O", "CC"]
+
+
+@pytest.mark.parametrize("scale", [1e69, -1e69, 1e-69])
+def test_every_metric_holds_the_largest_and_the_smallest_labels(tmp_path, scale):
+    generator = np.random.default_rng(0)
+    lines = [f"{'C' * i},{scale * y:.17g},2\n" for i, y in enumerate(generator.uniform(1, 9, 200), 1)]
+    source = write(tmp_path / "x.csv", HEADER + "".join(lines))
+    molecules, rejects = prepared(tmp_path, source)
+    y = molecules["size"].to_numpy()
+    assert (len(y), rejects) == (200, [])
+    scores = score(y, np.repeat(["train", "valid", "id", "ood"], 50), -y[::-1], resamples=20)
+    for fold in ("id", "ood"):
+        for value in scores["folds"][fold]["metrics"].values():
+            assert None not in value.values()
+
+
+@pytest.mark.parametrize("labels", [("1e-300", "2e-300"), ("0", "-1e-200"), ("1e-71", "1e-308")])
+def test_labels_whose_squares_vanish_are_refused_with_the_property(tmp_path, labels):
+    source = write(tmp_path / "x.csv", HEADER + "".join(f"{'C' * i},{y},2\n" for i, y in enumerate(labels, 1)))
+    message = r"x\.csv: property 'size': all labels lie within ±\S+, so that the squares .*; give them in another unit"
+    with pytest.raises(ContractError, match=message):
+        prepared(tmp_path, source)
 
 
 def test_a_smiles_of_ten_megabytes_is_rejected_and_the_rest_kept(tmp_path):
     source = write(tmp_path / "x.csv", f"{HEADER}O,3,4\n{'C' * 10_000_000},1,2\nCC,5,6\n")
     molecules, rejects = prepared(tmp_path, source)
-    assert rejects == [(2, "C" * 200 + " …", "the SMILES has 10,000,000 characters, more than 2,000")]
+    assert rejects == [(3, "C" * 200 + " …", "the SMILES has 10,000,000 characters, more than 2,000")]
     assert molecules["smiles"].to_pylist() == ["O", "CC"]
+
+
+@pytest.mark.parametrize(
+    ("smiles", "heavy"),
+    [("C" * 800, 800), ("O" + "C" * 12, 13), ("CCCCCCC.CCCCCC", 13), ("[2H]C" + "C" * 12, 13)],
+    ids=["C800H1602", "one too many", "of all fragments", "deuterium is hydrogen"],
+)
+def test_a_molecule_that_is_too_large_is_rejected_for_all_models(tmp_path, smiles, heavy):
+    source = write(tmp_path / "x.csv", f"{HEADER}O,3,4\n{smiles},1,2\n{'C' * 12},5,6\n[2H]{'C' * 12},7,8\n")
+    molecules, rejects = prepared(tmp_path, source, TABLE | {"max_heavy_atoms": 12})
+    reason = f"{heavy} atoms besides hydrogen, more than `max_heavy_atoms` (12)"
+    assert [(row, text[:9], why) for row, text, why in rejects] == [(3, smiles[:9], reason)]
+    assert molecules["smiles"].to_pylist() == ["O", "C" * 12, f"[2H]{'C' * 12}"]
 
 
 def test_all_rows_of_a_molecule_with_different_labels_are_rejected(tmp_path):
     source = write(tmp_path / "x.csv", f"{HEADER}OCC,1,2\nC,1,2\nCCO,1,2\nCC,1,2\nC(O)C,1,2.5\n")
     molecules, rejects = prepared(tmp_path, source)
-    reason = "the same molecule has different labels in rows 1, 3, 5"
-    assert rejects == [(1, "OCC", reason), (3, "CCO", reason), (5, "C(O)C", reason)]
+    reason = "the same molecule has different labels in lines 2, 4, 6"
+    assert rejects == [(2, "OCC", reason), (4, "CCO", reason), (6, "C(O)C", reason)]
     assert molecules["smiles"].to_pylist() == ["C", "CC"]
+
+
+def test_atom_maps_are_no_part_of_a_molecule(tmp_path):
+    text = (
+        "CO,-48.0,1\n[CH3:1][OH:2],-10.47,1\n[CH3:1][C@H](O)[CH3:2],2,1\nCC(C)O,2,1\n[NH3:1],3,1\n[H:1]N([H])[H],3,1\n"
+    )
+    molecules, rejects = prepared(tmp_path, write(tmp_path / "x.csv", HEADER + text))
+    reason = "the same molecule has different labels in lines 2, 3"
+    assert rejects == [
+        (2, "CO", reason),
+        (3, "[CH3:1][OH:2]", reason),
+        (5, "CC(C)O", "repeats line 4"),
+        (7, "[H:1]N([H])[H]", "repeats line 6"),
+    ]
+    assert molecules["smiles"].to_pylist() == ["CC(C)O", "N"]  # as all stages know them
 
 
 def test_labels_that_differ_only_in_spelling_are_a_repetition(tmp_path):
     source = write(tmp_path / "x.csv", f"{HEADER}C,1,20\nC,1.0,2e1\n")
     molecules, rejects = prepared(tmp_path, source)
-    assert rejects == [(2, "C", "repeats row 1")]
+    assert rejects == [(3, "C", "repeats line 2")]
     assert molecules["mu"].to_pylist() == [20.0]
 
 
 def test_a_repetition_with_a_broken_label_does_not_take_the_good_row_with_it(tmp_path):
     source = write(tmp_path / "x.csv", f"{HEADER}C,nan,2\nC,1,2\n")
     molecules, rejects = prepared(tmp_path, source)
-    assert [(row, why) for row, _, why in rejects] == [(1, "size is not a finite number: 'nan'")]
+    assert [(row, why) for row, _, why in rejects] == [(2, "size is not a finite number: 'nan'")]
     assert molecules.num_rows == 1
 
 
@@ -109,7 +175,7 @@ def test_kept_rows_keep_order_and_every_bit_of_their_numbers(tmp_path):
 
 def test_no_usable_row_names_the_first_reason(tmp_path):
     source = write(tmp_path / "x.csv", f"{HEADER}C1CC,1,2\nC,x,2\n")
-    with pytest.raises(ContractError, match=r"no usable row .*\(row 1\): RDKit cannot parse the SMILES"):
+    with pytest.raises(ContractError, match=r"x\.csv: no usable row .*\(line 2\): RDKit cannot parse the SMILES"):
         prepared(tmp_path, source)
     with pytest.raises(ContractError, match=r"no usable row .* there are no rows"):
         prepared(tmp_path, write(tmp_path / "x.csv", HEADER))
@@ -134,12 +200,12 @@ def test_a_sample_of_everything_is_everything_and_of_more_an_error():
         draw_sample(rows_of(5), 6, 0)
 
 
-def test_rejects_of_a_sample_carry_the_row_of_the_source(tmp_path):
+def test_rejects_of_a_sample_carry_the_line_of_the_source(tmp_path):
     lines = "".join("X,1,2\n" if i == 30 else f"{'C' * i},1,2\n" for i in range(1, 41))
     dataset = TABLE | {"sample": {"size": 39, "seed": 0}}
     molecules, rejects = prepared(tmp_path, write(tmp_path / "x.csv", HEADER + lines), dataset)
     assert molecules.num_rows == 38
-    assert rejects == [(30, "X", "RDKit cannot parse the SMILES")]
+    assert rejects == [(31, "X", "RDKit cannot parse the SMILES")]
 
 
 def test_a_missing_column_lists_what_there_is_and_the_key_to_set(tmp_path):
@@ -155,42 +221,144 @@ def test_a_missing_column_lists_what_there_is_and_the_key_to_set(tmp_path):
 def test_columns_are_renamed_by_the_registry(tmp_path):
     dataset = TABLE | {"smiles_column": "SMILES", "properties": {"mu": {"unit": "D", "column": "dipole"}}}
     molecules, _ = prepared(tmp_path, write(tmp_path / "x.csv", "dipole,name,SMILES\n2,a,C\n"), dataset)
-    assert molecules.column_names == ["molecule_id", "smiles", "mu"]
+    assert molecules.column_names == ["molecule_id", "smiles", "mu", "source line"]
     assert molecules["mu"].to_pylist() == [2.0]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("smiles,size\nC,1°\n", "not readable as CSV in UTF-8"),
-        ("smiles,size\nC,1\nCC,2,3\n", "not readable as CSV in UTF-8: .*Expected 2 columns, got 3"),
-        ("", "not readable as CSV in UTF-8: Empty CSV file"),
-        pytest.param(
-            "smiles,size,größe\nC,1,2\n",
-            "not readable as CSV in UTF-8",
+        ("smiles,size\nC,1°\n", r", line 2: not UTF-8 \(byte 0xb0\); save the file as UTF-8"),
+        ("smiles,size,größe\nC,1,2\n", r", line 1: not UTF-8 \(byte 0xf6\)"),
+        ('smiles,size,x\nC,1,"two\rlines"\n\nN,1,°\n', r", line 5: not UTF-8"),
+        (
+            "smiles,size\nC,1\n\nCC,2,3\n",
+            ", line 4: 3 cells, but the header has 2 names; .* quotation marks",
         ),
-        pytest.param(
-            "smiles,size,size\nC,1,2\n",
-            "more than one column 'size'",
-        ),
+        ("smiles,size\nC,-48,0\n", r", line 2: 3 cells, .* separator ',', as a decimal comma may, .* set `separator`"),
+        ("smiles;size\nC;1\nCC\n", r", line 3: 1 cells, but the header has 2 names"),
+        ('smiles,size\nC,1\nCC,"2\nN,3\n', r", line 3: a quotation mark that is never closed.* put one at both ends"),
+        ('smiles,size\nC,"1"2\n', r", line 2: a quotation mark .* with text behind it"),
+        ("", ": the file is empty; bring it here anew"),
+        ("\n\n", ": the file has no line of column names"),
+        ("smiles,size,size\nC,1,2\n", ": more than one column 'size'"),
     ],
-    ids=["a cell not in UTF-8", "a row too long", "empty", "a header not in UTF-8", "a column that occurs twice"],
 )
-def test_what_is_no_csv_in_utf8_is_named(tmp_path, text, message):
+def test_what_cannot_be_read_is_named_with_its_line_and_the_remedy(tmp_path, text, message):
     source = write(tmp_path / "x.csv", text, "latin-1")
-    with pytest.raises(ContractError, match=rf"x\.csv: {message}"):
+    with pytest.raises(ContractError, match=rf"x\.csv{message}"):
         read_columns(source, ["smiles", "size"])
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
-def test_a_csv_in_another_encoding_is_refused(tmp_path, encoding):
-    source = write(tmp_path / "x.csv", f"{HEADER}C,1,2\n", encoding)
-    with pytest.raises(ContractError, match=r"x\.csv: not readable as CSV in UTF-8"):
+GOOD = {"smiles": ["CO", "C,C", "N"], "size": ["-48.5", "1.5", "2"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ('smiles,size\nCO,-48.5\n"C,C",1.5\nN,2\n', "utf-8"),
+        ("smiles;size\nCO;-48.5\nC,C;1.5\nN;2\n", "utf-8"),
+        ("smiles;size;\nCO;-48.5;\nC,C;1.5;\nN;2;\n", "utf-8"),
+        ("note\tsmiles\tsize\n\tCO\t-48.5\na;b\tC,C\t1.5\n\tN\t2\n", "utf-8"),
+        ("smiles|size\nCO|-48.5\nC,C|1.5\nN|2\n", "utf-8"),
+        ("smiles size\nCO -48.5\nC,C 1.5\nN 2\n", "utf-8"),
+        ('"smiles";"size"\n"CO";"-48.5"\n"C,C";"1.5"\n"N";"2"\n', "utf-8"),
+        ('sep=,\nsmiles,size\nCO,-48.5\n"C,C",1.5\nN,2\n', "utf-8-sig"),
+        ("sep=;\r\nsmiles;size\r\nCO;-48.5\r\nC,C;1.5\r\nN;2", "utf-8"),
+        ("SEP=\t\rsmiles\tsize\rCO\t-48.5\rC,C\t1.5\rN\t2", "utf-8"),
+        ("smiles ; size\nCO;-48.5\n;\n  \nC,C;1.5\nN;2\n;;;\n", "utf-8-sig"),
+        ("smiles\tsize\nCO\t-48.5\nC,C\t1.5\nN\t2\n", "utf-16"),
+        ("smiles;size\nCO;-48.5\nC,C;1.5\nN;2\n", "utf-32"),
+    ],
+)
+def test_separators_encodings_and_quotes_that_are_plain_are_found(tmp_path, text, encoding):
+    assert read_columns(write(tmp_path / "x.csv", text, encoding), ["smiles", "size"]).values == GOOD
+
+
+@pytest.mark.parametrize("separator", [";", "tab", "\\t"])
+def test_a_separator_that_is_set_counts(tmp_path, separator):
+    mark = {";": ";"}.get(separator, "\t")
+    source = write(tmp_path / "x.csv", f"sep=,\nsmiles{mark}size{mark}mu\nCC{mark}1{mark}2\n")
+    molecules, _ = prepared(tmp_path, source, TABLE | {"separator": separator})
+    assert molecules["mu"].to_pylist() == [2.0]
+
+
+def test_columns_that_are_not_found_are_shown_as_they_are_separated(tmp_path):
+    for text, message in (
+        ("SMILES;size\nC;1\n", r"no column 'smiles' \(it has: SMILES, size\); if ';' does not .* set `separator`"),
+        ("smiles:size\nC:1\n", r"no column 'smiles' \(it has: smiles:size\); if ',' does not .* set `separator`"),
+        ("smiles,size;x|size;smiles\n", r"separated by ',' or ';'; set `separator` in the dataset's entry"),
+    ):
+        columns = ["smiles", "size"] if "x|" not in text else ["smiles"]
+        with pytest.raises(ContractError, match=message):
+            read_columns(write(tmp_path / "x.csv", text), columns)
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (("-48,0", "1,5"), [-48.0, 1.5]),
+        (("1,500", "2,5e-1"), [1.5, 0.25]),
+        ((",5", "2"), [0.5, 2.0]),
+        (("1.5", "-2"), [1.5, -2.0]),
+        (("1.500", "1e3"), [1.5, 1000.0]),
+    ],
+)
+def test_a_decimal_comma_is_found_where_it_is_plain(tmp_path, cells, values):
+    source = write(
+        tmp_path / "x.csv", "smiles;size;mu\n" + "".join(f"{'C' * i};{c};0\n" for i, c in enumerate(cells, 1))
+    )
+    molecules, rejects = prepared(tmp_path, source)
+    assert (molecules["size"].to_pylist(), rejects) == (values, [])
+
+
+@pytest.mark.parametrize(
+    ("cells", "seen"),
+    [
+        (("1,5", "2.5"), "line 2 has '1,5', line 3 has '2.5'"),
+        (("3", "1,500"), "line 3 has '1,500', and each comma may be one of thousands"),
+        (("1.234", "999,5"), "line 3 has '999,5', line 2 has '1.234'"),
+    ],
+)
+def test_a_decimal_mark_that_is_not_plain_is_asked_for(tmp_path, cells, seen):
+    source = write(
+        tmp_path / "x.csv", "smiles;size;mu\n" + "".join(f"{'C' * i};{c};0\n" for i, c in enumerate(cells, 1))
+    )
+    with pytest.raises(ContractError) as error:
         prepared(tmp_path, source)
+    assert seen in str(error.value)
+    assert "set `decimal` to '.' or ','" in str(error.value)
+
+
+def test_a_decimal_mark_that_is_set_counts_and_the_other_is_rejected_with_its_line(tmp_path):
+    source = write(tmp_path / "x.csv", "smiles;size;mu\nC;1,5;2\nCC;2.5;2\nN;1.000,5;1\nO;7;1\n")
+    molecules, rejects = prepared(tmp_path, source, TABLE | {"decimal": ","})
+    assert molecules["size"].to_pylist() == [1.5, 7.0]
+    assert [(line, why) for line, _, why in rejects] == [
+        (3, "size is not a finite number with a decimal comma: '2.5'"),
+        (4, "size is not a finite number with a decimal comma: '1.000,5'"),
+    ]
+    molecules, rejects = prepared(tmp_path, source, TABLE | {"decimal": "."})
+    assert molecules["size"].to_pylist() == [2.5, 7.0]
+    assert rejects[0] == (2, "C", "size is not a finite number: '1,5'")
+
+
+def test_a_decimal_comma_in_parquet_is_read_too(tmp_path):
+    frame = pd.DataFrame({"smiles": ["C", "CC"], "size": ["1,5", "2,25"], "mu": [1, 2]})
+    frame.to_parquet(tmp_path / "x.parquet")
+    molecules, _ = prepared(tmp_path, tmp_path / "x.parquet")
+    assert molecules["size"].to_pylist() == [1.5, 2.25]
+
+
+def test_utf_16_without_a_mark_is_refused_with_the_remedy(tmp_path):
+    for encoding in ("utf-16-le", "utf-16-be"):
+        source = write(tmp_path / "x.csv", f"{HEADER}C,1,2\n", encoding)
+        with pytest.raises(ContractError, match=r"x\.csv: not UTF-8; .* like UTF-16 without .*; save the file"):
+            prepared(tmp_path, source)
 
 
 def test_an_absent_file_is_named(tmp_path):
-    with pytest.raises(ContractError, match=r"x\.csv: not readable .*No such file"):
+    with pytest.raises(ContractError, match=r"x\.csv: not readable \(No such file or directory\); correct"):
         read_columns(tmp_path / "x.csv", ["smiles"])
 
 
@@ -208,11 +376,29 @@ def test_byte_order_mark_windows_newlines_and_quoted_newlines_are_read(tmp_path)
     assert rejects == []
 
 
-def test_quoted_newlines_are_read_where_a_large_file_is_cut_into_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr(rows, "BLOCK", 1 << 20)
-    note = '"' + "one line\n" * 1000 + '"'
-    source = write(tmp_path / "x.csv", "smiles,note,size\n" + f"C,{note},1\n" * 400)
-    assert read_columns(source, ["smiles", "size"]).to_pylist() == [{"smiles": "C", "size": "1"}] * 400
+def test_cells_of_any_length_are_read(tmp_path):
+    note = '"' + "one line\n" * 100_000 + '"'
+    source = write(tmp_path / "x.csv", f"smiles,note,size\nC,{note},1\nCC,,2\n")
+    found = read_columns(source, ["smiles", "size"])
+    assert found.values == {"smiles": ["C", "CC"], "size": ["1", "2"]}
+    assert found.numbers == [2, 100_003]
+
+
+def test_the_line_of_a_molecule_is_the_editors(tmp_path):
+    text = '\n"smiles",note,size,mu\n\nC,"two\nlines",1,2\n  \nC1,x,1,2\nCC,"a\r\nb\n",3,4\nN,,5,6\n'
+    source = write(tmp_path / "x.csv", text)
+    molecules, rejects = prepared(tmp_path, source)
+    assert text.split("\n")[6].startswith("C1")
+    assert rejects == [(7, "C1", "RDKit cannot parse the SMILES")]
+    assert molecules["source line"].to_pylist() == [4, 8, 11]
+    assert contracts.locate(molecules, ["CC"]) == f"{source}, line 8 (CC)"
+
+
+def test_the_line_after_a_declared_separator_and_a_sample_is_the_editors(tmp_path):
+    lines = "".join(f"{'C' * i};{i};2\n" for i in range(1, 21))
+    source = write(tmp_path / "x.csv", f"sep=;\r\n{HEADER.replace(',', ';')}{lines}")
+    molecules, _ = prepared(tmp_path, source, TABLE | {"sample": {"size": 5, "seed": 0}})
+    assert molecules["source line"].to_pylist() == [len(text) + 2 for text in molecules["smiles"].to_pylist()]
 
 
 def test_spaces_around_a_smiles_are_no_part_of_it(tmp_path):
@@ -238,17 +424,99 @@ def test_csv_and_parquet_give_the_same_molecules_and_rejects(tmp_path):
     frame.to_parquet(tmp_path / "x.parquet", index=False)
     from_csv, csv_rejects = prepared(tmp_path, tmp_path / "x.csv")
     from_parquet, parquet_rejects = prepared(tmp_path, tmp_path / "x.parquet")
-    assert from_csv.equals(from_parquet)
+    assert from_csv["source line"].to_pylist() == [2, 3, 8]
+    assert from_parquet["source row"].to_pylist() == [1, 2, 7]
+    assert from_csv.drop_columns("source line").equals(from_parquet.drop_columns("source row"))
     assert from_csv["smiles"].to_pylist() == ["OCC", "C", "CC"]
-    assert [row for row, *_ in csv_rejects] == [row for row, *_ in parquet_rejects] == [3, 4, 5, 6]
-    assert csv_rejects[1] == parquet_rejects[1] == (4, "CCO", "repeats row 1")
+    assert [row for row, *_ in csv_rejects] == [4, 5, 6, 7]
+    assert [row for row, *_ in parquet_rejects] == [3, 4, 5, 6]
+    assert csv_rejects[1] == (5, "CCO", "repeats line 2")
+    assert parquet_rejects[1] == (4, "CCO", "repeats row 1")
 
 
 def test_a_truncated_parquet_source_is_named(tmp_path):
     pd.DataFrame({"smiles": ["C"], "size": [1.0], "mu": [1.0]}).to_parquet(tmp_path / "x.parquet")
     (tmp_path / "x.parquet").write_bytes((tmp_path / "x.parquet").read_bytes()[:-9])
-    with pytest.raises(ContractError, match=r"x\.parquet: not readable as Parquet, probably truncated"):
+    with pytest.raises(
+        ContractError, match=r"x\.parquet: not readable as Parquet, probably truncated .*bring the"
+    ) as error:
         prepared(tmp_path, tmp_path / "x.parquet")
+    assert "delete" not in str(error.value)
+
+
+def packed_table(kind: str) -> bytes:
+    """A table in one of the formats that people have."""
+    frame, stream = pd.DataFrame({"smiles": ["C"], "size": [1.0], "mu": [1.0]}), io.BytesIO()
+    text = frame.to_csv(index=False).encode()
+    if kind == "parquet":
+        frame.to_parquet(stream)
+    elif kind in ("zip", "xlsx", "ods"):
+        member = {"zip": "x.csv", "xlsx": "xl/workbook.xml", "ods": "content.xml"}[kind]
+        with zipfile.ZipFile(stream, "w") as archive:
+            archive.writestr(member, text)
+    else:
+        return {
+            "csv": text,
+            "gz": gzip.compress(text),
+            "bz2": bz2.compress(text),
+            "xz": lzma.compress(text),
+            "html": b"<!DOCTYPE html><html>404</html>",
+            "lfs": b"version https://git-lfs.github.com/spec/v1\n",
+            "xls": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        }[kind]
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "message"),
+    [
+        ("x.parquet", "csv", "text, such as CSV, which should be named x.csv; rename it, here and in the entry"),
+        ("x.PQ", "csv", "text, such as CSV, which should be named x.csv; rename it"),
+        ("x.csv.gz", "csv", "text, such as CSV, which should be named x.csv; rename it"),
+        ("x.csv", "parquet", "Parquet, which should be named x.parquet; rename it"),
+        ("x.CSV", "parquet", "Parquet, which should be named x.parquet; rename it"),
+        ("x.dat", "parquet", "Parquet, which should be named x.dat.parquet; rename it"),
+        ("x.csv", "gz", "packed by gzip, which should be named x.csv.gz; rename it, .* or unpack it"),
+        ("x.parquet", "bz2", "packed by bz2, which should be named x.parquet.bz2; rename it, .* or unpack it"),
+        ("x.csv", "xz", "packed by xz, which should be named x.csv.xz; unpack it"),
+        ("x.csv", "zip", "a zip archive, which should be named x.csv.zip; unpack it"),
+        ("x.zip", "zip", "a zip archive; unpack it"),
+        ("x.csv", "xlsx", "an Excel sheet, which should be named x.xlsx; save its sheet as CSV in UTF-8"),
+        ("x.XLSX", "xlsx", "an Excel sheet; save its sheet as CSV in UTF-8"),
+        ("x.parquet", "ods", "an OpenDocument sheet, which should be named x.ods; save its sheet as CSV"),
+        ("x.csv", "xls", "an Excel sheet, which should be named x.xls; save its sheet as CSV"),
+        ("x.csv", "html", r"a web page \(HTML\), .*; download the file itself"),
+        ("x.parquet", "lfs", ".*a pointer of Git LFS, without the data"),
+    ],
+)
+def test_a_file_of_another_format_than_its_name_says_is_told_what_it_is(tmp_path, name, kind, message):
+    source = tmp_path / name
+    source.write_bytes(packed_table(kind))
+    with pytest.raises(ContractError, match=rf"{re.escape(str(source))}: its bytes are {message}") as error:
+        prepared(tmp_path, source)
+    assert "delete" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("x.CSV", "csv"),
+        ("x.txt", "csv"),
+        ("x", "csv"),
+        ("x.PARQUET", "parquet"),
+        ("x.Pq", "parquet"),
+        ("x.csv.GZ", "gz"),
+    ],
+)
+def test_endings_are_read_in_capitals_too(tmp_path, name, kind):
+    (tmp_path / name).write_bytes(packed_table(kind))
+    assert prepared(tmp_path, tmp_path / name)[0]["smiles"].to_pylist() == ["C"]
+
+
+def test_a_packed_file_that_is_damaged_is_not_to_be_deleted(tmp_path):
+    (tmp_path / "x.csv.gz").write_bytes(packed_table("gz")[:-9])
+    with pytest.raises(ContractError, match=r"x\.csv\.gz: damaged gzip .*; bring the file here anew"):
+        prepared(tmp_path, tmp_path / "x.csv.gz")
 
 
 CSD = {
@@ -264,11 +532,23 @@ def csd_sources(tmp_path, density: str, hof: str):
 def test_csd10k_joins_its_two_files_row_by_row(tmp_path):
     sources = csd_sources(tmp_path, "smiles,density\nC,0.4\nCC,0.5\n", "smiles,hof_s\nC,-17.8\nCC,-20.0\n")
     molecules, rejects = prepared(tmp_path, sources, CSD)
+    assert molecules.column_names == ["molecule_id", "smiles", "density", "hof"]  # of BOOM's, no more
     assert molecules.select(["smiles", "density", "hof"]).to_pylist() == [
         {"smiles": "C", "density": 0.4, "hof": -17.8},
         {"smiles": "CC", "density": 0.5, "hof": -20.0},
     ]
     assert rejects == []
+    assert read_doubles(tmp_path) == "molecule_id,same_as\n"
+
+
+def test_csd10k_goes_by_the_text_and_its_doubles_are_listed(tmp_path):
+    texts = ["OC", "C", "CO", "CC(O)C", "C[13CH3]", "CC(C)O", "[CH3:1]O"]
+    lines = "".join(f"{text},{i}\n" for i, text in enumerate(texts))
+    sources = csd_sources(tmp_path, f"smiles,density\n{lines}", f"smiles,hof_s\n{lines}")
+    molecules, rejects = prepared(tmp_path, sources, CSD)
+    assert molecules["smiles"].to_pylist() == texts
+    assert rejects == []
+    assert read_doubles(tmp_path) == "molecule_id,same_as\n2,0\n5,3\n6,0\n"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -247,10 +248,20 @@ def test_a_feature_of_no_molecules_has_the_columns_and_types_of_one(feature):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_molecule_that_fails_names_feature_and_molecules_and_writes_nothing(tmp_path, monkeypatch, workers):
-    contracts.write_molecules(tmp_path / "m.parquet", ["C", "CC", "N", "C1", "O"], {}, {})
+@pytest.mark.parametrize(
+    ("origin", "place"),
+    [
+        (None, r"C1"),
+        (contracts.Origin("data/x.csv", "line", np.array([2, 3, 5, 9, 10])), r"data/x\.csv, line 9 \(C1\)"),
+        (contracts.Origin("x.parquet", "row", np.arange(1, 6)), r"x\.parquet, row 4 \(C1\)"),
+    ],
+)
+def test_a_molecule_that_fails_is_named_with_its_feature_and_nothing_written(
+    tmp_path, monkeypatch, workers, origin, place
+):
+    contracts.write_molecules(tmp_path / "m.parquet", ["C", "CC", "N", "C1", "O"], {}, {}, origin)
     monkeypatch.setattr(compute, "CHUNK", 2)
-    with pytest.raises(ContractError, match=r"boomlib\.features\.elements: molecules 2 to 3: "):
+    with pytest.raises(ContractError, match=rf"^{place}: boomlib\.features\.elements: "):
         compute.compute_feature("elements", tmp_path / "m.parquet", tmp_path / "out.parquet", workers)
     assert not (tmp_path / "out.parquet").exists()
 
@@ -275,6 +286,35 @@ def test_a_feature_that_cannot_compute_no_molecules_is_named(tmp_path, molecules
     monkeypatch.setattr(maccs, "compute", lambda smiles: {"first": pa.array([len(smiles[0])])})
     with pytest.raises(ContractError, match="no molecules: IndexError"):
         compute.compute_feature("maccs", molecules, tmp_path / "out.parquet")
+
+
+def test_a_molecule_that_takes_long_is_named(tmp_path, molecules, monkeypatch, caplog):
+    clock = SimpleNamespace(now=0.0)
+
+    def compute_slowly(smiles):
+        columns = []
+        for text in smiles:
+            clock.now += 31 if text == "CC#N" else 29
+            columns.append(len(text))
+        return {"length": pa.array(columns, pa.int64())}
+
+    monkeypatch.setattr(compute, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(maccs, "compute", compute_slowly)
+    compute.compute_feature("maccs", molecules, tmp_path / "out.parquet")
+    assert caplog.messages == ["CC#N: maccs took 31 s"]
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_every_feature_is_timed_molecule_by_molecule_also_in_workers(tmp_path, monkeypatch, caplog, feature):
+    origin = contracts.Origin("x.csv", "line", np.arange(2, 5))
+    contracts.write_molecules(tmp_path / "m.parquet", SMILES[:3], {}, {}, origin)
+    chunks_of(2, feature, monkeypatch)
+    monkeypatch.setattr(compute, "SLOW", 0.0)
+    for workers in (1, 2):
+        caplog.clear()
+        compute.compute_feature(feature, tmp_path / "m.parquet", tmp_path / "out.parquet", workers)
+        named = [message.partition(" took ")[0] for message in caplog.messages]
+        assert named == [f"x.csv, line {2 + row} ({text}): {feature}" for row, text in enumerate(SMILES[:3])]
 
 
 def test_a_feature_that_reads_geometries_needs_no_default_for_them(tmp_path, molecules, monkeypatch):
@@ -347,7 +387,7 @@ for _ in range(int(sys.argv[2])):
     try:
         featurize.compute_feature("elements", sys.argv[1], sys.argv[1] + ".out", workers=2)
     except ContractError as error:
-        assert str(error).startswith("boomlib.features.elements: molecules "), error
+        assert str(error).startswith("C1: boomlib.features.elements: "), error
     else:
         raise AssertionError("no error")
 print("failed as it should")
@@ -373,8 +413,8 @@ def test_chunks_are_read_as_they_are_needed_and_results_wait_for_a_slow_writer(m
     monkeypatch.setattr(compute, "AHEAD", 3)
     read = []
     chunks = ((read.append(start), (start, ["C"]))[1] for start in range(40))
-    tables = compute.compute_in_order(functools.partial(compute.compute_chunk, elements.compute), chunks, 2)
-    for start, table in enumerate(tables):
+    work = functools.partial(compute.compute_chunk, elements.compute, settings={})
+    for start, (table, _) in enumerate(compute.compute_in_order(work, chunks, 2)):
         assert table["molecule_id"].to_pylist() == [start]
         if start == 4:
             time.sleep(1)

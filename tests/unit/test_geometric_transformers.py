@@ -108,6 +108,29 @@ def test_two_copies_beyond_the_cutoff_double_what_is_extensive(graphs, kind, fac
     )
 
 
+# -- elements --------------------------------------------------------------------------------------------
+
+
+def new_transformer(observable=None) -> EquivariantTransformer:
+    training = {"batch": 8, "epochs": 2, "clip": 1.0, "lr": 0.001, "weight_decay": 0.0, "warmup": 0.1}
+    sizes = {"width": 16, "depth": 2, "heads": 4, "basis": 8, "cutoff": 5.0, "reference": "elements"}
+    return EquivariantTransformer(kind="extensive", seed=0, observable=observable, training=training, **sizes)
+
+
+@pytest.mark.parametrize("observable", [None, *OBSERVABLES])
+def test_elements_that_torchmd_net_has_no_row_for_are_named_and_all_others_have_an_answer(observable):
+    smiles = ["CO", "[Og]", "[Es+3]", "[Fm]", "O.[No+2].[Md]", "[U+4]", "F[Xe]F"]
+    reasons = new_transformer(observable).find_unreadable(as_molecules(smiles))
+    assert reasons == {
+        1: "torchmd-net has no Og, only H to Es",
+        3: "torchmd-net has no Fm, only H to Es",
+        4: "torchmd-net has no Md, No, only H to Es",
+    }
+    others = [text for row, text in enumerate(smiles) if row not in reasons]
+    graphs = move(make_graphs(as_molecules(others), ELEMENTS, geometry=True), lambda positions: positions)
+    assert np.isfinite(answers("scalar" if observable is None else observable, graphs)).all()
+
+
 # -- Graphormer ------------------------------------------------------------------------------------------
 
 

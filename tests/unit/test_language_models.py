@@ -117,6 +117,14 @@ def test_a_molecule_with_more_tokens_than_positions_is_named(molecules, tmp_path
     with pytest.raises(ContractError, match="tokens, but the network reads 11 at most; raise max_position") as error:
         model.fit(as_molecules([long]), as_molecules(["C"]), tmp_path)
     assert long in str(error.value)
+    assert error.value.smiles == [long]
+
+
+def test_a_molecule_without_tokens_is_named_as_the_table_writes_it(tmp_path):
+    model = make("chemberta_small", notation="selfies", training={"epochs": 1})
+    with pytest.raises(ContractError, match="cannot be written as SELFIES") as error:
+        model.fit(as_molecules(["OC", "N[Fe](<-N)Cl"]), as_molecules(["C"]), tmp_path)
+    assert error.value.smiles == ["N[Fe](<-N)Cl"]
 
 
 def test_a_descriptor_that_asks_for_a_checkpoint_never_trains_from_scratch(molecules, tmp_path):

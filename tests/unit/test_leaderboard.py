@@ -3,9 +3,11 @@ import re
 import shutil
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from conftest import write_resamples
 
+from boomlib.contracts import SPLIT, fold_array, write_table
 from boomlib.evaluation.score import score
 from boomlib.evaluation.summary import write_summary
 from boomlib.files import read_json, write_json, write_text
@@ -112,6 +114,23 @@ def rows(text, heading):
     table = re.search(r"(^\|.*\n)+", section, re.MULTILINE).group(0)
     split = [re.split(r"(?<!\\)\|", line)[1:-1] for line in table.splitlines()]
     return [[cell.strip() for cell in line] for line in split[:1] + split[2:]]
+
+
+def test_molecules_that_are_tested_and_trained_on_in_two_spellings_are_counted(results):
+    folder, runs, text = results
+    assert "goes by the text" not in text
+    table = {"molecule_id": np.arange(12), "fold": fold_array(FOLD), "density": np.ones(12)}
+    for name in ("x", "y"):
+        write_table(pa.table(table), folder / f"splits/data/{name}/kde.parquet", SPLIT)
+    doubles = folder / "data/data/doubles.csv"
+    write_text(doubles, "molecule_id,same_as\n9,7\n1,0\n")  # both tested, both trained on
+    assert "goes by the text" not in write(folder, runs)
+    write_text(doubles, "molecule_id,same_as\n6,0\n9,7\n10,4\n11,0\n")
+    text = write(folder, runs)
+    assert (
+        "so that they are in train or valid as well:\n\n- Our data, Width, `kde`: 3 of 6 molecules in ID and" in text
+    )
+    assert "\n- Our data, y, `kde`: 3 of 6 molecules in ID and OOD\n\n|" in text
 
 
 def test_overall(results):

@@ -258,8 +258,9 @@ def test_atoms_of_an_unknown_element_are_left_out(models):
 
 def test_a_molecule_of_unknown_elements_alone_is_named(models):
     strange = dataclasses.replace(as_molecules(["CC", "[He]"]), molecule_id=np.array([4, 17]))
-    with pytest.raises(ContractError, match=r"1 molecules have no atom of an element .* \(molecule_id 17\)"):
+    with pytest.raises(ContractError, match="1 molecules have no atom of an element") as error:
         models["extensive"].predict(strange)
+    assert error.value.smiles == ["[He]"]
 
 
 # -- training --------------------------------------------------------------------------------------------

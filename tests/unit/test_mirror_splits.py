@@ -24,7 +24,11 @@ def csd10k(mirror, tmp_path_factory):
     for name in CSD["sources"]:
         fetch(name, SOURCES[name], folder / name, str(mirror))
     sources = [folder / name for name in CSD["sources"]]
-    prepare(CSD, sources, *(folder / name for name in ("molecules.parquet", "rejects.csv", "geometry.parquet")))
+    prepare(
+        CSD,
+        sources,
+        *(folder / name for name in ("molecules.parquet", "rejects.csv", "geometry.parquet", "doubles.csv")),
+    )
     return folder
 
 

@@ -90,6 +90,16 @@ def test_a_checkpoint_replaces_what_was_there_and_names_its_source(pretrain, tmp
     assert {path.name for path in tmp_path.iterdir()} == {"corpus.parquet", "mlm"}
 
 
+def test_molecules_that_the_model_cannot_read_are_left_out_and_named(pretrain, learner, monkeypatch, capsys):
+    monkeypatch.setattr(learner, "find_unreadable", lambda _, molecules: {1: f"{molecules.smiles[1]} is too round"})
+    pretrain()
+    assert contents(pretrain.folder) == {
+        "model.safetensors": "CC CN CF",
+        "checkpoint.json": "MLM on 3 molecules of b, a",
+    }
+    assert capsys.readouterr().out == "left out, since the model cannot read them (1): CO is too round\n"
+
+
 def test_a_killed_pretraining_leaves_nothing_and_goes_on(pretrain, learner, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(InterruptedError):
         patch.setattr(learner, "stop", 1)

@@ -69,7 +69,9 @@ WRITE = {"q.whl": write_wheel, "q.xyz.tar.bz2": write_archive}
 
 
 def prepared(tmp_path, source):
-    paths = [tmp_path / "out" / name for name in ("molecules.parquet", "rejects.csv", "geometry.parquet")]
+    paths = [
+        tmp_path / "out" / name for name in ("molecules.parquet", "rejects.csv", "geometry.parquet", "doubles.csv")
+    ]
     prepare(QM9, [source], *paths)
     return contracts.read_molecules(paths[0]), contracts.read_table(paths[2], contracts.GEOMETRY)
 
@@ -191,7 +193,7 @@ def test_no_path_of_a_member_is_trusted(tmp_path):
 )
 def test_an_entry_that_qm9_does_not_answer_is_named(tmp_path, entry, message):
     dataset = QM9 | entry
-    outputs = [tmp_path / name for name in ("molecules.parquet", "rejects.csv", "geometry.parquet")]
+    outputs = [tmp_path / name for name in ("molecules.parquet", "rejects.csv", "geometry.parquet", "doubles.csv")]
     with pytest.raises(ContractError, match=rf"`datasets:` of the configuration\): {message}"):
         prepare(dataset, dataset.get("sources", ["q.whl"]), *outputs)
 
@@ -205,6 +207,6 @@ def test_a_property_may_have_another_name_than_its_column(tmp_path):
 def test_a_dataset_without_positions_has_an_empty_geometry(tmp_path):
     (tmp_path / "t.csv").write_text("smiles,p\nC,1\nN,2\n")
     table = {"reader": "table", "smiles_column": "smiles", "properties": {"p": {"unit": "1", "kind": "intensive"}}}
-    paths = [tmp_path / name for name in ("molecules.parquet", "rejects.csv", "geometry.parquet")]
+    paths = [tmp_path / name for name in ("molecules.parquet", "rejects.csv", "geometry.parquet", "doubles.csv")]
     prepare(table, [tmp_path / "t.csv"], *paths)
     assert contracts.read_table(paths[2], contracts.GEOMETRY).num_rows == 0

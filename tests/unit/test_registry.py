@@ -273,6 +273,12 @@ def test_what_decides_the_molecules_leaves_out_labels_and_split():
     ) != registry.select_reader_settings(entry)
 
 
+def test_how_large_a_molecule_may_be_decides_the_molecules():
+    entry = DATASETS["csd10k"]
+    assert registry.select_reader_settings(entry)["max_heavy_atoms"] == entry["max_heavy_atoms"] >= 100
+    assert "max_embedding_attempts" not in registry.select_reader_settings(entry)
+
+
 def test_a_variant_is_a_descriptor_with_some_keys_changed():
     models = add_variants(small_ridge={"of": "ridge", "label": "S", "parameters": {"radius": 0}})
     assert models["small_ridge"] == MODELS["ridge"] | {

@@ -349,6 +349,19 @@ SETTINGS = {
 }
 
 
+def test_the_task_table_says_where_a_molecule_stands_in_a_users_file(tmp_path):
+    numbers = np.arange(100) * 2 + 2
+    origin = contracts.Origin("data/x.csv", "line", numbers)
+    smiles = ["C" * (i + 1) for i in range(100)]
+    values = {"q": np.random.default_rng(0).normal(size=100)}
+    contracts.write_molecules(tmp_path / "m", smiles, values, {"q": "eV"}, origin)
+    task = {"properties": ["q"], "name": "q", "scheme": "kde", "settings": SETTINGS}
+    make_split(tmp_path / "m", {}, tmp_path / "split", tmp_path / "task", **task)
+    found = contracts.read_table(tmp_path / "task", contracts.TASK)
+    assert found["source line"].to_pylist() == numbers.tolist()
+    assert contracts.locate(found, ["CCC"]) == "data/x.csv, line 6 (CCC)"
+
+
 @pytest.fixture
 def split(tmp_path):
     """Run make_split on 100 molecules with two properties; returns (counts, split table, task table)."""

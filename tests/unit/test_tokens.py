@@ -13,7 +13,7 @@ from rdkit import Chem
 from boomlib import registry
 from boomlib.files import ContractError
 from boomlib.mirror import find_in_mirror
-from boomlib.text.tokens import Tokenizer, to_selfies, tokenise
+from boomlib.text.tokens import Tokenizer, find_unwritable, to_selfies, tokenise
 
 NITRO = "CC(C)OC(=O)c1ccc(cc1)N(=O)=O"  # as csd10k writes nitro groups
 
@@ -121,6 +121,25 @@ def test_what_selfies_cannot_write_is_refused_by_name(smiles, reason):
     with pytest.raises(ContractError, match=rf"cannot be written as SELFIES \(.*{reason}.*remove the row") as error:
         to_selfies(smiles)
     assert repr(smiles) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("notation", "expected"),
+    [
+        (
+            "selfies",
+            {
+                1: "SMILES 'N->[Pt]' cannot be written as SELFIES (unrecognized symbol '>')",
+                2: "SMILES 'CCé' cannot be written as SELFIES (invalid atom symbol 'é')",
+                3: "SMILES '[Og]' cannot be written as SELFIES (invalid atom symbol '[Og]')",
+                4: "SMILES 'C~[Na]' cannot be written as SELFIES (unrecognized symbol '~')",
+            },
+        ),
+        ("smiles", {2: "SMILES 'CCé': no token at position 3 ('é')"}),
+    ],
+)
+def test_molecules_that_a_notation_cannot_write_are_told_with_their_reasons(notation, expected):
+    assert find_unwritable(["CCO", "N->[Pt]", "CCé", "[Og]", "C~[Na]"], notation) == expected
 
 
 def test_writing_selfies_changes_no_constraint_of_the_process():

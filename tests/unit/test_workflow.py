@@ -12,7 +12,7 @@ import yaml
 from conftest import ROOT
 
 from boomlib import registry
-from boomlib.declared import list_families, reads_geometry
+from boomlib.declared import list_arguments, list_families
 from boomlib.files import ContractError
 from boomlib.text.checkpoint_files import write_record
 from boomlib.unmade import MakeAgain, has_lost_inputs, mark_unmade, unmark
@@ -129,7 +129,15 @@ def test_a_scheme_brings_the_features_that_it_reads():
 
 
 def test_positions_are_an_input_of_the_feature_that_takes_them():
-    assert [name for name in make_plan().features if reads_geometry(name)] == ["conformers"]
+    assert [name for name in make_plan().features if "geometry" in list_arguments(name)] == ["conformers"]
+
+
+def test_a_feature_is_given_the_keys_of_the_dataset_that_it_takes():
+    plan = make_plan()
+    given = {name: plan.get_feature_settings({"dataset": "csd10k", "feature": name}) for name in plan.features}
+    assert {name: settings for name, settings in given.items() if settings} == {
+        "conformers": {"max_embedding_attempts": plan.datasets["csd10k"]["max_embedding_attempts"]}
+    }
 
 
 def test_prepared_is_all_that_is_needed_before_training():

@@ -10,7 +10,7 @@ from conftest import TINY, make_molecules, make_project
 pytestmark = pytest.mark.slow
 
 FEATURES = ["features/tiny/elements.parquet", "features/tiny/maccs.parquet"]
-MOLECULES = ["data/tiny/geometry.parquet", "data/tiny/molecules.parquet", "data/tiny/rejects.csv"]
+MOLECULES = [f"data/tiny/{name}" for name in ("doubles.csv", "geometry.parquet", "molecules.parquet", "rejects.csv")]
 MADE = [f"results/{name}" for name in FEATURES]
 
 

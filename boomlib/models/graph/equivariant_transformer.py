@@ -4,6 +4,7 @@ Thölke & De Fabritiis, ICLR 2022, arXiv 2202.02541. Representation and read-out
 """
 
 import torch
+from rdkit import Chem
 from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.utils import scatter
@@ -14,9 +15,12 @@ from torchmdnet.models.output_modules import (
 )
 from torchmdnet.models.torchmd_et import TorchMD_ET
 
+from boomlib.harness.columns import split_lists
 from boomlib.harness.composition import Reference
+from boomlib.harness.interface import Molecules
 from boomlib.models.graph.graph_model import GraphModel
 
+ELEMENTS = 100  # rows of torchmd-net's embedding, by atomic number from 0: fermium and what is heavier has none
 OBSERVABLES = {
     "dipole_moment": EquivariantDipoleMoment,
     "electronic_spatial_extent": EquivariantElectronicSpatialExtent,
@@ -77,7 +81,12 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         self.representation = TorchMD_ET(
-            hidden_channels=width, num_layers=depth, num_heads=heads, num_rbf=basis, cutoff_upper=cutoff
+            hidden_channels=width,
+            num_layers=depth,
+            num_heads=heads,
+            num_rbf=basis,
+            cutoff_upper=cutoff,
+            max_z=ELEMENTS,
         )
         self.representation.distance = Neighbours(cutoff)
         self.head = OBSERVABLES.get(observable, EquivariantScalar)(width)
@@ -125,6 +134,16 @@ class EquivariantTransformer(GraphModel):
         reference = "none" if observable in OBSERVABLES else reference
         super().__init__(with_positions=True, reference=reference, observable=observable, **common)
         self.sizes = {"width": width, "depth": depth, "heads": heads, "basis": basis, "cutoff": cutoff}
+
+    def find_unreadable(self, molecules: Molecules) -> dict[int, str]:
+        """Those with an element that the embedding has no row for."""
+        table, reasons = Chem.GetPeriodicTable(), {}
+        for row, numbers in enumerate(split_lists(molecules.features["graph"], "atomic_numbers")):
+            beyond = sorted({int(number) for number in numbers if number >= ELEMENTS})
+            if beyond:
+                symbols = ", ".join(map(table.GetElementSymbol, beyond))
+                reasons[row] = f"torchmd-net has no {symbols}, only H to {table.GetElementSymbol(ELEMENTS - 1)}"
+        return reasons
 
     def make_network(self, atom_features: int) -> Network:
         """By kind and observable; elements come as atomic numbers, whatever ``atom_features``."""

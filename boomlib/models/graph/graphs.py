@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
-from boomlib.files import ContractError
+from boomlib.files import MoleculeError
 from boomlib.harness.columns import split_lists
 from boomlib.harness.interface import Molecules
 
@@ -31,7 +31,7 @@ def make_graphs(molecules: Molecules, elements: np.ndarray, geometry: bool) -> l
         ``geometry``, ``pos`` (float32 [atoms, 3], Å).
 
     Raises:
-        ContractError: the atoms of a conformer are not those of the graph.
+        MoleculeError: the atoms of a conformer are not those of the graph.
     """
     table = molecules.features["graph"]
     columns = [split_lists(table, name) for name in ("atomic_numbers", "formal_charges", "bonds", "bond_orders")]
@@ -52,9 +52,10 @@ def make_graphs(molecules: Molecules, elements: np.ndarray, geometry: bool) -> l
         positions, named = split_lists(conformers, "positions"), split_lists(conformers, "atomic_numbers")
         for row, graph in enumerate(graphs):
             if not np.array_equal(named[row], columns[0][row]):
-                raise ContractError(
-                    f"molecule {molecules.molecule_id[row]}: the atoms of its conformer are not those of its graph; "
-                    "delete the feature files graph.parquet and conformers.parquet and rerun"
+                raise MoleculeError(
+                    "the atoms of its conformer are not those of its graph; delete the feature files graph.parquet "
+                    "and conformers.parquet and rerun",
+                    [molecules.smiles[row]],
                 )
             graph.pos = torch.tensor(positions[row].reshape(-1, 3))
     return graphs

@@ -24,8 +24,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
 
-from boomlib.contracts import listed
-from boomlib.files import ContractError, read_json, write_json
+from boomlib.files import MoleculeError, read_json, write_json
 from boomlib.harness.batches import cut_into_batches
 from boomlib.harness.columns import split_lists
 from boomlib.harness.interface import Molecules
@@ -148,23 +147,24 @@ class MACE(NetworkModel):
         """Conformers with the pairs of atoms within the cut-off, in double precision.
 
         Raises:
-            ContractError: some molecules have no atom of an element that train has.
+            MoleculeError: some molecules have no atom of an element that train has.
         """
         table, found, empty = AtomicNumberTable(self.elements), [], []
         columns = [split_lists(molecules.features["conformers"], name) for name in ("atomic_numbers", "positions")]
         with building("float64"):
-            for molecule, numbers, positions in zip(molecules.molecule_id, *columns, strict=True):
+            for smiles, numbers, positions in zip(molecules.smiles, *columns, strict=True):
                 known = np.isin(numbers, self.elements)
                 if not known.any():
-                    empty.append(molecule)
+                    empty.append(smiles)
                     continue
                 atoms = config_from_atoms(ase.Atoms(numbers[known], positions.reshape(-1, 3)[known]))
                 graph = AtomicData.from_config(atoms, table, self.sizes["r_max"])
                 found.append(Data(num_nodes=graph.num_nodes, **{name: graph[name] for name in READ}))
         if empty:
-            raise ContractError(
-                f"{len(empty)} molecules have no atom of an element that occurs in train (molecule_id "
-                f"{listed(np.array(empty))}); every model predicts every molecule, so remove them in the source"
+            raise MoleculeError(
+                f"{len(empty)} molecules have no atom of an element that occurs in train; every model predicts every "
+                "molecule, so remove them in the source",
+                empty,
             )
         return found
 

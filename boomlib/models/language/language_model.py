@@ -1,6 +1,7 @@
 """What all language models share: spelling, tokens, pretraining. A model adds its network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
-from boomlib.files import ContractError
+from boomlib.files import ContractError, MoleculeError
 from boomlib.harness.batches import Batches, draw_batches, pad, sort_into_batches
 from boomlib.harness.interface import Molecules
 from boomlib.harness.network import NetworkModel
@@ -19,7 +20,7 @@ from boomlib.models.language.masked_tokens import MaskedTokens
 from boomlib.smiles import canonical_smiles
 from boomlib.text.checkpoints import load_checkpoint, write_checkpoint
 from boomlib.text.spellings import draw_spellings
-from boomlib.text.tokens import Tokenizer, to_selfies
+from boomlib.text.tokens import Tokenizer, find_unwritable, to_selfies
 
 READ_OUTS = {  # of extensive and of intensive properties
     "kind": ("sum", "mean"),
@@ -73,6 +74,16 @@ class TokenReadOut(nn.Module):
             each = self.head(hidden.to(self.head[0].weight.dtype))[..., 0] * present
         read = each.sum(dim=1) if self.read_out == "sum" else each.sum(dim=1) / present.sum(dim=1)
         return read.view(texts.molecules, -1).mean(dim=1)
+
+
+@contextmanager
+def blaming(smiles: Sequence[str], spelled: Sequence[Sequence[str]]) -> Iterator[None]:
+    """Let a :class:`MoleculeError` about spellings be about the molecules that are spelled so."""
+    try:
+        yield
+    except MoleculeError as error:
+        wrong = [text for text, texts in zip(smiles, spelled, strict=True) if not set(error.smiles).isdisjoint(texts)]
+        raise MoleculeError(str(error), wrong) from error
 
 
 class LanguageModel(NetworkModel):
@@ -146,21 +157,28 @@ class LanguageModel(NetworkModel):
             return [[canonical_smiles(text, self.isomeric)] for text in smiles]
         return draw_spellings(smiles, self.enumeration, seed, self.isomeric)
 
+    def find_unreadable(self, molecules: Molecules) -> dict[int, str]:
+        """Those that cannot be written in the notation; a token that the vocabulary lacks is an unknown one."""
+        notation = self.notation if self.checkpoint is None else Tokenizer.load(self.checkpoint).notation
+        return find_unwritable((texts[0] for texts in self.spell(molecules.smiles, None)), notation)
+
     def encode_smiles(self, smiles: Sequence[str], seed: int | None = None) -> list[list[np.ndarray]]:
         """Tokens of each spelling of each molecule, int64 [tokens] each.
 
         Raises:
-            ContractError: a text is longer than the network can read; the message names it.
+            MoleculeError: a text is longer than the network can read, or has no tokens; the message names it.
         """
         spelled = self.spell(smiles, seed)
-        flat = iter(self.tokenizer.encode([text for texts in spelled for text in texts]))
+        with blaming(smiles, spelled):
+            flat = iter(self.tokenizer.encode([text for texts in spelled for text in texts]))
         tokens = [[next(flat) for _ in texts] for texts in spelled]
         limit = self.longest(self.config)
         for text, each in zip(smiles, tokens, strict=True):
             if limit is not None and max(map(len, each)) > limit:
-                raise ContractError(
+                raise MoleculeError(
                     f"SMILES {text}: {max(map(len, each))} tokens, but the network reads {limit} at most; raise "
-                    "max_position_embeddings in the model's descriptor, or take a checkpoint with more positions"
+                    "max_position_embeddings in the model's descriptor, or take a checkpoint with more positions",
+                    [text],
                 )
         return tokens
 
@@ -248,9 +266,10 @@ class LanguageModel(NetworkModel):
         if self.enumeration:
             spelled = [[*texts, *more] for texts, more in zip(spelled, self.spell(smiles, self.seed), strict=True)]
         texts = [text for texts in spelled for text in texts]
-        if self.notation == "selfies":
-            texts = [to_selfies(text) for text in texts]
-        self.tokenizer = Tokenizer.fit(texts, self.notation)
+        with blaming(smiles, spelled):
+            if self.notation == "selfies":
+                texts = [to_selfies(text) for text in texts]
+            self.tokenizer = Tokenizer.fit(texts, self.notation)
         self.config = self.make_config(self.tokenizer)
         torch.manual_seed(self.seed)
         return self.language_model(self.config)

@@ -22,6 +22,7 @@ from boomlib.matched_pairs import find_pairs
 from boomlib.models.nlmtp.encoder import Encoder, Tensors
 from boomlib.models.nlmtp.module import Module, Pairs
 from boomlib.models.nlmtp.network import Network, Reading
+from boomlib.text.tokens import find_unwritable
 
 READ_AT_ONCE = 128  # molecules a batch without gradients
 LARGEST_GRADIENT = 1.0  # norm
@@ -116,6 +117,10 @@ class NLMTP(PolicyModel):
     def device(self) -> str:
         """Where the network is."""
         return str(next(self.network.parameters()).device)
+
+    def find_unreadable(self, molecules: Molecules) -> dict[int, str]:
+        """Those whose SMILES has what is no token; a token that train lacks is an unknown one."""
+        return find_unwritable(molecules.smiles, "smiles")
 
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Train; ``epochs.parquet`` gets each epoch's predictions of the molecules in :attr:`unlabelled`."""
