@@ -139,8 +139,9 @@ def compute_chunk(compute: Callable[..., dict[str, pa.Array]], chunk: tuple) -> 
     try:
         columns = compute(smiles, *extra)
     except Exception as error:
-        which = find_failing(compute, smiles, extra)
-        raise MoleculeError(f"{compute.__module__}: {error!r}", which) from error
+        if not smiles:
+            raise ContractError(f"{compute.__module__}: no molecules: {error!r}") from error
+        raise MoleculeError(f"{compute.__module__}: {error!r}", find_failing(compute, smiles, extra)) from error
     return pa.table({"molecule_id": pa.array(range(start, start + len(smiles)), pa.int64()), **columns})
 
 
