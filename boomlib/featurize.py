@@ -181,9 +181,10 @@ def compute_chunk(
     try:
         columns = compute(timed, *extra, **settings)
     except Exception as error:
+        if not smiles:
+            raise ContractError(f"{compute.__module__}: no molecules: {error!r}") from error
         which = find_failing(functools.partial(compute, **settings), smiles, extra)
-        what = repr(error) if smiles else f"no molecules: {error!r}"
-        raise MoleculeError(f"{compute.__module__}: {what}", which) from error
+        raise MoleculeError(f"{compute.__module__}: {error!r}", which) from error
     seconds = {start + row: taken for row, taken in timed.seconds.items()}
     return pa.table({"molecule_id": pa.array(range(start, start + len(smiles)), pa.int64()), **columns}), seconds
 

@@ -16,7 +16,7 @@ from tiny import MODELS, PROPERTY, TrainingJob, feature_files, small_descriptor,
 from boomlib import contracts
 from boomlib.features import elements
 from boomlib.featurize import compute_feature
-from boomlib.files import ContractError
+from boomlib.files import ContractError, MoleculeError
 from boomlib.harness.interface import Model, Molecules, PolicyModel, find_model_class
 from boomlib.harness.job import read_task, report_unseen
 from boomlib.harness.training import History
@@ -355,6 +355,24 @@ def test_checkpoints_of_other_settings_are_not_continued(some, fresh):
     assert not (folder / "state").exists()
 
 
+def test_a_failure_over_molecules_says_where_they_stand_in_the_users_file(fresh, monkeypatch, tmp_path):
+    table = contracts.read_table(fresh.benchmark / "task.parquet")
+    origin = contracts.Origin("data/x.csv", "line", np.arange(table.num_rows) * 2 + 2)
+    contracts.write_table(table.append_column(*origin.as_column()), tmp_path / "task.parquet")
+    first, second = table["smiles"][3].as_py(), table["smiles"][7].as_py()
+
+    def fail(*_):
+        raise MoleculeError("2 molecules are too strange; remove them", [first, second])
+
+    monkeypatch.setattr(find_model_class(fresh.descriptor["class"]), "predict", fail)
+    with pytest.raises(ContractError):
+        fresh(task=tmp_path / "task.parquet")
+    failure = json.loads((fresh.folder / "failure.json").read_text())
+    assert failure["error"] == "ContractError"
+    place = f"data/x.csv, line 8 ({first}), line 16 ({second})"
+    assert failure["message"] == f"{place}: 2 molecules are too strange; remove them"
+
+
 def test_a_failed_job_leaves_its_reason_until_it_succeeds(fresh, monkeypatch):
     def fail(*_):
         raise MemoryError("out of memory in epoch 3")
@@ -422,7 +440,7 @@ def test_a_prediction_that_is_not_finite_fails_the_job(fresh, monkeypatch):
         return prediction
 
     monkeypatch.setattr(cls, "predict", spoiled)
-    with pytest.raises(ContractError, match=r"y_pred of molecule_id .* is not a finite number"):
+    with pytest.raises(ContractError, match=r"y_pred of 1 molecules is not a finite number \(.+\)"):
         fresh()
     assert (fresh.folder / "failure.json").exists()
     assert not (fresh.folder / "run.json").exists()
@@ -435,7 +453,9 @@ def test_a_feature_file_that_lacks_molecules_is_named_with_them(fresh, benchmark
     pq.write_table(short, tmp_path / "short.parquet")
     with pytest.raises(ContractError) as error:
         fresh(features=files | {name: tmp_path / "short.parquet"})
-    for part in ("short.parquet", "2 molecules", f"have no {name}", "2, 17", "delete the file and rerun"):
+    smiles = contracts.read_table(benchmark / "task.parquet")["smiles"].to_pylist()
+    named = f"{smiles[2]}, {smiles[17]}"
+    for part in ("short.parquet", "2 molecules", f"have no {name}", named, "delete the file and rerun"):
         assert part in str(error.value)
     assert json.loads((fresh.folder / "failure.json").read_text())["error"] == "ContractError"
 

@@ -62,6 +62,21 @@ def test_parity(task, tmp_path, drawn, monkeypatch, crowded):
     assert not failed.images
 
 
+@pytest.mark.parametrize("scale", [1e69, 1e-69])
+def test_parity_holds_the_largest_and_smallest_labels(task, tmp_path, drawn, scale):
+    molecules, split, seed1 = task
+    table, fold = read_table(molecules), read_table(split)["fold"].to_numpy().astype(str)
+    y = table["hof"].to_numpy() * scale
+    write_molecules(molecules, table["smiles"].to_pylist(), {"hof": y}, {"hof": "eV"})
+    write_predictions(seed1, np.arange(300)[200:], fold[200:], y[200:] + 0.5 * scale)
+    named = {"labels": {"model": "Model"}, "property_name": "hof", "label": "heat", "unit": "eV"}
+    plot_parity(molecules, split, {"model": [seed1]}, tmp_path / "a.png", **named)
+    low, high = np.array(drawn[0].axes[0].get_xlim()) / scale
+    assert (low, high) == pytest.approx((-3, 3), abs=1)
+    shown = {1e69: "5.00e68", 1e-69: "5.00e-70"}[scale]
+    assert f"RMSE  ID {shown}   OOD {shown}" in texts(drawn[0])
+
+
 def test_models_with_one_label_have_a_panel_each(task, tmp_path, drawn):
     molecules, split, seed1 = task
     predictions, labels = {"a": [tmp_path / "nothing.parquet"], "b": [seed1]}, {"a": "Model", "b": "Model"}

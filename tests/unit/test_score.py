@@ -136,7 +136,7 @@ def test_a_split_is_told_by_its_molecules_and_folds(files, tmp_path):
 
 def test_incomplete_predictions_are_refused(files, tmp_path):
     write_predictions(files["predictions"], [3, 4], ["valid", "valid"], [1.0, 1.0])
-    with pytest.raises(ContractError, match="5 missing molecule_id"):
+    with pytest.raises(ContractError, match=r"5 missing molecules \(C\)"):
         run_score(files, tmp_path / "metrics.json")
     assert not (tmp_path / "metrics.json").exists()
 
