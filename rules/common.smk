@@ -12,20 +12,14 @@ from snakemake.utils import update_config
 
 sys.path.insert(0, str(workflow.basedir))
 
+from boomlib.command import check_command, read_scalars
 from boomlib.declared import list_families
 from boomlib.files import ContractError
 from boomlib.processes import check_writable, lead_jobs, release_dead_locks
 from boomlib.strict_yaml import read_yaml
 from boomlib.unmade import MakeAgain, begin_jobs, end_jobs, has_lost_inputs
 from boomlib.version import VERSION
-from boomlib.workflow import (
-    ENVIRONMENT,
-    Plan,
-    check_command,
-    code_of,
-    one_of,
-    read_scalars,
-)
+from boomlib.workflow import ENVIRONMENT, Plan, code_of, one_of
 
 try:
     lead_jobs(str(workflow.basedir))

@@ -12,11 +12,12 @@ import yaml
 from conftest import ROOT
 
 from boomlib import registry
+from boomlib.command import check_command, read_scalars
 from boomlib.declared import list_arguments, list_families
 from boomlib.files import ContractError
 from boomlib.text.checkpoint_files import write_record
 from boomlib.unmade import MakeAgain, has_lost_inputs, mark_unmade, unmark
-from boomlib.workflow import Plan, check_command, one_of, read_scalars
+from boomlib.workflow import Plan, one_of
 
 EMPTY = hashlib.sha256(b"").hexdigest()
 OWN = {
