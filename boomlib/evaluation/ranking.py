@@ -24,7 +24,7 @@ def pivot(table: pd.DataFrame, scheme: str, metric: str, fold: str, column: str 
 def find_untold(table: pd.DataFrame, scheme: str, controls: Collection[str]) -> np.ndarray:
     """The tasks on whose OOD fold models cannot be told apart, bool [tasks], in the order of :func:`pivot`.
 
-    None of them in a table of version 0.2.0 or before, which does not tell.
+    None of them in a table of version 0.1.0, which does not tell.
     """
     rmse = pivot(table, scheme, "rmse", "ood")
     done = rmse[~rmse.index.isin(controls)].notna().any().to_numpy()
@@ -37,7 +37,7 @@ def find_best(table: pd.DataFrame, scheme: str, fold: str, controls: Collection[
     """Which models are best in a fold, bool, models by tasks in the order of :func:`pivot`; controls never are.
 
     On each task the model of least RMSE, and all others whose 95 % paired interval of the difference to it holds 0;
-    none where these are all models. In a table of version 0.2.0 or before, which has no interval, the first alone.
+    none where these are all models. In a table of version 0.1.0, which has no interval, the first alone.
     """
     rmse = pivot(table, scheme, "rmse", fold)
     rmse[rmse.index.isin(controls)] = np.nan
