@@ -40,7 +40,7 @@ def test_the_merged_configuration_lies_beside_the_results(finished):
 
 def test_training_jobs_never_see_the_labels_of_the_test_folds(finished):
     task = pd.read_parquet(finished.folder / "results/tasks/tiny/size/kde.parquet")
-    assert set(task.columns) == {"molecule_id", "smiles", "fold", "y"}
+    assert set(task.columns) == {"molecule_id", "source line", "smiles", "fold", "y"}
     assert task.y.isna().equals(task.fold.isin(["id", "ood"]))
 
 

@@ -145,7 +145,14 @@ def test_columns_of_other_tables_are_free_as_names_of_properties(tmp_path):
     values = {name: np.random.default_rng(i).normal(size=60) for i, name in enumerate(names)}
     molecules, split, task = (tmp_path / f"{name}.parquet" for name in ("molecules", "split", "task"))
     write_molecules(molecules, ["C" * (i + 1) for i in range(60)], values, dict.fromkeys(names, "1"))
-    settings = {"ood_size": 6, "id_fraction": 0.1, "valid_fraction": 0.1, "seed": 1, "shared_generator": False}
+    settings = {
+        "ood_size": 6,
+        "id_fraction": 0.1,
+        "valid_fraction": 0.1,
+        "seed": 1,
+        "shared_generator": False,
+        "bandwidth": "scaled",
+    }
     for name in names:
         given = {"properties": names, "name": name, "scheme": "kde", "settings": settings}
         make_split(molecules, {}, split, task, **given)
