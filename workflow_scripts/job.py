@@ -87,8 +87,10 @@ def logged(log: str, threads: int = 1, resumes: bool = False) -> Iterator[None]:
     The job ends with the Snakemake that started it. No two jobs write to one log, and so to the same outputs, at once.
     The log of a job that fails ends with the reason, in one line (:mod:`boomlib.reasons`); a contract error has no
     traceback before it. In a job that ``resumes`` where it was, SIGTERM is such an error, which SLURM sends before it
-    kills a job; others just die of it, and their workers with them.
+    kills a job; others just die of it, as all do of SIGINT, and their workers with them.
     """
+    # Ctrl-C reaches jobs as well; scikit-learn takes it for a wish to end the training early and go on
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if resumes:
         signal.signal(signal.SIGTERM, stop)
     end_with(int(os.environ[SNAKEMAKE]))

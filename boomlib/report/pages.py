@@ -60,9 +60,10 @@ def main() -> None:
     parser.add_argument("folders", type=Path, metavar="FOLDER", nargs="*")
     folders = parser.parse_args().folders or sorted(path.parent for path in PUBLISHED.glob("*/runs.csv"))
     try:
-        for folder in folders:
-            for page in update_page(folder):
-                print(f"{page}: brought up to date")
+        changed = [page for folder in folders for page in update_page(folder)]
+        for page in changed:
+            print(f"{page}: brought up to date")
+        print(f"{len(folders)} publications, {len(changed)} pages changed")
     except (ContractError, OSError) as error:
         sys.exit(f"error: {error}")
 

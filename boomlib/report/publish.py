@@ -195,7 +195,7 @@ def main() -> None:
             update_readme(readme, arguments.folder)
     except (ContractError, OSError) as error:
         sys.exit(f"error: {error}")
-    print(f"published in {arguments.folder}")
+    print(f"published in {arguments.folder} and {arguments.folder.parent / ASSETS}")
 
 
 if __name__ == "__main__":

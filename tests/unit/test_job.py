@@ -1,6 +1,7 @@
 """What a job prints goes to its log; the terminal gets a line now and then that says whose it is."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -110,3 +111,23 @@ def test_a_request_to_end_that_comes_while_a_line_is_written_is_heard(tmp_path):
     log = (tmp_path / "job.log").read_text()
     assert "stopped by SIGTERM" in log
     assert "went on" not in log
+
+
+INTERRUPTED = """
+import os, signal
+from workflow_scripts.job import logged
+
+with logged("job.log"):
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:  # as scikit-learn's MLP does
+        pass
+    print("went on with half an epoch")
+"""
+
+
+def test_an_interrupted_job_dies_whatever_catches_a_keyboard_interrupt(tmp_path):
+    environment = os.environ | {SNAKEMAKE: str(os.getpid()), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == -signal.SIGINT
+    assert "went on" not in (tmp_path / "job.log").read_text()
