@@ -46,7 +46,7 @@ def test_a_second_checkout_makes_none_of_it_again_and_has_the_same_files(checkou
     first, second = checkouts
     for project in checkouts:
         project.write_config(feature_jobs=feature_jobs)
-    assert len(made(first.snakemake(*MADE, "--cache"))) == 4 + 2 * feature_jobs
+    assert len(made(first.snakemake(*MADE, "--cache"))) == 5 + 2 * feature_jobs
     assert made(second.snakemake(*MADE, "--cache")) == []
     contents = [[(project.folder / path).read_bytes() for path in MADE] for project in checkouts]
     assert contents[0] == contents[1]
