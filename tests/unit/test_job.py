@@ -35,11 +35,11 @@ with logged("job.log"):
 """
 
 
-def run_job(tmp_path, *arguments: str) -> subprocess.CompletedProcess:
+def run_job(tmp_path, *arguments: str, script: str = JOB) -> subprocess.CompletedProcess:
     (tmp_path / "job.log").write_text("of an earlier job")
     environment = os.environ | {SNAKEMAKE: str(os.getpid()), "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [sys.executable, "-c", JOB, *arguments],
+        [sys.executable, "-c", script, *arguments],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -105,8 +105,7 @@ with job.logged("job.log", resumes=True):
 
 
 def test_a_request_to_end_that_comes_while_a_line_is_written_is_heard(tmp_path):
-    environment = os.environ | {SNAKEMAKE: str(os.getpid()), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", STOPPED], cwd=tmp_path, env=environment, check=False)
+    done = run_job(tmp_path, script=STOPPED)
     assert done.returncode == 1
     log = (tmp_path / "job.log").read_text()
     assert "stopped by SIGTERM" in log
@@ -127,7 +126,6 @@ with logged("job.log"):
 
 
 def test_an_interrupted_job_dies_whatever_catches_a_keyboard_interrupt(tmp_path):
-    environment = os.environ | {SNAKEMAKE: str(os.getpid()), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED], cwd=tmp_path, env=environment, check=False)
+    done = run_job(tmp_path, script=INTERRUPTED)
     assert done.returncode == -signal.SIGINT
     assert "went on" not in (tmp_path / "job.log").read_text()
