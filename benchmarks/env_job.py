@@ -37,7 +37,7 @@ def check_kept_model(job: SimpleNamespace) -> None:
     """Load the model that a training has kept, and predict with it what the training has predicted."""
     import numpy as np
 
-    from boomlib.contracts import PREDICTED_FOLDS, property_values, read_molecules, read_predictions
+    from boomlib.contracts import PREDICTED_FOLDS, property_values, read_molecules, read_predictions, read_table
     from boomlib.harness.interface import find_model_class
     from boomlib.harness.job import read_task
 
@@ -54,7 +54,7 @@ def check_kept_model(job: SimpleNamespace) -> None:
     )
     model.load(Path(job.output.run).parent)
     predicted = model.predict(molecules.take(np.isin(fold, PREDICTED_FOLDS))).mean
-    written = read_predictions(job.output.predictions, fold)["y_pred"].to_numpy()
+    written = read_predictions(job.output.predictions, fold, read_table(job.input.task))["y_pred"].to_numpy()
     if predicted.tobytes() != written.tobytes():
         sys.exit("error: the loaded model does not predict what the trained one did")
 

@@ -19,6 +19,7 @@ from boomlib.files import ContractError, MoleculeError, StrPath, atomic_path, co
 
 FOLDS = ("train", "valid", "id", "ood")
 PREDICTED_FOLDS = ("valid", "id", "ood")
+NO_FOLD = ""  # of a molecule without a label of the property
 SHOWN = 200  # characters of a SMILES that a message shows
 FOLD_TYPE = pa.dictionary(pa.int8(), pa.string())
 
@@ -207,16 +208,17 @@ def write_molecules(
 ) -> None:
     """Write the molecules table: ``molecule_id`` 0…n-1, ``smiles``, one float64 column a property.
 
-    ``units`` (by property) goes into the Parquet field metadata. ``origin`` is of a user's file alone.
+    A molecule without a label of a property (NaN) is null there. ``units`` (by property) goes into the Parquet field
+    metadata. ``origin`` is of a user's file alone.
     """
     fields = [pa.field("molecule_id", pa.int64()), pa.field("smiles", pa.string())]
     arrays = [pa.array(np.arange(len(smiles), dtype=np.int64)), pa.array(list(smiles), pa.string())]
     for name, values in properties.items():
         array = np.asarray(values, dtype=np.float64)
-        if not np.isfinite(array).all():
-            raise ContractError(f"{path}: property '{name}' has a value that is not finite")
+        if np.isinf(array).any():
+            raise ContractError(f"{path}: property '{name}' has a value that is infinite")
         fields.append(pa.field(name, pa.float64(), metadata={"unit": units[name]}))
-        arrays.append(pa.array(array))
+        arrays.append(pa.array(array, from_pandas=True))
     if origin is not None:
         field, numbers = origin.as_column()
         fields.append(field)
@@ -243,7 +245,7 @@ def listed(ids: np.ndarray | Sequence[int] | Sequence[str]) -> str:
 
 
 def property_values(table: pa.Table, name: str, path: StrPath) -> np.ndarray:
-    """The values of one property, float64 [n], in the unit of the registry."""
+    """The values of one property, float64 [n], in the unit of the registry; NaN where a molecule has none."""
     if name not in table.column_names:
         known = [c for c in table.column_names if c not in MOLECULES.columns and not c.startswith("source ")]
         raise ContractError(f"{path}: no property '{name}'; it has {', '.join(known)}")
@@ -254,8 +256,8 @@ def property_values(table: pa.Table, name: str, path: StrPath) -> np.ndarray:
 
 
 def fold_array(folds: Iterable[str]) -> pa.DictionaryArray:
-    """Encode fold names; the codes are the positions in :data:`FOLDS`, whatever folds occur."""
-    codes = {name: code for code, name in enumerate(FOLDS)}
+    """Encode fold names; the codes are the positions in :data:`FOLDS`, whatever folds occur, and null for NO_FOLD."""
+    codes = {name: code for code, name in enumerate(FOLDS)} | {NO_FOLD: None}
     try:
         indices = [codes[fold] for fold in folds]
     except KeyError as error:
@@ -264,16 +266,22 @@ def fold_array(folds: Iterable[str]) -> pa.DictionaryArray:
 
 
 def read_split(path: StrPath) -> tuple[np.ndarray, np.ndarray]:
-    """Read a split; returns ``fold`` (str [n], in the order of molecule_id) and ``density`` (float64 [n])."""
+    """Read a split.
+
+    Returns:
+        ``fold`` (str [n], in the order of molecule_id; NO_FOLD for a molecule that is not in the task) and ``density``
+        (float64 [n]; NaN for these).
+    """
     table = read_table(path, SPLIT)
     check_ids(table, table.num_rows, path)
-    return table["fold"].to_numpy().astype(str), table["density"].to_numpy()
+    fold = table["fold"].cast(pa.string()).fill_null(NO_FOLD)
+    return fold.to_numpy().astype(str), table["density"].to_numpy()
 
 
 def read_truth(
     molecules_path: StrPath, split_path: StrPath, property_name: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The values of the property (float64 [n]), the fold (str [n]) and the split's density (float64 [n])."""
+    """The values of the property (float64 [n]), and :func:`read_split`."""
     y = property_values(read_molecules(molecules_path), property_name, molecules_path)
     return y, *read_split(split_path)
 
@@ -302,8 +310,9 @@ def read_predictions(path: StrPath, fold: np.ndarray, molecules: pa.Table | None
 
     Args:
         path: the predictions file.
-        fold: the split's fold of every molecule, str [n], index = molecule_id.
-        molecules: a table of all molecules, with which messages say where each comes from.
+        fold: the split's fold of every molecule, str [n].
+        molecules: a table of these molecules, with which messages say where each comes from; None: their ids are
+            0…n-1.
 
     Returns:
         The table, sorted by ``molecule_id``.
@@ -313,13 +322,14 @@ def read_predictions(path: StrPath, fold: np.ndarray, molecules: pa.Table | None
     """
     table = read_table(path, PREDICTIONS).sort_by("molecule_id")
     ids = table["molecule_id"].to_numpy()
-    expected = np.flatnonzero(np.isin(fold, PREDICTED_FOLDS))
+    known = np.arange(len(fold)) if molecules is None else molecules["molecule_id"].to_numpy()
+    expected = known[np.isin(fold, PREDICTED_FOLDS)]
     remedy = "every model predicts each molecule of valid, id and ood once; delete the file and rerun"
 
     def where(ids: np.ndarray) -> str:
-        if molecules is None or ids.min() < 0 or ids.max() >= molecules.num_rows:
+        if molecules is None or not np.isin(ids, known).all():
             return f"molecule_id {listed(ids)}"
-        return locate(molecules, molecules["smiles"].take(pa.array(ids)).to_pylist())
+        return locate(molecules, molecules["smiles"].take(pa.array(np.searchsorted(known, ids))).to_pylist())
 
     unique, counts = np.unique(ids, return_counts=True)
     for problem, wrong in (
@@ -329,7 +339,7 @@ def read_predictions(path: StrPath, fold: np.ndarray, molecules: pa.Table | None
     ):
         if len(wrong):
             raise ContractError(f"{path}: {len(wrong)} {problem} molecules ({where(wrong)}); {remedy}")
-    moved = ids[table["fold"].to_numpy().astype(str) != fold[ids]]
+    moved = ids[table["fold"].to_numpy().astype(str) != fold[np.searchsorted(known, ids)]]
     if len(moved):
         raise ContractError(f"{path}: {where(moved)}: in another fold than in the split; {remedy}")
     for column in ("y_pred", "y_std"):

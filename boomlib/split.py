@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from boomlib.contracts import (
+    FOLDS,
+    NO_FOLD,
     SPLIT,
     TASK,
     find_origin,
@@ -75,39 +77,51 @@ def make_split(
         molecules: the molecules table.
         features: the feature tables that the scheme reads, by name.
         split: the split to write.
-        task: the task table to write: ``molecule_id``, ``smiles``, ``fold``, ``y`` (null on id and ood), and of a
-            user's file where each stands in it.
+        task: the task table to write, of the molecules that have a label: ``molecule_id``, ``smiles``, ``fold``, ``y``
+            (null on id and ood), and of a user's file where each stands in it.
         properties: all properties of the dataset in the registry's order.
         name: the property to split by.
         scheme: name of a module of ``boomlib/splits``.
         settings: ``split`` of the dataset's registry entry.
 
+    A molecule without a label of the property is in no fold.
+
     Returns:
-        Counts: the size of each fold, and the scheme's facts.
+        Counts: the size of each fold, the molecules that are in none if there are any, and the scheme's facts.
 
     Raises:
         ContractError: too few molecules for these settings.
     """
     table = read_molecules(molecules)
     values = {each: property_values(table, each, molecules) for each in properties}
-    known = SplitInput(name, values, {feature: read_table(path) for feature, path in features.items()})
+    labelled = np.isfinite(values[name])
+    known = SplitInput(
+        name,
+        {each: column[labelled] for each, column in values.items()},
+        {feature: read_table(path).filter(pa.array(labelled)) for feature, path in features.items()},
+    )
     fold: np.ndarray
     facts: dict[str, int]
     rule = dict(settings)
     fraction, ood_size = rule.pop("valid_fraction"), rule.pop("ood_size")
     try:
-        size = ood_molecules(ood_size, len(values[name]))
+        size = ood_molecules(ood_size, int(labelled.sum()))
         fold, quantity, facts = importlib.import_module(f"boomlib.splits.{scheme}").assign(
             known, ood_size=size, **rule
         )
         fold = cut_valid(fold, fraction, settings["seed"])
     except ContractError as error:
-        raise ContractError(f"{molecules}, property '{name}', scheme '{scheme}': {error}") from None
-    ids, folds = table["molecule_id"], fold_array(fold)
-    write_table(pa.table({"molecule_id": ids, "fold": folds, "density": quantity}), split, SPLIT)
-    labels = pa.array(values[name], mask=np.isin(fold, ("id", "ood")))
-    blinded = pa.table({"molecule_id": ids, "smiles": table["smiles"], "fold": folds, "y": labels})
+        lacking = "" if labelled.all() else f", which {labelled.sum():,} of {len(labelled):,} molecules have"
+        raise ContractError(f"{molecules}, property '{name}'{lacking}, scheme '{scheme}': {error}") from None
+    everywhere = np.full(len(labelled), NO_FOLD, dtype=fold.dtype)
+    density = np.full(len(labelled), np.nan)
+    everywhere[labelled], density[labelled] = fold, quantity
+    folds = {"fold": fold_array(everywhere), "density": pa.array(density, from_pandas=True)}
+    write_table(pa.table({"molecule_id": table["molecule_id"]} | folds), split, SPLIT)
+    labels = pa.array(values[name], mask=~np.isin(everywhere, ("train", "valid")))
+    blinded = table.select(["molecule_id", "smiles"]).append_column("fold", folds["fold"]).append_column("y", labels)
     if origin := find_origin(table):
         blinded = blinded.append_column(*origin.as_column())
-    write_table(blinded, task, TASK)
-    return {each: int((fold == each).sum()) for each in ("train", "valid", "id", "ood")} | facts
+    write_table(blinded.filter(pa.array(labelled)), task, TASK)
+    sizes = {each: int((fold == each).sum()) for each in FOLDS}
+    return sizes | ({} if labelled.all() else {"without_label": int((~labelled).sum())}) | facts

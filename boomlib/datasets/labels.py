@@ -14,6 +14,8 @@ LARGEST, SMALLEST = 1e70, 1e-70
 SHOWN = 200  # characters of a text from outside that messages show
 POINT = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?")
 COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?")
+# how spreadsheets, pandas and R write that there is no value, in small letters
+MISSING = frozenset({"", "na", "n/a", "nan", "-nan", "null", "none", "<na>", "#n/a", "#na"})
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 
 
@@ -35,8 +37,15 @@ def as_number(value: object, decimal: str = ".") -> float | None:
     return number if math.isfinite(number) else None
 
 
+def is_missing(value: object) -> bool:
+    """Whether a value from outside says that there is no label: it is empty, NaN or one of :data:`MISSING`."""
+    if isinstance(value, str):
+        return value.strip().casefold() in MISSING
+    return value is None or value != value  # noqa: PLR0124  # NaN of any type
+
+
 def why_no_label(value: object, decimal: str = ".") -> str | None:
-    """Why a value from outside is no label; None if it is one."""
+    """Why a value from outside that is there (:func:`is_missing`) is no label; None if it is one."""
     number = as_number(value, decimal)
     if number is None:
         found = value.item() if isinstance(value, np.generic) else value

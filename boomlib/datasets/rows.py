@@ -3,7 +3,7 @@
 import csv
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,12 +11,13 @@ import pyarrow as pa
 
 from boomlib.contracts import DOUBLES, GEOMETRY, REJECTS, Origin, write_molecules, write_table
 from boomlib.datasets.columns import Counts
-from boomlib.datasets.labels import as_number, check_scale, shortened, why_no_label
+from boomlib.datasets.labels import as_number, check_scale, is_missing, shortened, why_no_label
 from boomlib.files import DATASET_ENTRY, ContractError, atomic_path, commit
 from boomlib.progress import Progress
 from boomlib.smiles import identify
 
 LONGEST_SMILES = 2000  # characters; RDKit's canonical SMILES overflows the stack on chains of 20,000 atoms
+REPEATS = "repeats"  # how the reason of a row begins whose molecule stands there before
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of a formula
 
 
@@ -98,11 +99,53 @@ def why_no_molecule(smiles: str, max_heavy_atoms: int | None = None) -> str | No
     return f"{heavy} atoms besides hydrogen, more than `max_heavy_atoms` ({max_heavy_atoms})" if too_many else None
 
 
-def find_rejects(rows: Rows, max_heavy_atoms: int | None = None) -> dict[int, str]:
+def read_labels(rows: Rows) -> dict[str, np.ndarray]:
+    """The labels by property, float64 [n]; NaN where there is none, or none that can be used."""
+    return {
+        # None becomes NaN
+        name: np.array([as_number(value, rows.decimal) for value in column], dtype=np.float64)
+        for name, column in rows.values.items()
+    }
+
+
+def why_no_labels(rows: Rows, i: int) -> str | None:
+    """Why the labels of row ``i`` cannot be used: one is no number, or there is none at all; None if they can."""
+    present = {name: column[i] for name, column in rows.values.items() if not is_missing(column[i])}
+    for name, value in present.items():
+        if reason := why_no_label(value, rows.decimal):
+            return f"{name} {reason}"
+    return None if present else f"no label ({', '.join(rows.values)})"
+
+
+def merge(rows: Rows, labels: Mapping[str, np.ndarray], members: Sequence[int]) -> dict[int, str]:
+    """Make one molecule of the rows that are the same: the first takes the labels that it lacks from the others.
+
+    Args:
+        rows: the rows.
+        labels: by property, float64 [n]; those of the first of the rows are filled.
+        members: indices of the rows of one molecule.
+
+    Returns:
+        Why rows go: they repeat the first, or all of them, if a property has different labels.
+    """
+    known = {name: (column[members])[~np.isnan(column[members])] for name, column in labels.items()}
+    if any(len(set(values.tolist())) > 1 for values in known.values()):
+        others = ", ".join(str(rows.row[i]) for i in members)
+        return dict.fromkeys(members, f"the same molecule has different labels in {rows.counts}s {others}")
+    for name, values in known.items():
+        labels[name][members[0]] = values[0] if len(values) else np.nan
+    return dict.fromkeys(members[1:], f"{REPEATS} {rows.counts} {rows.row[members[0]]}")
+
+
+def find_rejects(rows: Rows, labels: Mapping[str, np.ndarray], max_heavy_atoms: int | None = None) -> dict[int, str]:
     """Say why rows cannot be used: index of the row -> reason.
 
-    Reasons are: no SMILES, those of :func:`why_no_molecule`, those of :func:`boomlib.datasets.labels.why_no_label`, a
-    repetition of a molecule with the same labels (the first stays), and a molecule with contradicting labels (all go).
+    Reasons are: no SMILES, those of :func:`why_no_molecule`, those of :func:`why_no_labels` and of :func:`merge`.
+
+    Args:
+        rows: the rows.
+        labels: see :func:`read_labels`; filled where two rows are one molecule, see :func:`merge`.
+        max_heavy_atoms: the largest molecule that is used.
     """
     from rdkit import RDLogger
 
@@ -114,19 +157,12 @@ def find_rejects(rows: Rows, max_heavy_atoms: int | None = None) -> dict[int, st
         if reason := why_no_molecule(smiles, max_heavy_atoms) if smiles else "no SMILES":
             reasons[i] = reason
             continue
-        for name, column in rows.values.items():
-            if reason := why_no_label(column[i], rows.decimal):
-                reasons[i] = f"{name} {reason}"
-                break
+        if reason := why_no_labels(rows, i):
+            reasons[i] = reason
         else:
             seen[rows.same_molecule(smiles)].append(i)
     for members in seen.values():
-        labels = {tuple(as_number(column[i], rows.decimal) for column in rows.values.values()) for i in members}
-        if len(labels) > 1:
-            others = ", ".join(str(rows.row[i]) for i in members)
-            reasons |= dict.fromkeys(members, f"the same molecule has different labels in {rows.counts}s {others}")
-        else:
-            reasons |= dict.fromkeys(members[1:], f"repeats {rows.counts} {rows.row[members[0]]}")
+        reasons |= merge(rows, labels, members)
     return reasons
 
 
@@ -171,8 +207,10 @@ def write_dataset(
     the positions that the source brings, atoms in the source's order; else it is empty. Doubles are molecules
     of the table that are one molecule in two spellings, which a source that goes by the text may have.
     """
-    reasons = find_rejects(rows, max_heavy_atoms)
-    kept = rows.take(np.array([i for i in range(len(rows.row)) if i not in reasons], dtype=np.int64))
+    labels = read_labels(rows)
+    reasons = find_rejects(rows, labels, max_heavy_atoms)
+    usable = np.array([i for i in range(len(rows.row)) if i not in reasons], dtype=np.int64)
+    kept = rows.take(usable)
     if not len(kept.row):
         place, reason = next(
             ((f" ({rows.counts} {rows.row[i]})", why) for i, why in sorted(reasons.items())), ("", "there are no rows")
@@ -181,9 +219,9 @@ def write_dataset(
         raise ContractError(f"{where}: no usable row in the source; the first reason{place}: {reason}")
     rejected = [(rows.row[i], as_text(rows.smiles[i]), reason) for i, reason in sorted(reasons.items())]
     write_rows(rejects, (rows.counts, *REJECTS), rejected)
-    values = {name: np.array([as_number(v, rows.decimal) for v in column]) for name, column in kept.values.items()}
-    for name, labels in values.items():
-        check_scale(f"{rows.file or molecules}: property '{name}'", labels)
+    values = {name: column[usable] for name, column in labels.items()}
+    for name, column in values.items():
+        check_scale(f"{rows.file or molecules}: property '{name}'", column[~np.isnan(column)])
     origin = None if kept.file is None else Origin(kept.file, kept.counts, kept.row)
     smiles = [kept.written(text) for text in kept.smiles]
     write_molecules(molecules, smiles, values, units, origin)

@@ -1,10 +1,10 @@
-"""What readers of a task's errors must know of it: constant labels, cut ties, few molecules, a doubtful kind."""
+"""What readers of a task's errors must know of it: labels that lack or are constant, ties, few molecules, kind."""
 
 from collections.abc import Iterable
 
 import numpy as np
 
-from boomlib.contracts import property_values, read_molecules, read_split, read_table
+from boomlib.contracts import NO_FOLD, property_values, read_molecules, read_split, read_table
 from boomlib.evaluation.comparison import COMPARED, FEWEST
 from boomlib.files import StrPath, write_json
 from boomlib.harness.columns import stack_columns
@@ -63,13 +63,23 @@ def find_shared(values: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def note_ties(fold: np.ndarray, quantity: np.ndarray) -> Iterable[str]:
     """Whether OOD ends among molecules that the scheme does not tell apart; ``quantity`` is what it cuts by."""
-    inside, outside = quantity[fold == "ood"], quantity[fold != "ood"]
+    inside, outside = quantity[fold == "ood"], quantity[(fold != "ood") & (fold != NO_FOLD)]
     taken = find_shared(inside, outside).sum()
     if taken:
         tied = taken + find_shared(outside, inside).sum()
         yield (
             f"OOD ends among {tied:,} molecules that are equally rare: {taken:,} of the {len(inside):,} in it are the "
             "first of these in the file."
+        )
+
+
+def note_unlabelled(fold: np.ndarray) -> Iterable[str]:
+    """Whether some molecules of the dataset are in no fold."""
+    lacking = int((fold == NO_FOLD).sum())
+    if lacking:
+        yield (
+            f"{lacking:,} of the dataset's {len(fold):,} molecules {'has' if lacking == 1 else 'have'} no label of "
+            f"this property and {'is' if lacking == 1 else 'are'} in no fold."
         )
 
 
@@ -133,6 +143,7 @@ def inspect_task(
     train = fold == "train"
     counts = stack_columns(read_table(elements_path).drop_columns("molecule_id"))[train]
     notes = [
+        *note_unlabelled(fold),
         *note_constant(y[train], unit),
         *note_few(fold),
         *note_ties(fold, quantity),

@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from boomlib.causal.policy import estimates, policy_weights
 from boomlib.contracts import (
+    NO_FOLD,
     PAIRS,
     POLICY,
-    check_ids,
     property_values,
     read_molecules,
     read_split,
@@ -26,8 +26,8 @@ HELD_OUT = "held out"
 POPULATIONS = {"train": ("train",), HELD_OUT: ("valid", "id"), "ood": ("ood",)}
 
 
-def read_policy(path: StrPath, n: int) -> tuple[pa.Table, dict[str, Any]]:
-    """A policy table of ``n`` molecules, in the order of molecule_id, and the facts of the policy from its metadata.
+def read_policy(path: StrPath, molecule_id: np.ndarray) -> tuple[pa.Table, dict[str, Any]]:
+    """A policy table of the molecules of a task, in this order, and the facts of the policy from its metadata.
 
     Raises:
         ContractError: a molecule or the metadata is lacking, or a value is not finite.
@@ -36,7 +36,9 @@ def read_policy(path: StrPath, n: int) -> tuple[pa.Table, dict[str, Any]]:
     metadata = table.schema.metadata or {}
     if b"policy" not in metadata:
         raise ContractError(f"{path}: lacks the metadata 'policy'; delete the file and rerun")
-    check_ids(table, n, path)
+    n = len(molecule_id)
+    if not np.array_equal(table["molecule_id"].to_numpy(), molecule_id):
+        raise ContractError(f"{path}: is not of the {n} molecules of the task, in order; delete it and rerun")
     for name in table.column_names:
         values = sweep_of(table) if name == "sweep" else table[name].to_numpy()[:, None]
         bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
@@ -46,6 +48,20 @@ def read_policy(path: StrPath, n: int) -> tuple[pa.Table, dict[str, Any]]:
                 "lower its learning rate"
             )
     return table, json.loads(metadata[b"policy"])
+
+
+def read_pairs(path: StrPath, molecule_id: np.ndarray) -> pa.Table:
+    """The matched pairs of which both molecules are in a task; ``left`` and ``right`` are positions in it.
+
+    Args:
+        path: the table of the dataset's pairs.
+        molecule_id: of the task, int64 [n], in order.
+    """
+    pairs = read_table(path, PAIRS)
+    left, right = (pairs[side].to_numpy() for side in ("left", "right"))
+    known = np.isin(left, molecule_id) & np.isin(right, molecule_id)
+    positions = {side: np.searchsorted(molecule_id, ids[known]) for side, ids in (("left", left), ("right", right))}
+    return pa.table(positions | {"delta_mass": pairs["delta_mass"].filter(pa.array(known))})
 
 
 def sweep_of(table: pa.Table) -> np.ndarray:
@@ -81,11 +97,11 @@ def score_policy(
     """Score one policy table.
 
     Args:
-        y: true values of all molecules, float64 [n].
+        y: true values of the molecules of the task, float64 [n].
         fold: str [n].
-        table: the policy table, a row a molecule in the order of molecule_id.
+        table: their policy table, a row a molecule in the same order.
         facts: its metadata: ``shift``, ``sweep`` (Da), ``offset``, ``threshold``, ``clip``.
-        pairs: the matched pairs whose right molecule has one CH₂ more.
+        pairs: the matched pairs whose right molecule has one CH₂ more, see :func:`read_pairs`.
 
     Returns:
         ``facts``, truths below the offset, and for each population (train; held out = valid and ID, to which no
@@ -204,6 +220,7 @@ def score_policy_file(
     known = read_molecules(molecules)
     y = property_values(known, name, molecules)
     fold, _ = read_split(split)
-    table, facts = read_policy(policy, len(y))
-    scores = score_policy(y, fold, table, facts, read_table(pairs, PAIRS))
+    ids = np.flatnonzero(fold != NO_FOLD)
+    table, facts = read_policy(policy, ids)
+    scores = score_policy(y[ids], fold[ids], table, facts, read_pairs(pairs, ids))
     write_json(out, {"unit": unit, **describe_benchmark(known, fold), **scores})

@@ -49,8 +49,8 @@ def score(y: np.ndarray, fold: np.ndarray, y_pred: np.ndarray, *, resamples: int
     """Score the predictions of one run.
 
     Args:
-        y: true values of all molecules, float64 [n], in the property's unit.
-        fold: str [n]; there is at least one molecule in train.
+        y: true values of all molecules, float64 [n], in the property's unit; NaN where there is none.
+        fold: str [n]; there is at least one molecule in train, and one without a value is in no fold.
         y_pred: float64 [n], finite on valid, id and ood; the rest is not read.
         resamples: bootstrap resamples for the 95 % intervals.
 

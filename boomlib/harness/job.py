@@ -42,7 +42,7 @@ def read_task(
     Args:
         task: the blinded task table.
         features: feature files by name; each must hold every molecule of the task.
-        truth: all labels, for the oracle alone.
+        truth: the labels of all molecules of the dataset, by molecule_id, for the oracle alone.
 
     Returns:
         All molecules of the task (``y`` is NaN on id and ood) and their fold, str [n].
@@ -66,6 +66,8 @@ def read_task(
                 f"{path}: {len(missing)} molecules of {task} have no {name} ({where(missing)}); every model predicts "
                 "every molecule, so delete the file and rerun"
             )
+        feature = feature.sort_by("molecule_id")
+        feature = feature.take(pa.array(np.searchsorted(feature["molecule_id"].to_numpy(), ids)))
         for column in feature.column_names:
             if column != "note" and feature[column].null_count:
                 gaps = feature.filter(pc.is_null(feature[column]))["molecule_id"].to_pylist()
@@ -73,11 +75,8 @@ def read_task(
                     f"{path}: {len(gaps)} molecules have no {column} ({where(gaps)}; the column `note` says why); "
                     "every model predicts every molecule, so mend or remove them in the source"
                 )
-        feature = feature.sort_by("molecule_id")
-        tables[name] = feature.drop_columns("molecule_id").take(
-            pa.array(np.searchsorted(feature["molecule_id"].to_numpy(), ids))
-        )
-    y = table["y"].to_numpy() if truth is None else truth
+        tables[name] = feature.drop_columns("molecule_id")
+    y = table["y"].to_numpy() if truth is None else truth[ids]
     return Molecules(ids, smiles, np.asarray(y, dtype=np.float64), tables), table["fold"].to_numpy().astype(str)
 
 

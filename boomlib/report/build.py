@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from boomlib.datasets.rows import REPEATS
 from boomlib.evaluation.records import list_failures, read_runs
 from boomlib.evaluation.summary import read_metrics, summarise
 from boomlib.files import write_text
@@ -24,12 +25,13 @@ def write_config(config: Mapping, path: str | os.PathLike) -> None:
     write_text(path, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
 
 
-def count_rejects(path: Path) -> int:
-    """Rows of a ``rejects.csv``; 0 if it does not exist yet."""
+def count_unused(path: Path) -> tuple[int, int]:
+    """Rows of a ``rejects.csv`` that were rejected, and that were merged; none if it does not exist yet."""
     if not path.is_file():
-        return 0
+        return 0, 0
     with path.open(encoding="utf-8", newline="") as stream:
-        return sum(1 for _ in csv.DictReader(stream))
+        merged = [row["reason"].startswith(REPEATS) for row in csv.DictReader(stream)]
+    return len(merged) - sum(merged), sum(merged)
 
 
 def write_page(
@@ -62,7 +64,7 @@ def write_page(
         records,
         models=used,
         datasets=shown,
-        rejected={name: count_rejects(page.parent / "data" / name / "rejects.csv") for name in shown},
+        unused={name: count_unused(page.parent / "data" / name / "rejects.csv") for name in shown},
         config_hash=content_hash({key: value for key, value in config.items() if key != "mirror"}),
         others=others,
     )

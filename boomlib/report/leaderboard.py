@@ -79,7 +79,7 @@ def write_leaderboard(
     *,
     models: Mapping[str, Mapping],
     datasets: Mapping[str, Mapping],
-    rejected: Mapping[str, int],
+    unused: Mapping[str, tuple[int, int]],
     config_hash: str,
     others: Sequence[tuple[str, str, str]] = (),
 ) -> None:
@@ -95,7 +95,7 @@ def write_leaderboard(
             of the tables.
         models: descriptors of the models of the runs; ``source`` is the note on one.
         datasets: registry entries of the datasets of the runs.
-        rejected: number of rejected rows by dataset.
+        unused: rows that were rejected, and merged with others, by dataset.
         config_hash: hash of the configuration, for the footer.
         others: files that could not be made, beside those of runs, with the reason and the log.
     """
@@ -121,7 +121,7 @@ def write_leaderboard(
         seeds=", ".join(map(str, sorted({run.seed for run in runs}))),
         splits=tabulate_splits(metrics, records, datasets),
         doubles=list_doubles(results_dir, records, datasets),
-        sources=tabulate_sources(datasets, rejected),
+        sources=tabulate_sources(datasets, unused),
         dataset_notes=list_notes(datasets, "note", {name: entry["label"] for name, entry in datasets.items()}),
         model_notes=list_notes(models, "source", roles.labels),
         failures=tabulate_failures(records[~done], others),

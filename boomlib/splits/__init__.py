@@ -25,7 +25,8 @@ class SplitInput:
 
     Attributes:
         property: the name of the property to split by.
-        values: values of every property in the registry's order, float64 [n] each.
+        values: values of every property in the registry's order, float64 [n] each, of the molecules that have a label
+            of ``property``; NaN where one of these has none of another.
         features: the feature tables of the scheme's FEATURES, by name.
     """
 

@@ -170,6 +170,11 @@ def assign(
             nearly constant, which has no rare values and from which nothing can be learnt.
     """
     drawing = list(table.values) if shared_generator else [table.property]
+    if not all(np.isfinite(table.values[drawn]).all() for drawn in drawing):
+        raise ContractError(
+            "some molecules lack a label of another property, so that one generator cannot draw for all properties in "
+            f"turn; leave out `split.shared_generator` in {DATASET_ENTRY}"
+        )
     estimate = scaled_kde if bandwidth == "scaled" else gaussian_kde
     density = {drawn: estimate(table.values[drawn]) for drawn in drawing}
     ood = {drawn: lowest(density[drawn], ood_size) for drawn in drawing}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from boomlib.contracts import CORPUS, locate, read_molecules, read_split, write_table
+from boomlib.contracts import CORPUS, PREDICTED_FOLDS, locate, read_molecules, read_split, write_table
 from boomlib.files import DATASET_ENTRY, ContractError, MoleculeError
 from boomlib.smiles import identify
 
@@ -18,10 +18,9 @@ def make_corpus(
 ) -> None:
     """Write the corpus of one scheme, ``smiles`` (as :func:`identify` has it) and ``dataset``, and print counts.
 
-    One checkpoint serves all tasks, so that a molecule must be in train of every property of its dataset, and none
-    that is in valid, id or ood of any property of any dataset may come in by way of another dataset. Of a molecule
-    that several datasets have, the first dataset's is kept. Rows are in the order of the datasets and of their
-    molecules.
+    One checkpoint serves all tasks, so that a molecule must be in train of every property that it has, and none that
+    is in valid, id or ood of any property of any dataset may come in by way of another dataset. Of a molecule that
+    several datasets have, the first dataset's is kept. Rows are in the order of the datasets and of their molecules.
 
     Args:
         molecules: the molecules table, by dataset.
@@ -67,11 +66,11 @@ def read_identities(path: str | os.PathLike) -> np.ndarray:
 
 
 def find_trained(splits: Sequence[str | os.PathLike], n: int) -> np.ndarray:
-    """Which of ``n`` molecules are in train of all splits, bool [n]."""
+    """Which of ``n`` molecules are in train of all splits that have them, bool [n]."""
     everywhere = np.ones(n, dtype=bool)
     for path in splits:
         fold, _ = read_split(path)
         if len(fold) != n:
             raise ContractError(f"{path}: {len(fold)} molecules, but the dataset has {n}; delete the file and rerun")
-        everywhere &= fold == "train"
+        everywhere &= ~np.isin(fold, PREDICTED_FOLDS)
     return everywhere

@@ -158,21 +158,25 @@ def test_rejected_rows_are_listed_with_reasons_and_counted(project):
     path = project.folder / "tiny.csv"
     n = len(path.read_text().splitlines())
     with path.open("a") as stream:
-        stream.write("C1CC,1.0,0.1\nCCCCCCCCCCCCO,nan,0.1\nCCCCCCCCCCCCN,1.0,high\n,1.0,0.1\n")
+        stream.write("C1CC,1.0,0.1\nCCCCCCCCCCCCO,nan,\nCCCCCCCCCCCCN,1.0,high\n,1.0,0.1\n")
         stream.write("CCCCCCCCCCCCF,1.0,0.1\nFCCCCCCCCCCCC,2.0,0.1\n")
+        stream.write("CCCCCCCCCCCCBr,1.0,\nCCCCCCCCCCCCCl,,0.1\nBrCCCCCCCCCCCC,,0.1\n")
     project.write_config(models=["oracle", "train_mean"])
     project.snakemake("results/leaderboard.md")
     with (project.folder / "results/data/tiny/rejects.csv").open() as stream:
         rejects = [(int(row["line"]), row["reason"]) for row in csv.DictReader(stream)]
     assert rejects == [
         (n + 1, "RDKit cannot parse the SMILES"),
-        (n + 2, "size is not a finite number: 'nan'"),
+        (n + 2, "no label (size, polarity)"),
         (n + 3, "polarity is not a finite number: 'high'"),
         (n + 4, "no SMILES"),
         (n + 5, f"the same molecule has different labels in lines {n + 5}, {n + 6}"),
         (n + 6, f"the same molecule has different labels in lines {n + 5}, {n + 6}"),
+        (n + 9, f"repeats line {n + 7}"),
     ]
-    assert re.search(r"^\| tiny +\|.*\| +6 \|$", (project.folder / "results/leaderboard.md").read_text(), re.M)
+    page = (project.folder / "results/leaderboard.md").read_text()
+    assert re.search(r"^\| tiny +\|.*\| +6 \| +1 \|$", page, re.M)
+    assert "1 of the dataset's 162 molecules has no label of this property and is in no fold." in page
 
 
 def test_a_missing_smiles_column_is_explained_in_the_log(project):

@@ -100,15 +100,19 @@ def test_missing_column_and_wrong_type(tmp_path):
         contracts.read_molecules(path)
 
 
-def test_molecules_carry_units_and_refuse_gaps(tmp_path):
+def test_molecules_carry_units_and_may_lack_a_label(tmp_path):
     path = tmp_path / "m.parquet"
     contracts.write_molecules(path, ["C", "N"], {"p": np.array([1.0, 2.0])}, {"p": "eV"})
     table = contracts.read_molecules(path)
     assert table.schema.field("p").metadata == {b"unit": b"eV"}
     with pytest.raises(ContractError, match="no property 'q'; it has p"):
         contracts.property_values(table, "q", path)
-    with pytest.raises(ContractError, match="property 'p' has a value that is not finite"):
-        contracts.write_molecules(path, ["C"], {"p": np.array([np.nan])}, {"p": "eV"})
+    with pytest.raises(ContractError, match="property 'p' has a value that is infinite"):
+        contracts.write_molecules(path, ["C"], {"p": np.array([np.inf])}, {"p": "eV"})
+    contracts.write_molecules(path, ["C", "N"], {"p": np.array([np.nan, 1.0])}, {"p": "eV"})
+    table = contracts.read_molecules(path)
+    assert table["p"].to_pylist() == [None, 1.0]
+    np.testing.assert_array_equal(contracts.property_values(table, "p", path), [np.nan, 1.0])
 
 
 def test_molecule_ids_must_count_up(tmp_path):

@@ -19,7 +19,7 @@ def dataset(tmp_path):
             n = len(folds.split())
             table = {
                 "molecule_id": np.arange(n),
-                "fold": contracts.fold_array(folds.split()),
+                "fold": contracts.fold_array(folds.replace("none", contracts.NO_FOLD).split(" ")),
                 "density": np.ones(n),
             }
             paths.append(tmp_path / f"{name}{number}.parquet")
@@ -45,6 +45,13 @@ def test_a_molecule_must_be_in_train_of_every_property(dataset, tmp_path, capsys
         "a: 2 of 5 molecules; 2 are in train of all its properties",
         "2 molecules in all",
     ]
+
+
+def test_a_molecule_may_lack_a_property(dataset, tmp_path):
+    found = corpus(
+        tmp_path / "c", a=dataset("a", ["CC", "CO", "CN", "CF"], "train none ood train", "none train none id")
+    )
+    assert found == [("CC", "a"), ("CO", "a")]
 
 
 @pytest.mark.parametrize("fold", ["valid", "id", "ood"])

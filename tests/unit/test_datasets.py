@@ -13,7 +13,7 @@ import pytest
 from boomlib import contracts
 from boomlib.datasets.columns import read_columns
 from boomlib.datasets.prepare import prepare
-from boomlib.datasets.rows import Rows, draw_sample, find_rejects
+from boomlib.datasets.rows import Rows, draw_sample, find_rejects, read_labels
 from boomlib.evaluation.score import score
 from boomlib.files import DATASET_ENTRY, ContractError
 
@@ -57,12 +57,14 @@ def write(path, text: str, encoding="utf-8"):
         ("   ,1,2", "", "no SMILES"),
         ("C1CC,1,2", "C1CC", "RDKit cannot parse the SMILES"),
         ("C(C)(C)(C)(C)C,1,2", "C(C)(C)(C)(C)C", "RDKit cannot parse the SMILES"),
-        ("N,NaN,2", "N", "size is not a finite number: 'NaN'"),
         ("N,1,-inf", "N", "mu is not a finite number: '-inf'"),
         ("N,1e999,2", "N", "size is not a finite number: '1e999'"),
-        ("N,n/a,2", "N", "size is not a finite number: 'n/a'"),
+        ("N,n.d.,2", "N", "size is not a finite number: 'n.d.'"),
+        ("N,>5,2", "N", "size is not a finite number: '>5'"),
         ('N,"1,500.5",2', "N", "size is not a finite number: '1,500.5'"),
-        ("N,,2", "N", "size is not a finite number: None"),
+        ("N,,", "N", "no label (size, mu)"),
+        ("N,NaN,n/a", "N", "no label (size, mu)"),
+        ("N,,5x", "N", "mu is not a finite number: '5x'"),
         ("N,1e300,2", "N", BEYOND.format("1e+300")),
         ("N,-1e200,2", "N", BEYOND.format("-1e+200")),
         ("N,1.1e70,2", "N", BEYOND.format("1.1e+70")),
@@ -131,6 +133,35 @@ def test_all_rows_of_a_molecule_with_different_labels_are_rejected(tmp_path):
     assert molecules["smiles"].to_pylist() == ["C", "CC"]
 
 
+@pytest.mark.parametrize("text", ["", " ", "NA", "n/a", "NaN", "-nan", "null", "None", "<NA>", "#N/A"])
+def test_a_molecule_may_lack_some_labels(tmp_path, text):
+    source = write(tmp_path / "x.csv", f"{HEADER}C,1,{text}\nCC,{text},2\nCCC,3,4\nO,{text},{text}\n")
+    molecules, rejects = prepared(tmp_path, source)
+    assert rejects == [(5, "O", "no label (size, mu)")]
+    assert molecules.select(["smiles", "size", "mu"]).to_pylist() == [
+        {"smiles": "C", "size": 1, "mu": None},
+        {"smiles": "CC", "size": None, "mu": 2},
+        {"smiles": "CCC", "size": 3, "mu": 4},
+    ]
+
+
+def test_rows_of_one_molecule_complete_each_other(tmp_path):
+    text = "C,1,\nCC,5,6\n[CH4],,2\nO,1,\nC,1,\nO,,3\n[OH2],7,\n"
+    molecules, rejects = prepared(tmp_path, write(tmp_path / "x.csv", HEADER + text))
+    reason = "the same molecule has different labels in lines 5, 7, 8"
+    assert rejects == [
+        (4, "[CH4]", "repeats line 2"),
+        (5, "O", reason),
+        (6, "C", "repeats line 2"),
+        (7, "O", reason),
+        (8, "[OH2]", reason),
+    ]
+    assert molecules.select(["smiles", "size", "mu"]).to_pylist() == [
+        {"smiles": "C", "size": 1, "mu": 2},
+        {"smiles": "CC", "size": 5, "mu": 6},
+    ]
+
+
 def test_atom_maps_are_no_part_of_a_molecule(tmp_path):
     text = (
         "CO,-48.0,1\n[CH3:1][OH:2],-10.47,1\n[CH3:1][C@H](O)[CH3:2],2,1\nCC(C)O,2,1\n[NH3:1],3,1\n[H:1]N([H])[H],3,1\n"
@@ -154,9 +185,9 @@ def test_labels_that_differ_only_in_spelling_are_a_repetition(tmp_path):
 
 
 def test_a_repetition_with_a_broken_label_does_not_take_the_good_row_with_it(tmp_path):
-    source = write(tmp_path / "x.csv", f"{HEADER}C,nan,2\nC,1,2\n")
+    source = write(tmp_path / "x.csv", f"{HEADER}C,inf,2\nC,1,2\n")
     molecules, rejects = prepared(tmp_path, source)
-    assert [(row, why) for row, _, why in rejects] == [(2, "size is not a finite number: 'nan'")]
+    assert [(row, why) for row, _, why in rejects] == [(2, "size is not a finite number: 'inf'")]
     assert molecules.num_rows == 1
 
 
@@ -417,7 +448,7 @@ def test_csv_and_parquet_give_the_same_molecules_and_rejects(tmp_path):
         {
             "smiles": ["OCC", "C", None, "CCO", "N", "C1", "CC"],
             "size": [0.1, -2.5, 1.0, 0.1, np.nan, 1.0, 1e-300],
-            "mu": [1, 2, 3, 1, 4, 5, 6],
+            "mu": [1, 2, 3, 1, np.nan, 5, np.nan],
         }
     )
     frame.to_csv(tmp_path / "x.csv", index=False)
@@ -594,5 +625,5 @@ def test_a_property_cannot_take_the_name_of_a_column_that_every_dataset_has(tmp_
 
 
 def test_a_number_in_a_reason_is_written_plainly():
-    rows = Rows(np.arange(1, 3), ["C", "CC"], {"mu": np.array([np.nan, 1.0])})
-    assert find_rejects(rows) == {0: "mu is not a finite number: nan"}
+    rows = Rows(np.arange(1, 3), ["C", "CC"], {"mu": np.array([np.inf, 1.0])})
+    assert find_rejects(rows, read_labels(rows)) == {0: "mu is not a finite number: inf"}

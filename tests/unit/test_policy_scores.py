@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from boomlib.contracts import PAIRS, POLICY, fold_array, write_molecules, write_table
+from boomlib.contracts import NO_FOLD, PAIRS, POLICY, fold_array, write_molecules, write_table
 from boomlib.evaluation.policy import linearity, read_policy, score_policy, score_policy_file, weights
 from boomlib.files import ContractError, read_json
 
@@ -160,17 +160,17 @@ def test_a_value_that_is_not_finite_names_column_and_molecule(y, tmp_path, name)
     values[7] = np.inf
     write_table(make_table(y, **{name: values}), tmp_path / "policy.parquet", POLICY)
     with pytest.raises(ContractError, match=rf"'{name}' is not finite for 1 of \d+ molecules; the training"):
-        read_policy(tmp_path / "policy.parquet", N)
+        read_policy(tmp_path / "policy.parquet", np.arange(N))
 
 
 def test_a_policy_of_other_molecules_or_without_facts_is_refused(y, tmp_path):
     path = tmp_path / "policy.parquet"
     write_table(make_table(y).slice(1), path, POLICY)
-    with pytest.raises(ContractError, match="molecule_id is not 0…15"):
-        read_policy(path, N)
+    with pytest.raises(ContractError, match="is not of the 16 molecules of the task, in order; delete it and rerun"):
+        read_policy(path, np.arange(N))
     write_table(make_table(y).replace_schema_metadata(), path, POLICY)
     with pytest.raises(ContractError, match="lacks the metadata 'policy'"):
-        read_policy(path, N)
+        read_policy(path, np.arange(N))
 
 
 def test_from_files_to_json(y, tmp_path):
@@ -185,3 +185,20 @@ def test_from_files_to_json(y, tmp_path):
     assert (found["unit"], found["facts"]) == ("eV", FACTS)
     assert found["populations"]["ood"]["estimates"]["density"]["contrast"]["psi"] == pytest.approx(-5)
     assert found["pairs"]["all"]["mean_predicted"] == pytest.approx(-5)
+
+
+def test_molecules_without_a_label_are_no_part_of_a_policy(y, tmp_path):
+    paths = {name: tmp_path / f"{name}.parquet" for name in ("molecules", "split", "policy", "pairs")}
+    among = np.arange(N) * 2 + 1  # every other molecule has no label
+    labels, fold = np.full(2 * N + 1, np.nan), np.full(2 * N + 1, NO_FOLD, dtype=FOLD.dtype)
+    labels[among], fold[among] = y, FOLD
+    write_molecules(paths["molecules"], ["C"] * len(labels), {"hof": labels}, {"hof": "eV"})
+    split = {"molecule_id": np.arange(len(fold)), "fold": fold_array(fold), "density": np.zeros(len(fold))}
+    write_table(pa.table(split), paths["split"])
+    table = make_table(y)
+    write_table(table.set_column(0, "molecule_id", pa.array(among)), paths["policy"], POLICY)
+    write_table(make_pairs([1, 13, 0], [3, 19, 5]), paths["pairs"], PAIRS)  # the last with one that has no label
+    score_policy_file(*paths.values(), tmp_path / "scores.json", name="hof", unit="eV")
+    expected = {"unit": "eV", **score_policy(y, FOLD, table, FACTS, make_pairs([0, 6], [1, 9]))}
+    found = read_json(tmp_path / "scores.json")
+    assert {key: found[key] for key in expected} == json.loads(json.dumps(expected))

@@ -6,7 +6,7 @@ import os
 import numpy as np
 from matplotlib.ticker import FuncFormatter
 
-from boomlib.contracts import FOLDS, read_truth
+from boomlib.contracts import FOLDS, NO_FOLD, read_truth
 from boomlib.report.figures.style import FOLD_COLOURS, FOLD_LABELS, open_figure
 
 
@@ -35,6 +35,8 @@ def plot_distribution(
         scheme: the scheme, whose module names the quantity.
     """
     y, fold, quantity = read_truth(molecules_path, split_path, property_name)
+    known = fold != NO_FOLD
+    y, fold, quantity = y[known], fold[known], quantity[known]
     title = importlib.import_module(f"boomlib.splits.{scheme}").QUANTITY.format(unit=unit)
     ranked = bool((quantity == np.rint(quantity)).all())
     heights, opacity = (quantity + 1, 0.5) if ranked else (quantity, 1)

@@ -13,13 +13,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from boomlib.contracts import EPOCHS, PAIRS, read_table, read_truth
+from boomlib.contracts import EPOCHS, NO_FOLD, read_table, read_truth
 from boomlib.evaluation.policy import (
     HELD_OUT,
     POPULATIONS,
     RATIOS,
     contrast_of,
     pair_groups,
+    read_pairs,
     read_policy,
     sweep_of,
     weights,
@@ -79,14 +80,17 @@ def plot_policy(
         ContractError: a file is lacking or broken.
     """
     y, fold, _ = read_truth(molecules_path, split_path, property_name)
-    table, facts = read_policy(policy_path, len(y))
     history, epochs = read_history(history_path), read_table(epochs_path, EPOCHS)
-    pairs, scores = read_table(pairs_path, PAIRS), read_json(scores_path)
+    curves = learning_curves(y, fold, epochs)
+    ids = np.flatnonzero(fold != NO_FOLD)
+    y, fold = y[ids], fold[ids]
+    table, facts = read_policy(policy_path, ids)
+    pairs, scores = read_pairs(pairs_path, ids), read_json(scores_path)
     populations = scores["populations"]
     masks = {name: np.isin(fold, POPULATIONS[name]) for name in populations}
     with open_figure(out_png, 7.6, 9.6) as fig:
         axes = fig.subplot_mosaic(PANELS)
-        draw_curves(axes["curves"], learning_curves(y, fold, epochs), history, unit)
+        draw_curves(axes["curves"], curves, history, unit)
         draw_terms(axes["terms"], axes["key"], history)
         draw_contrast(axes["contrast"], contrast_of(table), masks, unit)
         draw_sweep(axes["sweep"], table, facts, masks[HELD_OUT], populations, unit)

@@ -4,18 +4,18 @@ from collections.abc import Mapping
 
 from boomlib.report.tables.markdown import format_table
 
-COLUMNS = ("Dataset", "Name", "Licence", "Reference", "Rejected rows")
+COLUMNS = ("Dataset", "Name", "Licence", "Reference", "Rejected rows", "Merged rows")
 
 
-def tabulate_sources(datasets: Mapping[str, Mapping], rejected: Mapping[str, int]) -> str:
-    """Licence, reference and number of rejected rows of every dataset.
+def tabulate_sources(datasets: Mapping[str, Mapping], unused: Mapping[str, tuple[int, int]]) -> str:
+    """Licence, reference and number of rejected and of merged rows of every dataset.
 
     Args:
         datasets: registry entries of the datasets shown.
-        rejected: rows of the source that are no molecule with all its properties, by dataset.
+        unused: by dataset, rows of the source that are no molecule with a label, and those that repeat another.
     """
     rows = [
-        [name, entry["label"], entry["licence"], entry["doi"], f"{rejected[name]:,}"]
+        [name, entry["label"], entry["licence"], entry["doi"], *(f"{count:,}" for count in unused[name])]
         for name, entry in datasets.items()
     ]
     return format_table(COLUMNS, rows, text_columns=4)
