@@ -23,6 +23,7 @@ TABLE = {
     "properties": {"size": {"unit": "kcal/mol", "kind": "extensive"}, "mu": {"unit": "D", "kind": "intensive"}},
 }
 BEYOND = "size is {}, beyond ±1e+70: its square and higher powers are no numbers to a metric"
+BEYOND_ASCII = "the SMILES has '{}', which is no character of ASCII"
 HEADER = "smiles,size,mu\n"
 
 
@@ -72,6 +73,11 @@ def write(path, text: str, encoding="utf-8"):
         ("=1+cmd(),1,2", "'=1+cmd()", "RDKit cannot parse the SMILES"),
         ("@SUM(A1),1,2", "'@SUM(A1)", "RDKit cannot parse the SMILES"),
         ("C\0C,1,2", "C\0C", "the SMILES has a control character"),
+        ("CCé,1,2", "CCé", BEYOND_ASCII.format("é")),
+        ("°CC,1,2", "°CC", BEYOND_ASCII.format("°")),
+        ("[Na+].[Cl−],1,2", "[Na+].[Cl−]", BEYOND_ASCII.format("−")),  # the sign of minus that Word writes
+        ("CＣ,1,2", "CＣ", BEYOND_ASCII.format("Ｃ")),  # a wide one
+        ("CC\u200b,1,2", "CC\u200b", BEYOND_ASCII.format(r"\u200b")),  # no width at all
         ("C" * 2001 + ",1,2", "C" * 200 + " …", "the SMILES has 2,001 characters, more than 2,000"),
         ("N," + "1x" * 200 + ",2", "N", "size is not a finite number: '" + "1x" * 99 + "1 …"),
     ],
