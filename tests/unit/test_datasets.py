@@ -132,11 +132,26 @@ def test_a_molecule_that_is_too_large_is_rejected_for_all_models(tmp_path, smile
     assert molecules["smiles"].to_pylist() == ["O", "C" * 12, f"[2H]{'C' * 12}"]
 
 
-def test_all_rows_of_a_molecule_with_different_labels_are_rejected(tmp_path):
-    source = write(tmp_path / "x.csv", f"{HEADER}OCC,1,2\nC,1,2\nCCO,1,2\nCC,1,2\nC(O)C,1,2.5\n")
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ("OCC", "CCO", "C(O)C"),
+        ("[Na+].[Cl-]", "[Cl-].[Na+]", "[Cl-:2].[Na+:1]"),
+        # an inositol, of whose last two spellings RDKit's canonical one is the other
+        (
+            "[C@@H]1(O)[C@@H](O)[C@@H](O)C(O)[C@@H](O)[C@@H]1O",
+            "OC1[C@H](O)[C@@H](O)[C@@H](O)[C@H](O)[C@@H]1O",
+            "OC1[C@H](O)[C@H](O)[C@@H](O)[C@@H](O)[C@@H]1O",
+        ),
+    ],
+    ids=["ethanol", "a salt", "an inositol"],
+)
+def test_all_rows_of_a_molecule_with_different_labels_are_rejected(tmp_path, spellings):
+    one, two, three = spellings
+    source = write(tmp_path / "x.csv", f"{HEADER}{one},1,2\nC,1,2\n{two},1,2\nCC,1,2\n{three},1,2.5\n")
     molecules, rejects = prepared(tmp_path, source)
     reason = "the same molecule has different labels in lines 2, 4, 6"
-    assert rejects == [(2, "OCC", reason), (4, "CCO", reason), (6, "C(O)C", reason)]
+    assert rejects == [(2, one, reason), (4, two, reason), (6, three, reason)]
     assert molecules["smiles"].to_pylist() == ["C", "CC"]
 
 

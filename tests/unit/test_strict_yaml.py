@@ -119,6 +119,12 @@ def test_registered_models_datasets_and_schemas_are_read_so(tmp_path, monkeypatc
     last = add_line(tmp_path / "config/datasets.yaml", "  qm9: {reader: table}")
     with pytest.raises(ContractError, match=rf"datasets\.yaml, line {last}: the key 'qm9' stands on line \d+ already"):
         registry.load_datasets(tmp_path / "config/datasets.yaml")
+    shutil.copy(ROOT / "config/datasets.yaml", tmp_path / "config/datasets.yaml")
+    last = add_line(tmp_path / "config/datasets.yaml", "  x: {reader: table, properties: {NO: {unit: ppm}}}")
+    with pytest.raises(
+        ContractError, match=rf"datasets\.yaml, line {last}: the key NO is no text to YAML \(bool\); put"
+    ):
+        registry.load_datasets(tmp_path / "config/datasets.yaml")
     last = add_line(tmp_path / "config/schemas/model.schema.yaml", "type: array")
     registry.read_schema.cache_clear()
     with pytest.raises(ContractError, match=rf"model\.schema\.yaml, line {last}: the key 'type' stands on line 3"):

@@ -258,6 +258,10 @@ def test_a_configuration_brings_its_own_datasets_and_sources(tmp_path, monkeypat
     assert plan.get_sources({"dataset": "own"}) == ["own.csv"]
     assert plan.get_sources({"dataset": "fetched"}) == ["results/downloads/own.csv"]
     assert plan.datasets["own"]["split"]["ood_size"] == 0.1, "the schema's defaults are filled in"
+    assert plan.datasets["own"]["split"]["bandwidth"] == "scaled"
+    assert {plan.datasets[name]["split"]["bandwidth"] for name in registry.load_datasets()[0]} == {"unscaled"}, (
+        "BOOM's"
+    )
     assert plan.datasets["small"]["sample"] == {"size": 10, "seed": 0}
     assert set(plan.run_datasets) == {"csd10k", "own"}
     assert "qm9" in plan.datasets and "own.csv" in plan.sources
