@@ -187,6 +187,7 @@ TEXTS = {model for model in MODELS if MODELS[model]["family"] == "language"}
 def test_each_network_has_a_small_variant_of_its_own_as_the_docs_say():
     networks = {name for name in MODELS if MODELS[name]["family"] not in ("control", "tabular")} - SMALL
     assert {f"{name}_small" for name in networks} == SMALL
+    assert {"tgnn_small", "ignn_small", "mace_small"} <= SMALL
     for name in SMALL:
         assert MODELS[name]["class"] == MODELS[name.removesuffix("_small")]["class"]
 
