@@ -390,6 +390,33 @@ def test_utf_16_without_a_mark_is_refused_with_the_remedy(tmp_path):
 
 def test_an_absent_file_is_named(tmp_path):
     with pytest.raises(ContractError, match=r"x\.csv: not readable \(No such file or directory\); correct"):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("zeros", [2, 7, 4000])
+def test_a_block_of_zero_bytes_is_refused_with_its_line(tmp_path, zeros, encoding):
+    lines = "".join(f"{'C' * i},{i},2\n" for i in range(1, 50))
+    source = write(tmp_path / "x.csv", f"{HEADER}{lines}{chr(0) * zeros},1,2\nN,1,2\n", encoding)
+    with pytest.raises(ContractError, match=r"x\.csv, line 51: zero bytes in place of text, .* file here anew"):
+        prepared(tmp_path, source)
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+@pytest.mark.parametrize("above", ["# made by hand\n", "Table S1, enthalpies\n\nof 2024\n", "sep=|\n"])
+def test_what_stands_above_the_names_of_the_columns_is_to_be_removed(tmp_path, above, mark):
+    source = write(tmp_path / "x.csv", f"{above}{HEADER}C,1,2\n".replace(",", mark))
+    line = above.count("\n") + 1
+    with pytest.raises(
+        ContractError, match=rf"no column 'smiles' .*; line {line} has all columns: remove what"
+    ) as error:
+        prepared(tmp_path, source)
+    assert "smiles_column" not in str(error.value)
+
+
+def test_columns_that_are_set_otherwise_are_not_looked_for_with_other_separators(tmp_path):
+    source = write(tmp_path / "x.csv", f"# by hand\n{HEADER}C,1,2\n")
+    with pytest.raises(ContractError, match=r"no column 'smiles' \(it has: # by hand\); if ';' does not .* set"):
+        prepared(tmp_path, source, TABLE | {"separator": ";"})
+
+
         read_columns(tmp_path / "x.csv", ["smiles"])
 
 
