@@ -8,6 +8,8 @@ import zipfile
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from boomlib import contracts
@@ -410,6 +412,33 @@ def test_utf_16_without_a_mark_is_refused_with_the_remedy(tmp_path):
             prepared(tmp_path, source)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("zeros", [2, 7, 4000])
+def test_a_block_of_zero_bytes_is_refused_with_its_line(tmp_path, zeros, encoding):
+    lines = "".join(f"{'C' * i},{i},2\n" for i in range(1, 50))
+    source = write(tmp_path / "x.csv", f"{HEADER}{lines}{chr(0) * zeros},1,2\nN,1,2\n", encoding)
+    with pytest.raises(ContractError, match=r"x\.csv, line 51: zero bytes in place of text, .* file here anew"):
+        prepared(tmp_path, source)
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+@pytest.mark.parametrize("above", ["# made by hand\n", "Table S1, enthalpies\n\nof 2024\n", "sep=|\n"])
+def test_what_stands_above_the_names_of_the_columns_is_to_be_removed(tmp_path, above, mark):
+    source = write(tmp_path / "x.csv", f"{above}{HEADER}C,1,2\n".replace(",", mark))
+    line = above.count("\n") + 1
+    with pytest.raises(
+        ContractError, match=rf"no column 'smiles' .*; line {line} has all columns: remove what"
+    ) as error:
+        prepared(tmp_path, source)
+    assert "smiles_column" not in str(error.value)
+
+
+def test_columns_that_are_set_otherwise_are_not_looked_for_with_other_separators(tmp_path):
+    source = write(tmp_path / "x.csv", f"# by hand\n{HEADER}C,1,2\n")
+    with pytest.raises(ContractError, match=r"no column 'smiles' \(it has: # by hand\); if ';' does not .* set"):
+        prepared(tmp_path, source, TABLE | {"separator": ";"})
+
+
 def test_an_absent_file_is_named(tmp_path):
     with pytest.raises(ContractError, match=r"x\.csv: not readable \(No such file or directory\); correct"):
         read_columns(tmp_path / "x.csv", ["smiles"])
@@ -497,6 +526,53 @@ def test_a_truncated_parquet_source_is_named(tmp_path):
     assert "delete" not in str(error.value)
 
 
+def write_columns(path, **columns):
+    """Write a Parquet file; returns its path."""
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.dictionary(pa.int8(), pa.binary())])
+def test_text_of_parquet_that_is_stored_as_bytes_is_text(tmp_path, kind):
+    smiles, size = pa.array([b"C", None, b"CCO"]), pa.array([b"1.5", b"2", b"x"])
+    smiles = smiles.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else smiles.cast(kind)
+    source = write_columns(tmp_path / "x.parquet", smiles=smiles, size=size, mu=[1, 2, 3])
+    molecules, rejects = prepared(tmp_path, source)
+    assert (molecules["smiles"].to_pylist(), molecules["size"].to_pylist()) == (["C"], [1.5])
+    assert rejects == [(2, "", "no SMILES"), (3, "CCO", "size is not a finite number: 'x'")]
+
+
+def test_a_column_of_parquet_whose_name_is_no_text_is_told(tmp_path):
+    source = write_columns(tmp_path / "x.parquet", smiles=["C"], size=[1.0], mu=[1], qqqq=[1])
+    source.write_bytes(source.read_bytes().replace(b"qqqq", b"q\xff\xffq"))
+    with pytest.raises(ContractError, match=r"x\.parquet: the name of a column is no UTF-8 .*; write the file anew"):
+        prepared(tmp_path, source)
+
+
+NO_UTF8 = pa.array([b"C", b"\xff", b"N"])
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [
+        (NO_UTF8, "invalid start byte"),
+        (NO_UTF8.view(pa.string()), "invalid start byte"),
+        (pa.array([0, 2**31 - 1, 0], pa.date32()), "days="),
+        (pa.array([None, 0, 1], pa.timestamp("ns", tz="No/Where")), "zone"),
+    ],
+    ids=["bytes", "text", "date", "time zone"],
+)
+@pytest.mark.parametrize("name", ["smiles", "mu"])
+def test_a_value_of_parquet_that_cannot_be_read_is_named_with_its_row(tmp_path, name, column, reason):
+    columns = {"smiles": ["C", "CC", "N"], "size": [1.0, 2.0, 3.0], "mu": [1, 2, 3]} | {name: column}
+    source = write_columns(tmp_path / "x.parquet", **columns)
+    message = (
+        rf"x\.parquet, row 2: column '{name}' has a value that cannot be read \(.*{reason}.*; write the column anew"
+    )
+    with pytest.raises(ContractError, match=message):
+        prepared(tmp_path, source)
+
+
 def packed_table(kind: str) -> bytes:
     """A table in one of the formats that people have."""
     frame, stream = pd.DataFrame({"smiles": ["C"], "size": [1.0], "mu": [1.0]}), io.BytesIO()
@@ -531,6 +607,7 @@ def packed_table(kind: str) -> bytes:
         ("x.dat", "parquet", "Parquet, which should be named x.dat.parquet; rename it"),
         ("x.csv", "gz", "packed by gzip, which should be named x.csv.gz; rename it, .* or unpack it"),
         ("x.parquet", "bz2", "packed by bz2, which should be named x.parquet.bz2; rename it, .* or unpack it"),
+        ("x.csv.bz2", "gz", "packed by gzip, which should be named x.csv.gz; rename it, .* or unpack it"),
         ("x.csv", "xz", "packed by xz, which should be named x.csv.xz; unpack it"),
         ("x.csv", "zip", "a zip archive, which should be named x.csv.zip; unpack it"),
         ("x.zip", "zip", "a zip archive; unpack it"),
@@ -569,6 +646,16 @@ def test_endings_are_read_in_capitals_too(tmp_path, name, kind):
 def test_a_packed_file_that_is_damaged_is_not_to_be_deleted(tmp_path):
     (tmp_path / "x.csv.gz").write_bytes(packed_table("gz")[:-9])
     with pytest.raises(ContractError, match=r"x\.csv\.gz: damaged gzip .*; bring the file here anew"):
+        prepared(tmp_path, tmp_path / "x.csv.gz")
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [("gz", "packed by gzip"), ("parquet", "Parquet"), ("xlsx", "an Excel sheet"), ("html", r"a web page \(HTML\)")],
+)
+def test_what_is_packed_and_no_text_is_to_be_unpacked(tmp_path, kind, what):
+    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(packed_table(kind)))
+    with pytest.raises(ContractError, match=rf"x\.csv\.gz: {what}.* inside gzip; unpack it, and name what is in it"):
         prepared(tmp_path, tmp_path / "x.csv.gz")
 
 

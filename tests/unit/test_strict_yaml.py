@@ -79,6 +79,8 @@ def test_in_quotes_it_is_a_text(read):
             r"line 2: not valid YAML: found character '\t' that cannot start any token; indent with blanks",
         ),
         ("label: BOOM: mine\n", "line 1: not valid YAML: mapping values are not allowed here; indent with blanks"),
+        ("a: 1\n---\nb: 2\n", "line 2: not valid YAML: but found another document, expected a single document"),
+        ("a: 1\n---\nb: 2\n", "keep one document, without the line --- that begins the next"),
         ("a: 1\nb: *c\n", "line 2: not valid YAML: found undefined alias 'c'"),
         (
             "a: 1\nb: µ\n".encode("latin-1"),

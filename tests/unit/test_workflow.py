@@ -393,6 +393,14 @@ def test_a_configuration_without_tasks_tells_how_several_files_are_given():
         Plan({"models": ["ridge"]}, where="a.yaml")
 
 
+@pytest.mark.parametrize(("wrong", "right"), [("task", "tasks"), ("model", "models")])
+def test_a_key_that_is_needed_and_spelt_wrongly_is_named(wrong, right):
+    config = {"tasks": ["csd10k/hof"], "models": ["ridge"]}
+    config[wrong] = config.pop(right)
+    with pytest.raises(ContractError, match=f"a.yaml: unknown key '{wrong}' at top level; did you mean '{right}'"):
+        Plan(config, where="a.yaml")
+
+
 def test_schema_lists_are_of_the_folders(tmp_path):
     written = yaml.safe_load((ROOT / "config/schemas/config.schema.yaml").read_text())
     assert written["properties"]["schemes"]["items"] == {"modules": "splits.assign"}
