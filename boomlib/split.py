@@ -50,7 +50,8 @@ def ood_molecules(ood_size: float, n: int) -> int:
     """Number of OOD molecules: ``ood_size`` itself, or a share of ``n`` below 1; must leave some for the rest."""
     if n < FEWEST:
         raise ContractError(
-            f"{n} molecules cannot be split: train, valid and OOD need one each; add molecules to the dataset"
+            f"{n} molecules cannot be split: train, valid and OOD need one each; add molecules to the dataset, or "
+            f"take the property out of its entry ({DATASET_ENTRY})"
         )
     size = int(ood_size) if ood_size >= 1 else math.ceil(ood_size * n - 1e-9)
     if size >= n:

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from boomlib.progress import Progress
 from boomlib.smiles import identify
 
 LONGEST_SMILES = 2000  # characters; RDKit's canonical SMILES overflows the stack on chains of 20,000 atoms
-REPEATS = "repeats"  # how the reason of a row begins whose molecule stands there before
+MERGED = re.compile(r"merged into (line|row) \d+")  # the reason of a row whose molecule stands there before
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of a formula
 
 
@@ -102,7 +103,7 @@ def why_no_molecule(smiles: str, max_heavy_atoms: int | None = None) -> str | No
 
 
 def read_labels(rows: Rows) -> dict[str, np.ndarray]:
-    """The labels by property, float64 [n]; NaN where there is none, or none that can be used."""
+    """The labels by property, float64 [n]; NaN where there is no finite number."""
     return {
         # None becomes NaN
         name: np.array([as_number(value, rows.decimal) for value in column], dtype=np.float64)
@@ -119,7 +120,7 @@ def why_no_labels(rows: Rows, i: int) -> str | None:
     return None if present else f"no label ({', '.join(rows.values)})"
 
 
-def merge(rows: Rows, labels: Mapping[str, np.ndarray], members: Sequence[int]) -> dict[int, str]:
+def merge_labels(rows: Rows, labels: Mapping[str, np.ndarray], members: Sequence[int]) -> dict[int, str]:
     """Make one molecule of the rows that are the same: the first takes the labels that it lacks from the others.
 
     Args:
@@ -128,7 +129,7 @@ def merge(rows: Rows, labels: Mapping[str, np.ndarray], members: Sequence[int]) 
         members: indices of the rows of one molecule.
 
     Returns:
-        Why rows go: they repeat the first, or all of them, if a property has different labels.
+        Why rows go: they are merged into the first, or all of them, if a property has different labels.
     """
     known = {name: (column[members])[~np.isnan(column[members])] for name, column in labels.items()}
     if any(len(set(values.tolist())) > 1 for values in known.values()):
@@ -136,23 +137,25 @@ def merge(rows: Rows, labels: Mapping[str, np.ndarray], members: Sequence[int]) 
         return dict.fromkeys(members, f"the same molecule has different labels in {rows.counts}s {others}")
     for name, values in known.items():
         labels[name][members[0]] = values[0] if len(values) else np.nan
-    return dict.fromkeys(members[1:], f"{REPEATS} {rows.counts} {rows.row[members[0]]}")
+    return dict.fromkeys(members[1:], f"merged into {rows.counts} {rows.row[members[0]]}")
 
 
-def find_rejects(rows: Rows, labels: Mapping[str, np.ndarray], max_heavy_atoms: int | None = None) -> dict[int, str]:
-    """Say why rows cannot be used: index of the row -> reason.
-
-    Reasons are: no SMILES, those of :func:`why_no_molecule`, those of :func:`why_no_labels` and of :func:`merge`.
+def check_rows(rows: Rows, max_heavy_atoms: int | None = None) -> tuple[dict[str, np.ndarray], dict[int, str]]:
+    """Find what each row brings.
 
     Args:
         rows: the rows.
-        labels: see :func:`read_labels`; filled where two rows are one molecule, see :func:`merge`.
         max_heavy_atoms: the largest molecule that is used.
+
+    Returns:
+        The labels by property (:func:`read_labels`), where rows are one molecule those of all in the first of them.
+        And why rows stand for no molecule, by their index: no SMILES, :func:`why_no_molecule`,
+        :func:`why_no_labels`, :func:`merge_labels`.
     """
     from rdkit import RDLogger
 
     RDLogger.DisableLog("rdApp.*")
-    reasons, seen = {}, defaultdict(list)
+    labels, reasons, seen = read_labels(rows), {}, defaultdict(list)
     progress = Progress("check molecules", "mol", len(rows.smiles))
     for i, smiles in enumerate(rows.smiles):
         progress.advance()
@@ -164,8 +167,9 @@ def find_rejects(rows: Rows, labels: Mapping[str, np.ndarray], max_heavy_atoms: 
         else:
             seen[rows.same_molecule(smiles)].append(i)
     for members in seen.values():
-        reasons |= merge(rows, labels, members)
-    return reasons
+        if len(members) > 1:
+            reasons |= merge_labels(rows, labels, members)
+    return labels, reasons
 
 
 def as_text(smiles: str | None) -> str:
@@ -209,8 +213,7 @@ def write_dataset(
     the positions that the source brings, atoms in the source's order; else it is empty. Doubles are molecules
     of the table that are one molecule in two spellings, which a source that goes by the text may have.
     """
-    labels = read_labels(rows)
-    reasons = find_rejects(rows, labels, max_heavy_atoms)
+    labels, reasons = check_rows(rows, max_heavy_atoms)
     usable = np.array([i for i in range(len(rows.row)) if i not in reasons], dtype=np.int64)
     kept = rows.take(usable)
     if not len(kept.row):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from boomlib.datasets.rows import REPEATS
+from boomlib.datasets.rows import MERGED
 from boomlib.evaluation.records import list_failures, read_runs
 from boomlib.evaluation.summary import read_metrics, summarise
 from boomlib.files import write_text
@@ -30,7 +30,7 @@ def count_unused(path: Path) -> tuple[int, int]:
     if not path.is_file():
         return 0, 0
     with path.open(encoding="utf-8", newline="") as stream:
-        merged = [row["reason"].startswith(REPEATS) for row in csv.DictReader(stream)]
+        merged = [MERGED.fullmatch(row["reason"]) is not None for row in csv.DictReader(stream)]
     return len(merged) - sum(merged), sum(merged)
 
 

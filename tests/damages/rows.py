@@ -116,7 +116,7 @@ def repeated(good: Table, random: np.random.Generator) -> Variant:
         copies.append((row, (name, pick(random, (smiles, f" {smiles}", f"({smiles})"[1:-1])), same, note)))
     table, _, lines = insert_copies(good, random, copies)
     return Variant(
-        Same({line: f"repeats line {first}$" for first, *more in lines.values() for line in more}), table.write()
+        Same({line: f"merged into line {first}$" for first, *more in lines.values() for line in more}), table.write()
     )
 
 

@@ -172,7 +172,7 @@ def test_rejected_rows_are_listed_with_reasons_and_counted(project):
         (n + 4, "no SMILES"),
         (n + 5, f"the same molecule has different labels in lines {n + 5}, {n + 6}"),
         (n + 6, f"the same molecule has different labels in lines {n + 5}, {n + 6}"),
-        (n + 9, f"repeats line {n + 7}"),
+        (n + 9, f"merged into line {n + 7}"),
     ]
     page = (project.folder / "results/leaderboard.md").read_text()
     assert re.search(r"^\| tiny +\|.*\| +6 \| +1 \|$", page, re.M)

@@ -15,7 +15,7 @@ import pytest
 from boomlib import contracts
 from boomlib.datasets.columns import read_columns
 from boomlib.datasets.prepare import prepare
-from boomlib.datasets.rows import Rows, draw_sample, find_rejects, read_labels
+from boomlib.datasets.rows import Rows, check_rows, draw_sample
 from boomlib.evaluation.score import score
 from boomlib.files import DATASET_ENTRY, ContractError
 
@@ -72,7 +72,7 @@ def write(path, text: str, encoding="utf-8"):
         ("N,-1e200,2", "N", BEYOND.format("-1e+200")),
         ("N,1e45,2", "N", BEYOND.format("1e+45")),
         ("N,1.1e30,2", "N", BEYOND.format("1.1e+30")),
-        ("O,3,4", "O", "repeats line 2"),
+        ("O,3,4", "O", "merged into line 2"),
         ("=1+cmd(),1,2", "'=1+cmd()", "RDKit cannot parse the SMILES"),
         ("@SUM(A1),1,2", "'@SUM(A1)", "RDKit cannot parse the SMILES"),
         ("C\0C,1,2", "C\0C", "the SMILES has a control character"),
@@ -174,9 +174,9 @@ def test_rows_of_one_molecule_complete_each_other(tmp_path):
     molecules, rejects = prepared(tmp_path, write(tmp_path / "x.csv", HEADER + text))
     reason = "the same molecule has different labels in lines 5, 7, 8"
     assert rejects == [
-        (4, "[CH4]", "repeats line 2"),
+        (4, "[CH4]", "merged into line 2"),
         (5, "O", reason),
-        (6, "C", "repeats line 2"),
+        (6, "C", "merged into line 2"),
         (7, "O", reason),
         (8, "[OH2]", reason),
     ]
@@ -195,8 +195,8 @@ def test_atom_maps_are_no_part_of_a_molecule(tmp_path):
     assert rejects == [
         (2, "CO", reason),
         (3, "[CH3:1][OH:2]", reason),
-        (5, "CC(C)O", "repeats line 4"),
-        (7, "[H:1]N([H])[H]", "repeats line 6"),
+        (5, "CC(C)O", "merged into line 4"),
+        (7, "[H:1]N([H])[H]", "merged into line 6"),
     ]
     assert molecules["smiles"].to_pylist() == ["CC(C)O", "N"]  # as all stages know them
 
@@ -204,7 +204,7 @@ def test_atom_maps_are_no_part_of_a_molecule(tmp_path):
 def test_labels_that_differ_only_in_spelling_are_a_repetition(tmp_path):
     source = write(tmp_path / "x.csv", f"{HEADER}C,1,20\nC,1.0,2e1\n")
     molecules, rejects = prepared(tmp_path, source)
-    assert rejects == [(3, "C", "repeats line 2")]
+    assert rejects == [(3, "C", "merged into line 2")]
     assert molecules["mu"].to_pylist() == [20.0]
 
 
@@ -514,8 +514,8 @@ def test_csv_and_parquet_give_the_same_molecules_and_rejects(tmp_path):
     assert from_csv["smiles"].to_pylist() == ["OCC", "C", "CC"]
     assert [row for row, *_ in csv_rejects] == [4, 5, 6, 7]
     assert [row for row, *_ in parquet_rejects] == [3, 4, 5, 6]
-    assert csv_rejects[1] == (5, "CCO", "repeats line 2")
-    assert parquet_rejects[1] == (4, "CCO", "repeats row 1")
+    assert csv_rejects[1] == (5, "CCO", "merged into line 2")
+    assert parquet_rejects[1] == (4, "CCO", "merged into row 1")
 
 
 def test_a_truncated_parquet_source_is_named(tmp_path):
@@ -651,13 +651,21 @@ def test_a_packed_file_that_is_damaged_is_not_to_be_deleted(tmp_path):
         prepared(tmp_path, tmp_path / "x.csv.gz")
 
 
+UNPACK = "unpack it, and name what is in it"
+
+
 @pytest.mark.parametrize(
-    ("kind", "what"),
-    [("gz", "packed by gzip"), ("parquet", "Parquet"), ("xlsx", "an Excel sheet"), ("html", r"a web page \(HTML\)")],
+    ("kind", "what", "remedy"),
+    [
+        ("gz", "packed by gzip", UNPACK),
+        ("parquet", "Parquet", UNPACK),
+        ("xlsx", "an Excel sheet", "save its sheet as CSV"),
+        ("html", r"a web page \(HTML\)", "download the file itself"),
+    ],
 )
-def test_what_is_packed_and_no_text_is_to_be_unpacked(tmp_path, kind, what):
+def test_what_is_packed_and_no_text_is_told(tmp_path, kind, what, remedy):
     (tmp_path / "x.csv.gz").write_bytes(gzip.compress(packed_table(kind)))
-    with pytest.raises(ContractError, match=rf"x\.csv\.gz: {what}.* inside gzip; unpack it, and name what is in it"):
+    with pytest.raises(ContractError, match=rf"x\.csv\.gz: {what}.* inside gzip; {remedy}"):
         prepared(tmp_path, tmp_path / "x.csv.gz")
 
 
@@ -737,4 +745,4 @@ def test_a_property_cannot_take_the_name_of_a_column_that_every_dataset_has(tmp_
 
 def test_a_number_in_a_reason_is_written_plainly():
     rows = Rows(np.arange(1, 3), ["C", "CC"], {"mu": np.array([np.inf, 1.0])})
-    assert find_rejects(rows, read_labels(rows)) == {0: "mu is not a finite number: inf"}
+    assert check_rows(rows)[1] == {0: "mu is not a finite number: inf"}
