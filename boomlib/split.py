@@ -38,8 +38,9 @@ def cut_valid(fold: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     size = max(1, round(fraction * len(train)))
     if size >= len(train):
         raise ContractError(
-            f"ood and id leave {len(train)} of {len(fold)} molecules, too few for train and valid; add molecules, or "
-            f"lower `split.ood_size`, `split.id_fraction` or `split.valid_fraction` in {DATASET_ENTRY}"
+            f"ood and id leave {len(train)} of {len(fold)} molecules, too few for train and valid; add molecules, "
+            f"lower `split.ood_size`, `split.id_fraction` or `split.valid_fraction` in {DATASET_ENTRY}, or leave the "
+            "task out of `tasks`"
         )
     cut = fold.copy()
     cut[np.random.default_rng(seed).choice(train, size=size, replace=False)] = "valid"
