@@ -316,12 +316,12 @@ def test_a_page_that_cannot_be_written_is_named_and_no_old_one_is_left(finished,
 
 
 def test_a_folder_below_results_that_is_somebody_elses_is_named_before_anything_runs(project):
-    """As a run with sudo leaves it; root, who may write everywhere, is told as well here."""
+    """As a run with sudo leaves it; here of the same user, who may write everywhere, so that the check is made to fail."""
     (project.folder / "results/data").mkdir(parents=True)
     project.edit("boomlib/files.py", "if not os.access(there, os.W_OK | os.X_OK)", 'if there.name == "data"')
     done = project.snakemake("results/data/tiny/molecules.parquet", check=False)
     assert done.returncode != 0
-    assert f"{project.folder}/results/data: no permission to write there; if the checkout is" in done.stdout
+    assert f"{project.folder}/results/data: no permission to write there; it is yours" in done.stdout
     assert "Traceback" not in done.stdout
     assert not list((project.folder / "logs").rglob("*")), "no job has begun"
 
