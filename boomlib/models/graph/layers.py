@@ -2,9 +2,8 @@
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import global_add_pool, global_mean_pool
 
-POOLS = {"extensive": global_add_pool, "intensive": global_mean_pool}
+from boomlib.models.graph.graphs import Graphs
 
 
 class GaussianBasis(nn.Module):
@@ -21,7 +20,13 @@ class GaussianBasis(nn.Module):
         self.register_buffer("centres", torch.linspace(0, reach, size), persistent=False)
 
     def forward(self, distance: Tensor) -> Tensor:
-        """Distances, Å [edges] -> [edges, size]."""
+        """Distances, Å [pairs] -> [pairs, size]."""
         gaussian = torch.exp(-0.5 * ((distance[:, None] - self.centres) / self.spacing).square())
         # beyond any precision; left alone they become denormal numbers, with which a CPU is several times slower
         return nn.functional.threshold(gaussian, 1e-17, 0.0)
+
+
+def read_out(atoms: Tensor, graphs: Graphs, kind: str) -> Tensor:
+    """Contributions of atoms, [atoms, …] -> of molecules, [molecules, …]: extensive: their sum, intensive: mean."""
+    total = atoms.new_zeros(len(graphs), *atoms.shape[1:]).index_add(0, graphs.molecule, atoms)
+    return total if kind == "extensive" else total / graphs.size.view(-1, *[1] * (atoms.dim() - 1))
