@@ -50,7 +50,7 @@ def bare(*molecules: tuple[list[int], torch.Tensor]) -> Graphs:
 def answers(read_out, graphs, **arguments) -> np.ndarray:
     """Of all molecules of a store, or of a batch."""
     batch = take_all(graphs) if isinstance(graphs, GraphStore) else graphs
-    return random_network(read_out, **arguments)(batch).numpy()
+    return random_network(read_out, **arguments).read(batch).numpy()
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_answers_do_not_depend_on_the_order_of_atoms_or_the_rest_of_the_batch(gr
 def test_a_molecule_of_one_atom_has_an_answer_and_gradients(graphs, read_out):
     for batch in (graphs.take(np.array([len(SMILES)])), take_all(graphs)):
         network = random_network(read_out)
-        network(batch).square().sum().backward()
+        network.read(batch).square().sum().backward()
         assert all(weights.grad is None or weights.grad.isfinite().all() for weights in network.parameters())
     alone = answers(read_out, graphs.take(np.array([len(SMILES)])))
     assert alone == 0 if read_out in OBSERVABLES else alone != 0
@@ -102,7 +102,7 @@ def test_a_molecule_of_one_atom_has_an_answer_and_gradients(graphs, read_out):
 def test_every_weight_is_trained(graphs):
     for read_out in READ_OUTS:
         network = random_network(read_out)
-        network(take_all(graphs)).square().sum().backward()
+        network.read(take_all(graphs)).square().sum().backward()
         unused = [name for name, weights in network.named_parameters() if weights.grad is None]
         assert not unused, read_out
 
@@ -147,7 +147,7 @@ def test_all_atoms_attend_to_one_another_however_many_and_however_far(graphs):
     chain.pos.requires_grad_()
     network, contributions = random_network("graphormer"), []
     network.contribution.register_forward_hook(lambda module, inputs, output: contributions.append(output))
-    network(chain)
+    network.read(chain)
     contributions[0][0].sum().backward()
     assert (chain.pos.grad.norm(dim=1) > 0).all()
 
@@ -202,7 +202,7 @@ def test_read_outs_are_moments_about_the_centre_of_mass(graphs, stretch):
         moments.append([np.linalg.norm(charge * arm.sum(0)), charge * np.square(arm).sum()])
     for read_out, expected in zip(OBSERVABLES, np.transpose(moments), strict=True):
         with torch.no_grad():
-            found = with_charge(read_out, charge)(take_all(several))
+            found = with_charge(read_out, charge).read(take_all(several))
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
 
 

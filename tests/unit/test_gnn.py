@@ -84,7 +84,7 @@ def make_batch(molecules, geometry, motion=lambda positions: positions) -> Graph
 
 @torch.no_grad()
 def answers(geometry, batch, **arguments) -> np.ndarray:
-    return random_network(geometry, batch.x.shape[1], **arguments)(batch).numpy()
+    return random_network(geometry, batch.x.shape[1], **arguments).read(batch).numpy()
 
 
 # -- data ------------------------------------------------------------------------------------------------
@@ -258,10 +258,10 @@ def test_moving_coordinates_matters_to_the_answer(molecules):
     batch = make_batch(molecules, "coordinates")
     network = random_network("coordinates", batch.x.shape[1])
     with torch.no_grad():
-        before = network(batch)
+        before = network.read(batch)
         for layer in network.layers[:-1]:
             layer.push[-1].weight.zero_()
-        assert ((network(batch) / before - 1).abs()[:-1] > 1e-6).all()
+        assert ((network.read(batch) / before - 1).abs()[:-1] > 1e-6).all()
     assert network.layers[-1].push is None
 
 

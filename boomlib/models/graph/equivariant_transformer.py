@@ -18,7 +18,7 @@ from boomlib.harness.composition import Reference
 from boomlib.harness.interface import Molecules
 from boomlib.models.graph.graph_model import GraphModel
 from boomlib.models.graph.graphs import Graphs
-from boomlib.models.graph.layers import read_out
+from boomlib.models.graph.layers import GraphNetwork, read_out
 
 ELEMENTS = 100  # rows of torchmd-net's embedding, by atomic number from 0: fermium and what is heavier has none
 OBSERVABLES = {
@@ -67,7 +67,7 @@ class Neighbours(nn.Module):
         )
 
 
-class Network(nn.Module):
+class Network(GraphNetwork):
     """torchmd-net's representation and a read-out by what the property is.
 
     A dipole moment is ‖Σ_i μ_i + q_i (r_i - c)‖ and a spatial extent Σ_i q_i ‖r_i - c‖² (as published, after PaiNN,
@@ -105,7 +105,7 @@ class Network(nn.Module):
             last = [layer for layer in self.head.modules() if isinstance(layer, nn.Linear)][-1]
             nn.init.zeros_(last.weight)
 
-    def forward(self, graphs: Graphs) -> Tensor:
+    def read(self, graphs: Graphs) -> Tensor:
         """Molecules with positions -> standardised labels, [molecules]."""
         positions = graphs.pos.to(self.representation.embedding.weight.dtype)
         atoms = self.head.pre_reduce(*self.representation(graphs.z, positions, graphs.molecule, graphs.pairs))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from boomlib.models.graph.graph_model import GraphModel
 from boomlib.models.graph.graphs import BOND_KINDS, Graphs
-from boomlib.models.graph.layers import GaussianBasis, read_out
+from boomlib.models.graph.layers import GaussianBasis, GraphNetwork, read_out
 
 Geometry = Literal["none", "distances", "coordinates"]
 
@@ -103,7 +103,7 @@ class Distances(NamedTuple):
     direction: Tensor
 
 
-class Network(nn.Module):
+class Network(GraphNetwork):
     """Convolutions, then each atom's contribution, summed or averaged over the molecule.
 
     Args:
@@ -133,7 +133,7 @@ class Network(nn.Module):
         nn.init.zeros_(last.bias)
         self.contribution = nn.Sequential(nn.Linear(width, width), nn.SiLU(), last)
 
-    def forward(self, graphs: Graphs) -> Tensor:
+    def read(self, graphs: Graphs) -> Tensor:
         """Molecules -> standardised residuals, [molecules]."""
         dtype = self.embedding.weight.dtype
         h = self.embedding(graphs.x.to(dtype))

@@ -10,7 +10,8 @@ from torch import nn
 from boomlib.files import read_json, write_json
 from boomlib.harness.interface import Molecules
 from boomlib.harness.network import NetworkModel
-from boomlib.models.graph.graphs import Graphs, GraphStore, find_elements
+from boomlib.models.graph.graphs import Batch, GraphStore, find_elements
+from boomlib.models.graph.layers import GraphNetwork
 
 
 class GraphModel(NetworkModel):
@@ -25,8 +26,8 @@ class GraphModel(NetworkModel):
         self.with_positions = with_positions
 
     @abstractmethod
-    def make_network(self, atom_features: int) -> nn.Module:
-        """An untrained network: batch of graphs -> float [molecules]; ``atom_features`` is the width of ``x``."""
+    def make_network(self, atom_features: int) -> GraphNetwork:
+        """An untrained network; ``atom_features`` is the width of ``x``."""
 
     def start(self, train: Molecules) -> nn.Module:
         """Learn which elements occur."""
@@ -38,9 +39,9 @@ class GraphModel(NetworkModel):
         """Graphs of the molecules."""
         return GraphStore.read(molecules, self.elements, self.with_positions)
 
-    def collate(self, store: GraphStore, rows: np.ndarray) -> Graphs:
+    def collate(self, store: GraphStore, rows: np.ndarray) -> Batch:
         """Graphs side by side."""
-        return store.take(rows)
+        return store.take_in_parts(rows)
 
     def save_start(self, folder: Path) -> None:
         """Write the elements."""

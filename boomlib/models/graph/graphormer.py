@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from boomlib.models.graph.graph_model import GraphModel
 from boomlib.models.graph.graphs import BOND_KINDS, Graphs
-from boomlib.models.graph.layers import GaussianBasis, read_out
+from boomlib.models.graph.layers import GaussianBasis, GraphNetwork, read_out
 
 
 class Block(nn.Module):
@@ -42,7 +42,7 @@ class Block(nn.Module):
         return h + self.feed(h)
 
 
-class Network(nn.Module):
+class Network(GraphNetwork):
     """An atom's embedding, blocks of attention, then each atom's contribution, summed or averaged over the molecule.
 
     A pair's distance, as Gaussians, and the kind of its bond give the bias of attention, one for all blocks (Shi et
@@ -76,7 +76,7 @@ class Network(nn.Module):
         nn.init.zeros_(last.bias)
         self.contribution = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), last)
 
-    def forward(self, graphs: Graphs) -> Tensor:
+    def read(self, graphs: Graphs) -> Tensor:
         """Molecules with positions -> standardised residuals, [molecules]."""
         dtype = self.embedding.weight.dtype
         lesser, greater = graphs.pairs

@@ -10,6 +10,7 @@ from boomlib.files import MoleculeError
 from boomlib.harness.interface import Molecules
 from boomlib.harness.ragged import Ragged, count_up
 
+PAIRS = 4096  # of atoms, of which the tensors of a network of the usual width fit into a processor's cache
 BOND_KINDS = 6  # of a pair of atoms: none, single, double, triple, aromatic, other
 
 
@@ -54,6 +55,26 @@ class Graphs:
         return Graphs(
             **{name: each.to(device, **options) if isinstance(each, Tensor) else each for name, each in values.items()}
         )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Molecules in parts that a network reads one after the other.
+
+    On a processor what belongs to the pairs of a whole batch does not fit into its cache, and then reading and writing
+    it takes longer than computing it. Molecules of a part are of similar size, which saves padding.
+
+    Attributes:
+        parts: the molecules.
+        place: where the answer for each molecule of the batch stands among those of the parts, int64 [molecules].
+    """
+
+    parts: list[Graphs]
+    place: Tensor
+
+    def to(self, device: torch.device, **options: object) -> "Batch":
+        """The same on another device."""
+        return Batch([part.to(device, **options) for part in self.parts], self.place.to(device, **options))
 
 
 @dataclass(frozen=True)
@@ -112,6 +133,16 @@ class GraphStore:
             pairs, before = pair_all(molecule, size, first, int((sizes * (sizes - 1) // 2).sum()))
             bonded = before[ends[0]] + ends[1] - ends[0] - 1
         return Graphs(x, z, pos, molecule, size, pairs, bonded, bonds[:, 2], int(sizes.max()))
+
+    def take_in_parts(self, rows: np.ndarray) -> Batch:
+        """The molecules at these positions, on a processor in parts of at most :data:`PAIRS` pairs."""
+        if self.numbers.start.device.type != "cpu":
+            return Batch([self.take(rows)], torch.arange(len(rows), device=self.numbers.start.device))
+        size = self.numbers.length[rows]
+        order = np.argsort(size, kind="stable")
+        part = np.cumsum(size[order] ** 2 // 2) // PAIRS
+        cuts = np.flatnonzero(np.diff(part)) + 1
+        return Batch([self.take(rows[each]) for each in np.split(order, cuts)], torch.from_numpy(np.argsort(order)))
 
     def to(self, device: torch.device) -> "GraphStore":
         """The same on another device."""

@@ -1,9 +1,11 @@
 """What several graph networks are made of."""
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 
-from boomlib.models.graph.graphs import Graphs
+from boomlib.models.graph.graphs import Batch, Graphs
 
 
 class GaussianBasis(nn.Module):
@@ -24,6 +26,18 @@ class GaussianBasis(nn.Module):
         gaussian = torch.exp(-0.5 * ((distance[:, None] - self.centres) / self.spacing).square())
         # beyond any precision; left alone they become denormal numbers, with which a CPU is several times slower
         return nn.functional.threshold(gaussian, 1e-17, 0.0)
+
+
+class GraphNetwork(nn.Module):
+    """A network on batches of graphs; a subclass reads what stands side by side."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Standardised residuals, [molecules]."""
+        return torch.cat([self.read(part) for part in batch.parts])[batch.place]
+
+    @abstractmethod
+    def read(self, graphs: Graphs) -> Tensor:
+        """Molecules -> standardised residuals, [molecules]."""
 
 
 def read_out(atoms: Tensor, graphs: Graphs, kind: str) -> Tensor:
