@@ -37,7 +37,10 @@ include: "rules/leaderboard.smk"
 
 
 onstart:
-    begin_jobs(workflow.dag)
+    try:
+        begin_jobs(workflow.dag)
+    except ContractError as error:
+        raise WorkflowError(str(error)) from None
 
 
 onsuccess:

@@ -49,6 +49,20 @@ class MoleculeError(ContractError):
         return str(self.args[0])
 
 
+def check_writable(*folders: StrPath) -> None:
+    """Raise :class:`ContractError` unless files can be written in ``folders``, which need not be there yet."""
+    for folder in folders:
+        path = Path(folder).absolute()
+        there = next(each for each in (path, *path.parents) if os.access(each, os.F_OK))
+        if not os.access(there, os.W_OK | os.X_OK):
+            if os.statvfs(there).f_flag & os.ST_RDONLY:
+                raise ContractError(f"{there}: Read-only file system; run where results can be written")
+            raise ContractError(
+                f"{there}: no permission to write there; if the checkout is somebody else's, clone it to a folder of "
+                "your own and run there; if it is yours, become the owner of what is in it (chown)"
+            )
+
+
 def atomic_path(path: StrPath) -> Path:
     """Return the path to write to before :func:`commit` renames it to ``path``; makes the folder."""
     path = Path(path)

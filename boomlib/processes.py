@@ -70,18 +70,6 @@ def end_with(pid: int, number: signal.Signals = signal.SIGTERM) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def check_writable(folder: str | os.PathLike) -> None:
-    """Raise :class:`ContractError` unless what a run writes can be written in ``folder``, where Snakemake runs."""
-    for path in (Path(folder, name).absolute() for name in ("", ".snakemake", "logs", "results")):
-        if path.exists() and not os.access(path, os.W_OK | os.X_OK):
-            if os.statvfs(path).f_flag & os.ST_RDONLY:
-                raise ContractError(f"{path}: Read-only file system; run where results can be written")
-            raise ContractError(
-                f"{path}: no permission to write there; if the checkout is somebody else's, clone it to a folder of "
-                "your own and run there"
-            )
-
-
 def try_lock(file: int) -> bool:
     """Lock an open file, for as long as this process and those that it forks live; False if another one has.
 

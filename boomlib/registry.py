@@ -34,7 +34,10 @@ REMEDIES = {
     "array": "; write a list: [first, second]",
     "object": "; write its keys below it, indented",
     "number": "; write a number without quotes, one with an exponent as 1.0e-4",
+    "integer": "; write a whole number without quotes and without a point",
+    "boolean": "; write true or false without quotes",
 }
+EMPTY = "; write its value behind the colon, a text such as null or ~ in quotes"  # of a text that YAML finds absent
 MODEL_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
 
 
@@ -84,6 +87,7 @@ def check_schema(value: Mapping[str, Any], name: str, where: str) -> Entry:
         problem = f"{error.instance!r} is a name that is taken" if error.validator == "not" else error.message
         found = REMEDIES.items() if error.validator == "type" else ()
         remedy = next((text for kind, text in found if kind in error.validator_value), "")
+        remedy = EMPTY if error.instance is None and remedy == REMEDIES["string"] else remedy
         meaning = f". {error.schema['description']}" if "description" in error.schema else ""
         raise ContractError(f"{where}: {at}: {problem}{remedy}{meaning} (see config/schemas/{name}.schema.yaml)")
     return fill_defaults(value, schema)

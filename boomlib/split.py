@@ -38,8 +38,8 @@ def cut_valid(fold: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     size = max(1, round(fraction * len(train)))
     if size >= len(train):
         raise ContractError(
-            f"ood and id leave {len(train)} of {len(fold)} molecules, too few for train and valid; lower "
-            f"`split.ood_size`, `split.id_fraction` or `split.valid_fraction` in {DATASET_ENTRY}"
+            f"ood and id leave {len(train)} of {len(fold)} molecules, too few for train and valid; add molecules, or "
+            f"lower `split.ood_size`, `split.id_fraction` or `split.valid_fraction` in {DATASET_ENTRY}"
         )
     cut = fold.copy()
     cut[np.random.default_rng(seed).choice(train, size=size, replace=False)] = "valid"
@@ -113,15 +113,32 @@ def make_split(
     except ContractError as error:
         lacking = "" if labelled.all() else f", which {labelled.sum():,} of {len(labelled):,} molecules have"
         raise ContractError(f"{molecules}, property '{name}'{lacking}, scheme '{scheme}': {error}") from None
-    everywhere = np.full(len(labelled), NO_FOLD, dtype=fold.dtype)
-    density = np.full(len(labelled), np.nan)
-    everywhere[labelled], density[labelled] = fold, quantity
-    folds = {"fold": fold_array(everywhere), "density": pa.array(density, from_pandas=True)}
-    write_table(pa.table({"molecule_id": table["molecule_id"]} | folds), split, SPLIT)
-    labels = pa.array(values[name], mask=~np.isin(everywhere, ("train", "valid")))
-    blinded = table.select(["molecule_id", "smiles"]).append_column("fold", folds["fold"]).append_column("y", labels)
-    if origin := find_origin(table):
-        blinded = blinded.append_column(*origin.as_column())
-    write_table(blinded.filter(pa.array(labelled)), task, TASK)
+    write_split(table, values[name], fold, quantity, split, task)
     sizes = {each: int((fold == each).sum()) for each in FOLDS}
     return sizes | ({} if labelled.all() else {"without_label": int((~labelled).sum())}) | facts
+
+
+def write_split(
+    molecules: pa.Table, y: np.ndarray, fold: np.ndarray, quantity: np.ndarray, split: StrPath, task: StrPath
+) -> None:
+    """Write the tables of :func:`make_split`.
+
+    Args:
+        molecules: the molecules table.
+        y: labels of its molecules, float64 [n]; NaN where there is none.
+        fold: of those that have one, str [labelled].
+        quantity: what the scheme cuts these by, float64 [labelled].
+        split: the split to write.
+        task: the task table to write.
+    """
+    labelled = np.isfinite(y)
+    everywhere, density = np.full(len(y), NO_FOLD, dtype=fold.dtype), np.full(len(y), np.nan)
+    everywhere[labelled], density[labelled] = fold, quantity
+    ids, folds = molecules["molecule_id"], fold_array(everywhere)
+    columns = {"molecule_id": ids, "fold": folds, "density": pa.array(density, from_pandas=True)}
+    write_table(pa.table(columns), split, SPLIT)
+    seen = pa.array(y, mask=~np.isin(everywhere, ("train", "valid")))
+    blinded = pa.table({"molecule_id": ids, "smiles": molecules["smiles"], "fold": folds, "y": seen})
+    if origin := find_origin(molecules):
+        blinded = blinded.append_column(*origin.as_column())
+    write_table(blinded.filter(pa.array(labelled)), task, TASK)

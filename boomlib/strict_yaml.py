@@ -12,6 +12,7 @@ NEUTRAL = "what it reads reaches a stage as a parameter, which counts itself"
 
 TEXT, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 ADVICE = "indent with blanks, close what is open, and put a text that holds ': ' or ' #' in quotes"
+ONE_DOCUMENT = "keep one document, without the line --- that begins the next"
 
 
 def read_yaml(path: StrPath) -> dict[str, Any]:
@@ -35,7 +36,8 @@ def read_yaml(path: StrPath) -> dict[str, Any]:
     except ContractError as error:
         raise ContractError(f"{path}, {error}") from None
     except yaml.MarkedYAMLError as error:
-        raise ContractError(f"{path}, {describe(error)}; {ADVICE}") from error
+        several = "another document" in str(error.problem)
+        raise ContractError(f"{path}, {describe(error)}; {ONE_DOCUMENT if several else ADVICE}") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ContractError(

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from boomlib.files import check_writable
+
 if TYPE_CHECKING:
     from snakemake.dag import DAG
 
@@ -59,9 +61,15 @@ def find_failed(files: Iterable[str | Path], folder: str | Path = ".") -> str | 
 
 
 def begin_jobs(dag: "DAG") -> None:
-    """Mark the outputs of the jobs that a command begins with as unmade; of the others those that exist are made."""
+    """Mark the outputs of the jobs that a command begins with as unmade; of the others those that exist are made.
+
+    Raises:
+        ContractError: a folder to which one of the jobs writes belongs to somebody else.
+    """
+    begun = {job for job in dag.jobs if dag.needrun(job)}
+    check_writable(*sorted({Path(file).parent for job in begun for file in (*job.output, *job.log)}))
     for job in dag.jobs:
-        if dag.needrun(job):
+        if job in begun:
             mark_unmade(job.output, next(iter(job.log), ""))
         else:
             unmark(path for path in job.output if Path(path).exists())

@@ -89,7 +89,9 @@ class Plan:
         Raises:
             ContractError: something in it is wrong; the message names it and the remedy.
         """
-        if not {"tasks", "models"} <= set(config):
+        # with one that is spelt wrongly the schema's check finds that
+        known = set(config) <= set(registry.read_schema("config")["properties"])
+        if known and not {"tasks", "models"} <= set(config):
             lacking = sorted({"tasks", "models"} - set(config))[-1]
             raise ContractError(
                 f"{where}: '{lacking}' is a required property; of several --configfile the last one counts alone, so "

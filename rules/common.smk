@@ -14,8 +14,8 @@ sys.path.insert(0, str(workflow.basedir))
 
 from boomlib.command import check_command, read_scalars
 from boomlib.declared import list_families
-from boomlib.files import ContractError
-from boomlib.processes import check_writable, lead_jobs, release_dead_locks
+from boomlib.files import ContractError, check_writable
+from boomlib.processes import lead_jobs, release_dead_locks
 from boomlib.strict_yaml import read_yaml
 from boomlib.unmade import MakeAgain, begin_jobs, end_jobs, has_lost_inputs
 from boomlib.version import VERSION
@@ -25,7 +25,7 @@ try:
     lead_jobs(str(workflow.basedir))
     if workflow.is_main_process:
         check_command(sys.argv, workflow.config_settings.config_args or [])
-        check_writable(".")
+        check_writable(".", ".snakemake", "logs", "results")
         if not workflow.output_settings.dryrun:
             release_dead_locks(".snakemake")
     # Snakemake takes the last of two keys that are the same, and does not name the line of a mistake

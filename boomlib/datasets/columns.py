@@ -9,10 +9,13 @@ import pyarrow as pa
 
 from boomlib.datasets.delimited import ColumnError, read_delimited
 from boomlib.datasets.formats import read_source
+from boomlib.files import ContractError
 
 Counts = Literal[
     "line", "row"
 ]  # of a text file lines, as an editor counts them; of Parquet rows, of which the first is 1
+
+UNREADABLE = (pa.ArrowException, ValueError, OverflowError)  # of a value of Parquet: bad bytes, a date beyond years
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,38 @@ def read_columns(path: str | os.PathLike, columns: Sequence[str], separator: str
     if not isinstance(source, pa.Table):
         lines, values = read_delimited(path, source, columns, separator)
         return Columns({column: values[column.strip()] for column in columns}, lines, "line")
-    names = source.column_names
+    try:
+        names = source.column_names
+    except UnicodeDecodeError as error:
+        raise ContractError(f"{path}: the name of a column is no UTF-8 ({error}); write the file anew") from error
     for column in columns:
         if names.count(column) != 1:
             problem = "more than one column" if column in names else "no column"
             raise ColumnError(f"{path}: {problem} '{column}' (it has: {', '.join(names)})")
-    return Columns(
-        {column: source[column].to_pylist() for column in columns}, list(range(1, source.num_rows + 1)), "row"
-    )
+    values = {column: read_values(path, column, source[column]) for column in columns}
+    return Columns(values, list(range(1, source.num_rows + 1)), "row")
+
+
+def read_values(path: str | os.PathLike, name: str, column: pa.ChunkedArray) -> list[Any]:
+    """The values of a column of Parquet; those that are bytes, as some programs store text, as text.
+
+    Raises:
+        ContractError: a value cannot be read; the message names its row.
+    """
+    try:
+        return [as_text(value) for value in column.to_pylist()]
+    except UNREADABLE:
+        for row, value in enumerate(column, 1):
+            try:
+                as_text(value.as_py())
+            except UNREADABLE as error:
+                raise ContractError(
+                    f"{path}, row {row}: column '{name}' has a value that cannot be read ({error}); write the column "
+                    "anew, as text in UTF-8 or as numbers"
+                ) from error
+        raise
+
+
+def as_text(value: Any) -> Any:
+    """``value``, or if it is bytes the text that they are in UTF-8."""
+    return value.decode() if isinstance(value, bytes) else value

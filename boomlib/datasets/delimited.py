@@ -5,8 +5,10 @@ line ``sep=;`` count.
 """
 
 import codecs
+import contextlib
 import csv
 import io
+import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -24,6 +26,7 @@ MARKS = {
 SEPARATORS = (",", ";", "\t", "|")  # those that are looked for, and where none of them will do, blanks
 WORDS = {"\t": "tab", " ": "space"}
 DECLARED = re.compile(r'"?sep=(.)"?[ \t,;]*(\r\n|\r|\n)', re.IGNORECASE)  # Excel's first line
+TITLES = 50  # lines above the names of the columns, at most, in which titles and comments are looked for
 NEWLINE = re.compile(rb"\r\n|\r|\n")
 
 
@@ -35,19 +38,31 @@ def decode(path: str | os.PathLike, data: bytes) -> str:
     """The text of a file: in UTF-8, or as its byte order mark says.
 
     Raises:
-        ContractError: it is not; the message names the line.
+        ContractError: it is not, or has zero bytes in place of text; the message names the line.
     """
     encoding = next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8")
     remedy = "save the file as UTF-8 (in Excel: “CSV UTF-8”)"
-    if encoding == "utf-8" and data.count(0, 0, 4096) > len(data[:4096]) / 5:
-        raise ContractError(f"{path}: not UTF-8; its bytes look like UTF-16 without a byte order mark; {remedy}")
+    if encoding.startswith("utf-8"):
+        start = data[:4096]
+        # of characters in UTF-16 the one or the other byte is zero
+        if abs(start[::2].count(0) - start[1::2].count(0)) > len(start) / 5:
+            raise ContractError(f"{path}: not UTF-8; its bytes look like UTF-16 without a byte order mark; {remedy}")
+        if (lost := data.find(b"\0\0")) >= 0:
+            raise ContractError(
+                f"{path}, line {line_at(data, lost)}: zero bytes in place of text, as a crash or a broken copy leaves "
+                "them, so that rows may be lost; bring the file here anew, or write it without them"
+            )
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
-        line = len(NEWLINE.findall(data, 0, error.start)) + 1
-        place = f"{path}, line {line}" if encoding.startswith("utf-8") else path
+        place = f"{path}, line {line_at(data, error.start)}" if encoding.startswith("utf-8") else path
         shown = f"byte 0x{data[error.start]:02x}" if error.start < len(data) else "its end"
         raise ContractError(f"{place}: not {encoding.removesuffix('-sig').upper()} ({shown}); {remedy}") from error
+
+
+def line_at(data: bytes, position: int) -> int:
+    """The line of a byte."""
+    return len(NEWLINE.findall(data, 0, position)) + 1
 
 
 def split_records(path: str | os.PathLike, text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
@@ -105,6 +120,18 @@ def find_separator(path: str | os.PathLike, text: str, columns: Sequence[str]) -
     return plain[0] if plain else max(SEPARATORS, key=lambda separator: len(names[separator]))
 
 
+def find_names_below(
+    path: str | os.PathLike, text: str, columns: Sequence[str], separators: Sequence[str]
+) -> int | None:
+    """The line that has all ``columns`` below titles or comments, by one of ``separators``; None if there is none."""
+    for separator in separators:
+        with contextlib.suppress(ContractError):
+            for line, cells in itertools.islice(split_records(path, text, separator), TITLES):
+                if set(columns) <= {cell.strip() for cell in cells}:
+                    return line
+    return None
+
+
 def name_separator(separator: str) -> str:
     """A separator for people."""
     return f"'{WORDS.get(separator, separator)}'"
@@ -123,10 +150,11 @@ def read_delimited(
 
     Raises:
         ColumnError: a column is not there once.
-        ContractError: the text cannot be read; the message names the line.
+        ContractError: the text cannot be read, or something stands above the names; the message names the line.
     """
     text = decode(path, data)
     columns = [column.strip() for column in columns]
+    separators = [separator] if separator else SEPARATORS
     separator = separator or find_separator(path, text, columns)
     records = split_records(path, text, separator)
     _, header = next(records, (0, []))
@@ -139,7 +167,10 @@ def read_delimited(
     for column in columns:
         if names.count(column) != 1:
             problem = "more than one column" if column in names else "no column"
-            raise ColumnError(f"{path}: {problem} '{column}' (it has: {', '.join(names)}){unsure}")
+            found = f"{path}: {problem} '{column}' (it has: {', '.join(names)})"
+            if column not in names and (line := find_names_below(path, text, columns, separators)):
+                raise ContractError(f"{found}; line {line} has all columns: remove what stands above it")
+            raise ColumnError(f"{found}{unsure}")
     places = {column: names.index(column) for column in columns}
     lines: list[int] = []
     values: dict[str, list[str | None]] = {column: [] for column in columns}

@@ -92,8 +92,12 @@ def read_source(path: str | os.PathLike) -> pa.Table | bytes:
             raise ContractError(f"{path}: damaged {compression} ({error}); bring the file here anew") from error
         name = Path(name).stem
         suffix = Path(name).suffix.lower()
-        if recognise(data) == "Parquet":
-            raise ContractError(f"{path}: Parquet inside {compression}; unpack it, and name it {name} as the `file`")
+        inside = recognise(data)
+        if inside != "text":
+            what = ADVICE.get(inside, (inside,))[0]
+            raise ContractError(
+                f"{path}: {what} inside {compression}; unpack it, and name what is in it as the `file`"
+            )
     found = recognise(data)
     wanted = "Parquet" if suffix in PARQUET else COMPRESSIONS.get(suffix, "text")
     if not data:
@@ -116,7 +120,8 @@ def describe(found: str, name: str) -> str:
     what, ending, remedy = ADVICE.get(found, (found, "", OTHER))
     if not ending or name.lower().endswith(ending):
         return f"{what}; {remedy}"
-    known = Path(name).suffix.lower() in (*TABLES, *COMPRESSIONS)
-    stem = Path(name).stem if known and found not in PACKED else name
+    suffix = Path(name).suffix.lower()
+    wrong = suffix in COMPRESSIONS or (suffix in TABLES and found not in PACKED)  # and else what a packed file holds
+    stem = Path(name).stem if wrong else name
     right = stem if found == "text" and Path(stem).suffix else f"{stem}{ending}"
     return f"{what}, which should be named {right}; {remedy}"

@@ -9,8 +9,8 @@ import numpy as np
 
 from boomlib.files import DATASET_ENTRY, ContractError
 
-# products of four of them, summed over the molecules, occur in the intervals of Pearson's correlation
-LARGEST, SMALLEST = 1e70, 1e-70
+# single precision, in which networks learn, ends at 3e38; metrics multiply four of them and sum over the molecules
+LARGEST, SMALLEST = 1e30, 1e-30
 SHOWN = 200  # characters of a text from outside that messages show
 POINT = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?")
 COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?")
@@ -52,12 +52,12 @@ def why_no_label(value: object, decimal: str = ".") -> str | None:
         comma = " with a decimal comma" if decimal == "," else ""
         return f"is not a finite number{comma}: {shortened(repr(found))}"
     if abs(number) > LARGEST:
-        return f"is {number:g}, beyond ±{LARGEST:g}: its square and higher powers are no numbers to a metric"
+        return f"is {number:g}, beyond ±{LARGEST:g}, more than networks and metrics have room for"
     return None
 
 
 def check_scale(where: str, labels: np.ndarray) -> None:
-    """Raise :class:`ContractError` if all labels of a property are so small that their squares vanish.
+    """Raise :class:`ContractError` if all labels of a property are too small for networks and metrics.
 
     Args:
         where: file and property, for the message.
@@ -66,8 +66,8 @@ def check_scale(where: str, labels: np.ndarray) -> None:
     largest = float(np.abs(labels).max(initial=0))
     if 0 < largest < SMALLEST:
         raise ContractError(
-            f"{where}: all labels lie within ±{largest:g}, so that the squares of errors would be 0; give them in "
-            "another unit"
+            f"{where}: all labels lie within ±{largest:g}, too small for networks and metrics (±{SMALLEST:g} would "
+            "do); give them in another unit"
         )
 
 

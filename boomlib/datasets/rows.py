@@ -85,8 +85,10 @@ def why_no_molecule(smiles: str, max_heavy_atoms: int | None = None) -> str | No
 
     if len(smiles) > LONGEST_SMILES:
         return f"the SMILES has {len(smiles):,} characters, more than {LONGEST_SMILES:,}"
-    if not smiles.isprintable():
-        return "the SMILES has a control character"
+    strange = next((each for each in smiles if not (each.isascii() and each.isprintable())), "")
+    if strange:  # RDKit leaves out what is beyond ASCII at either end
+        what = "a control character" if strange.isascii() else f"{strange!r}, which is no character of ASCII"
+        return f"the SMILES has {what}"
     mol = Chem.MolFromSmiles(smiles)
     if mol is None:
         return "RDKit cannot parse the SMILES"

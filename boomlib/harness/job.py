@@ -70,9 +70,10 @@ def read_task(
         feature = feature.take(pa.array(np.searchsorted(feature["molecule_id"].to_numpy(), ids)))
         for column in feature.column_names:
             if column != "note" and feature[column].null_count:
-                gaps = feature.filter(pc.is_null(feature[column]))["molecule_id"].to_pylist()
+                gaps = feature.filter(pc.is_null(feature[column]))
+                why = f"; of the first: {gaps['note'][0]}" if "note" in gaps.column_names else ""
                 raise ContractError(
-                    f"{path}: {len(gaps)} molecules have no {column} ({where(gaps)}; the column `note` says why); "
+                    f"{path}: {len(gaps)} molecules have no {column} ({where(gaps['molecule_id'].to_numpy())}{why}); "
                     "every model predicts every molecule, so mend or remove them in the source"
                 )
         tables[name] = feature.drop_columns("molecule_id")

@@ -103,6 +103,14 @@ def test_one_seed_gives_the_same_bits_twice_and_leaves_the_molecules_as_they_wer
         assert all(each.features[name] is table for name, table in features.items())
 
 
+@pytest.mark.parametrize("unit", [2.0**-106, 2.0**92], ids=["smallest", "largest"])
+def test_the_smallest_and_the_largest_labels_are_learnt_alike(descriptor, fitted, data, tmp_path, unit):
+    """As far as labels may go (boomlib/datasets/labels.py), by powers of two, which round nothing."""
+    other = fit(descriptor, [dataclasses.replace(each, y=each.y * unit) for each in data], tmp_path)
+    asked = dataclasses.replace(data[2], y=data[2].y * unit)
+    np.testing.assert_allclose(other.predict(asked).mean / unit, fitted.predict(data[2]).mean, rtol=1e-6)
+
+
 def test_a_loaded_model_predicts_what_the_saved_one_did(descriptor, fitted, data, tmp_path):
     fitted.save(tmp_path)
     fresh = new_model(descriptor)

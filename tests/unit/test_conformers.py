@@ -397,22 +397,25 @@ def test_a_geometry_of_another_isomer_is_replaced_by_an_embedding_and_noted(run,
 
 def test_a_failed_embedding_is_noted_and_refused_by_models_that_need_it(run, monkeypatch, tmp_path):
     def some(smiles, **_):
-        if smiles == "CCCC":
-            raise ConformerError("no luck")
+        if smiles in ("CCCC", DATASET[6]):
+            raise ConformerError(f"no luck with {smiles}")
         return embed(smiles)
 
     monkeypatch.setattr(conformers, "embed", some)
     rows = run().to_pylist()
     check_atoms(row for row in rows if row["positions"])
-    assert [(r["molecule_id"], r["source"], r["note"]) for r in rows if not r["positions"]] == [(4, None, "no luck")]
+    notes = [(row["molecule_id"], row["source"], row["note"]) for row in rows if not row["positions"]]
+    assert notes == [(row, None, f"no luck with {DATASET[row]}") for row in (4, 6)]
     task = {"molecule_id": range(len(DATASET)), "smiles": DATASET, "y": [0.0] * len(DATASET)}
     table = pa.table(task | {"fold": contracts.fold_array(["train"] * len(DATASET))})
     contracts.write_table(table, tmp_path / "task.parquet")
-    with pytest.raises(ContractError, match=r"1 molecules have no (positions|source) \(CCCC; the column `note`"):
+    with pytest.raises(
+        ContractError, match=r"2 molecules have no positions \(CCCC, .*; of the first: no luck with CCCC\)"
+    ):
         read_task(tmp_path / "task.parquet", {"conformers": tmp_path / "out.parquet"})
     origin = contracts.Origin("data/x.csv", "line", np.arange(len(DATASET)) * 3 + 2)
     contracts.write_table(table.append_column(*origin.as_column()), tmp_path / "task.parquet")
-    with pytest.raises(ContractError, match=r"\(data/x\.csv, line 14 \(CCCC\); the column `note` says why\)"):
+    with pytest.raises(ContractError, match=r"data/x\.csv, line 14 \(CCCC\), line 20 \(.*; of the first: no luck"):
         read_task(tmp_path / "task.parquet", {"conformers": tmp_path / "out.parquet"})
 
 

@@ -8,6 +8,8 @@ import zipfile
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from boomlib import contracts
@@ -22,7 +24,8 @@ TABLE = {
     "smiles_column": "smiles",
     "properties": {"size": {"unit": "kcal/mol", "kind": "extensive"}, "mu": {"unit": "D", "kind": "intensive"}},
 }
-BEYOND = "size is {}, beyond ±1e+70: its square and higher powers are no numbers to a metric"
+BEYOND = "size is {}, beyond ±1e+30, more than networks and metrics have room for"
+BEYOND_ASCII = "the SMILES has '{}', which is no character of ASCII"
 HEADER = "smiles,size,mu\n"
 
 
@@ -67,11 +70,17 @@ def write(path, text: str, encoding="utf-8"):
         ("N,,5x", "N", "mu is not a finite number: '5x'"),
         ("N,1e300,2", "N", BEYOND.format("1e+300")),
         ("N,-1e200,2", "N", BEYOND.format("-1e+200")),
-        ("N,1.1e70,2", "N", BEYOND.format("1.1e+70")),
+        ("N,1e45,2", "N", BEYOND.format("1e+45")),
+        ("N,1.1e30,2", "N", BEYOND.format("1.1e+30")),
         ("O,3,4", "O", "repeats line 2"),
         ("=1+cmd(),1,2", "'=1+cmd()", "RDKit cannot parse the SMILES"),
         ("@SUM(A1),1,2", "'@SUM(A1)", "RDKit cannot parse the SMILES"),
         ("C\0C,1,2", "C\0C", "the SMILES has a control character"),
+        ("CCé,1,2", "CCé", BEYOND_ASCII.format("é")),
+        ("°CC,1,2", "°CC", BEYOND_ASCII.format("°")),
+        ("[Na+].[Cl−],1,2", "[Na+].[Cl−]", BEYOND_ASCII.format("−")),  # the sign of minus that Word writes
+        ("CＣ,1,2", "CＣ", BEYOND_ASCII.format("Ｃ")),  # a wide one
+        ("CC\u200b,1,2", "CC\u200b", BEYOND_ASCII.format(r"\u200b")),  # no width at all
         ("C" * 2001 + ",1,2", "C" * 200 + " …", "the SMILES has 2,001 characters, more than 2,000"),
         ("N," + "1x" * 200 + ",2", "N", "size is not a finite number: '" + "1x" * 99 + "1 …"),
     ],
@@ -83,7 +92,7 @@ def test_a_bad_row_is_rejected_with_its_line_and_reason(tmp_path, line, smiles, 
     assert molecules["smiles"].to_pylist() == ["O", "CC"]
 
 
-@pytest.mark.parametrize("scale", [1e69, -1e69, 1e-69])
+@pytest.mark.parametrize("scale", [1e29, -1e29, 1e-29])
 def test_every_metric_holds_the_largest_and_the_smallest_labels(tmp_path, scale):
     generator = np.random.default_rng(0)
     lines = [f"{'C' * i},{scale * y:.17g},2\n" for i, y in enumerate(generator.uniform(1, 9, 200), 1)]
@@ -97,10 +106,10 @@ def test_every_metric_holds_the_largest_and_the_smallest_labels(tmp_path, scale)
             assert None not in value.values()
 
 
-@pytest.mark.parametrize("labels", [("1e-300", "2e-300"), ("0", "-1e-200"), ("1e-71", "1e-308")])
-def test_labels_whose_squares_vanish_are_refused_with_the_property(tmp_path, labels):
+@pytest.mark.parametrize("labels", [("1e-300", "2e-300"), ("0", "-1e-200"), ("9e-31", "1e-308")])
+def test_labels_that_are_all_too_small_are_refused_with_the_property(tmp_path, labels):
     source = write(tmp_path / "x.csv", HEADER + "".join(f"{'C' * i},{y},2\n" for i, y in enumerate(labels, 1)))
-    message = r"x\.csv: property 'size': all labels lie within ±\S+, so that the squares .*; give them in another unit"
+    message = r"x\.csv: property 'size': all labels lie within ±\S+, too small for .*; give them in another unit"
     with pytest.raises(ContractError, match=message):
         prepared(tmp_path, source)
 
@@ -125,11 +134,26 @@ def test_a_molecule_that_is_too_large_is_rejected_for_all_models(tmp_path, smile
     assert molecules["smiles"].to_pylist() == ["O", "C" * 12, f"[2H]{'C' * 12}"]
 
 
-def test_all_rows_of_a_molecule_with_different_labels_are_rejected(tmp_path):
-    source = write(tmp_path / "x.csv", f"{HEADER}OCC,1,2\nC,1,2\nCCO,1,2\nCC,1,2\nC(O)C,1,2.5\n")
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ("OCC", "CCO", "C(O)C"),
+        ("[Na+].[Cl-]", "[Cl-].[Na+]", "[Cl-:2].[Na+:1]"),
+        # an inositol, of whose last two spellings RDKit's canonical one is the other
+        (
+            "[C@@H]1(O)[C@@H](O)[C@@H](O)C(O)[C@@H](O)[C@@H]1O",
+            "OC1[C@H](O)[C@@H](O)[C@@H](O)[C@H](O)[C@@H]1O",
+            "OC1[C@H](O)[C@H](O)[C@@H](O)[C@@H](O)[C@@H]1O",
+        ),
+    ],
+    ids=["ethanol", "a salt", "an inositol"],
+)
+def test_all_rows_of_a_molecule_with_different_labels_are_rejected(tmp_path, spellings):
+    one, two, three = spellings
+    source = write(tmp_path / "x.csv", f"{HEADER}{one},1,2\nC,1,2\n{two},1,2\nCC,1,2\n{three},1,2.5\n")
     molecules, rejects = prepared(tmp_path, source)
     reason = "the same molecule has different labels in lines 2, 4, 6"
-    assert rejects == [(2, "OCC", reason), (4, "CCO", reason), (6, "C(O)C", reason)]
+    assert rejects == [(2, one, reason), (4, two, reason), (6, three, reason)]
     assert molecules["smiles"].to_pylist() == ["C", "CC"]
 
 
@@ -388,6 +412,33 @@ def test_utf_16_without_a_mark_is_refused_with_the_remedy(tmp_path):
             prepared(tmp_path, source)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("zeros", [2, 7, 4000])
+def test_a_block_of_zero_bytes_is_refused_with_its_line(tmp_path, zeros, encoding):
+    lines = "".join(f"{'C' * i},{i},2\n" for i in range(1, 50))
+    source = write(tmp_path / "x.csv", f"{HEADER}{lines}{chr(0) * zeros},1,2\nN,1,2\n", encoding)
+    with pytest.raises(ContractError, match=r"x\.csv, line 51: zero bytes in place of text, .* file here anew"):
+        prepared(tmp_path, source)
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+@pytest.mark.parametrize("above", ["# made by hand\n", "Table S1, enthalpies\n\nof 2024\n", "sep=|\n"])
+def test_what_stands_above_the_names_of_the_columns_is_to_be_removed(tmp_path, above, mark):
+    source = write(tmp_path / "x.csv", f"{above}{HEADER}C,1,2\n".replace(",", mark))
+    line = above.count("\n") + 1
+    with pytest.raises(
+        ContractError, match=rf"no column 'smiles' .*; line {line} has all columns: remove what"
+    ) as error:
+        prepared(tmp_path, source)
+    assert "smiles_column" not in str(error.value)
+
+
+def test_columns_that_are_set_otherwise_are_not_looked_for_with_other_separators(tmp_path):
+    source = write(tmp_path / "x.csv", f"# by hand\n{HEADER}C,1,2\n")
+    with pytest.raises(ContractError, match=r"no column 'smiles' \(it has: # by hand\); if ';' does not .* set"):
+        prepared(tmp_path, source, TABLE | {"separator": ";"})
+
+
 def test_an_absent_file_is_named(tmp_path):
     with pytest.raises(ContractError, match=r"x\.csv: not readable \(No such file or directory\); correct"):
         read_columns(tmp_path / "x.csv", ["smiles"])
@@ -475,6 +526,53 @@ def test_a_truncated_parquet_source_is_named(tmp_path):
     assert "delete" not in str(error.value)
 
 
+def write_columns(path, **columns):
+    """Write a Parquet file; returns its path."""
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.dictionary(pa.int8(), pa.binary())])
+def test_text_of_parquet_that_is_stored_as_bytes_is_text(tmp_path, kind):
+    smiles, size = pa.array([b"C", None, b"CCO"]), pa.array([b"1.5", b"2", b"x"])
+    smiles = smiles.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else smiles.cast(kind)
+    source = write_columns(tmp_path / "x.parquet", smiles=smiles, size=size, mu=[1, 2, 3])
+    molecules, rejects = prepared(tmp_path, source)
+    assert (molecules["smiles"].to_pylist(), molecules["size"].to_pylist()) == (["C"], [1.5])
+    assert rejects == [(2, "", "no SMILES"), (3, "CCO", "size is not a finite number: 'x'")]
+
+
+def test_a_column_of_parquet_whose_name_is_no_text_is_told(tmp_path):
+    source = write_columns(tmp_path / "x.parquet", smiles=["C"], size=[1.0], mu=[1], qqqq=[1])
+    source.write_bytes(source.read_bytes().replace(b"qqqq", b"q\xff\xffq"))
+    with pytest.raises(ContractError, match=r"x\.parquet: the name of a column is no UTF-8 .*; write the file anew"):
+        prepared(tmp_path, source)
+
+
+NO_UTF8 = pa.array([b"C", b"\xff", b"N"])
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [
+        (NO_UTF8, "invalid start byte"),
+        (NO_UTF8.view(pa.string()), "invalid start byte"),
+        (pa.array([0, 2**31 - 1, 0], pa.date32()), "days="),
+        (pa.array([None, 0, 1], pa.timestamp("ns", tz="No/Where")), "zone"),
+    ],
+    ids=["bytes", "text", "date", "time zone"],
+)
+@pytest.mark.parametrize("name", ["smiles", "mu"])
+def test_a_value_of_parquet_that_cannot_be_read_is_named_with_its_row(tmp_path, name, column, reason):
+    columns = {"smiles": ["C", "CC", "N"], "size": [1.0, 2.0, 3.0], "mu": [1, 2, 3]} | {name: column}
+    source = write_columns(tmp_path / "x.parquet", **columns)
+    message = (
+        rf"x\.parquet, row 2: column '{name}' has a value that cannot be read \(.*{reason}.*; write the column anew"
+    )
+    with pytest.raises(ContractError, match=message):
+        prepared(tmp_path, source)
+
+
 def packed_table(kind: str) -> bytes:
     """A table in one of the formats that people have."""
     frame, stream = pd.DataFrame({"smiles": ["C"], "size": [1.0], "mu": [1.0]}), io.BytesIO()
@@ -509,6 +607,7 @@ def packed_table(kind: str) -> bytes:
         ("x.dat", "parquet", "Parquet, which should be named x.dat.parquet; rename it"),
         ("x.csv", "gz", "packed by gzip, which should be named x.csv.gz; rename it, .* or unpack it"),
         ("x.parquet", "bz2", "packed by bz2, which should be named x.parquet.bz2; rename it, .* or unpack it"),
+        ("x.csv.bz2", "gz", "packed by gzip, which should be named x.csv.gz; rename it, .* or unpack it"),
         ("x.csv", "xz", "packed by xz, which should be named x.csv.xz; unpack it"),
         ("x.csv", "zip", "a zip archive, which should be named x.csv.zip; unpack it"),
         ("x.zip", "zip", "a zip archive; unpack it"),
@@ -547,6 +646,16 @@ def test_endings_are_read_in_capitals_too(tmp_path, name, kind):
 def test_a_packed_file_that_is_damaged_is_not_to_be_deleted(tmp_path):
     (tmp_path / "x.csv.gz").write_bytes(packed_table("gz")[:-9])
     with pytest.raises(ContractError, match=r"x\.csv\.gz: damaged gzip .*; bring the file here anew"):
+        prepared(tmp_path, tmp_path / "x.csv.gz")
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [("gz", "packed by gzip"), ("parquet", "Parquet"), ("xlsx", "an Excel sheet"), ("html", r"a web page \(HTML\)")],
+)
+def test_what_is_packed_and_no_text_is_to_be_unpacked(tmp_path, kind, what):
+    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(packed_table(kind)))
+    with pytest.raises(ContractError, match=rf"x\.csv\.gz: {what}.* inside gzip; unpack it, and name what is in it"):
         prepared(tmp_path, tmp_path / "x.csv.gz")
 
 

@@ -1,5 +1,7 @@
 """Files that are whole or not there."""
 
+import os
+
 import pytest
 
 from boomlib import files
@@ -33,3 +35,25 @@ def test_truncated_json(tmp_path):
     (tmp_path / "a.json").write_text('{"a": ')
     with pytest.raises(ContractError, match=r"a\.json: not readable as JSON .* delete it and rerun"):
         files.read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("owned", "asked"),
+    [
+        ("", ""),
+        ("", "logs"),
+        ("results", "results"),
+        ("results/splits", "results/splits"),
+        ("results/splits", "results/splits/x/y"),
+    ],
+)
+def test_a_folder_of_somebody_else_is_named_with_what_to_do(tmp_path, monkeypatch, owned, asked):
+    (tmp_path / "results/splits").mkdir(parents=True)
+    files.check_writable(tmp_path / asked)
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: path.exists() and (mode == os.F_OK or path != tmp_path / owned)
+    )
+    with pytest.raises(ContractError) as error:
+        files.check_writable(tmp_path / "results/tasks", tmp_path / asked)
+    for part in (f"{tmp_path / owned}: no permission to write there; ", "clone it to a folder", "(chown)"):
+        assert part in str(error.value)

@@ -9,7 +9,10 @@ from test_gnn import MOTIONS, SMALL, SMILES, as_molecules, make_store, move, shu
 from torchmdnet.models.utils import OptimizedDistance
 from torchmdnet.utils import atomic_masses
 
+from boomlib.contracts import Origin, locating, write_molecules
+from boomlib.files import ContractError
 from boomlib.harness.composition import References
+from boomlib.harness.job import check_readable
 from boomlib.models.graph import equivariant_transformer, graphormer
 from boomlib.models.graph.equivariant_transformer import OBSERVABLES, EquivariantTransformer, Neighbours
 from boomlib.models.graph.graphormer import Graphormer
@@ -137,6 +140,31 @@ def test_elements_that_torchmd_net_has_no_row_for_are_named_and_all_others_have_
     others = [text for row, text in enumerate(smiles) if row not in reasons]
     graphs = make_store(as_molecules(others), ELEMENTS)
     assert np.isfinite(answers("scalar" if observable is None else observable, graphs)).all()
+
+
+@pytest.mark.parametrize(
+    ("strange", "named", "why"),
+    [
+        (["[Og]"], "line 4 ([Og])", "torchmd-net has no Og, only H to Es"),
+        (
+            ["C[Fm+3]", "[Og]"],
+            "line 4 (C[Fm+3]), line 5 ([Og])",
+            "torchmd-net has no Fm, only H to Es; torchmd-net has no Og",
+        ),
+        (["[Lr].[Rf]"], "line 4 ([Lr].[Rf])", "torchmd-net has no Lr, Rf, only H to Es"),
+    ],
+)
+def test_elements_that_it_has_no_row_for_are_named_with_the_lines_of_the_file(tmp_path, strange, named, why):
+    smiles = ["CO", "CCO", *strange]
+    origin = Origin("data/x.csv", "line", np.arange(len(smiles)) + 2)
+    write_molecules(tmp_path / "m", smiles, {}, {}, origin)
+    molecules = as_molecules(smiles)
+    with pytest.raises(ContractError) as error, locating(tmp_path / "m"):
+        check_readable(molecules, new_transformer().find_unreadable(molecules))
+    assert str(error.value).startswith(
+        f"data/x.csv, {named}: the model cannot read {len(strange)} of {len(smiles)} molecules ({why}"
+    )
+    assert "remove their rows in the source, or leave the model out of `models:`" in str(error.value)
 
 
 # -- Graphormer ------------------------------------------------------------------------------------------

@@ -228,13 +228,3 @@ def test_a_checkout_whose_path_cannot_be_handed_to_jobs_is_refused(monkeypatch, 
         ContractError, match=rf"^/a\{letter}b: no job runs in a path with '\{letter}', .*move the checkout"
     ):
         processes.lead_jobs(f"/a{letter}b")
-
-
-@pytest.mark.parametrize("name", ["", ".snakemake", "results", "logs"])
-def test_a_checkout_of_somebody_else_is_named_with_what_to_do(tmp_path, monkeypatch, name):
-    processes.check_writable(tmp_path)
-    (tmp_path / name).mkdir(exist_ok=True)
-    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / name)
-    with pytest.raises(ContractError) as error:
-        processes.check_writable(tmp_path)
-    assert str(error.value).startswith(f"{tmp_path / name}: no permission to write there; if the checkout is somebody")

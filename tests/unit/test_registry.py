@@ -50,10 +50,11 @@ def test_defaults_come_from_the_schema():
         ({"models": ["rigde"]}, "config/config.yaml: models: unknown model 'rigde'; did you mean 'ridge'?"),
         ({"tasks": ["csd10/hof"]}, "tasks: unknown dataset 'csd10'; did you mean 'csd10k'?"),
         ({"tasks": ["csd10k/hop"]}, "tasks: dataset 'csd10k' has no property 'hop'; did you mean 'hof'?"),
+        ({"tasks": ["csd10k"]}, "does not match '^[a-z0-9_]+/[A-Za-z0-9_]+$'. A task is written as dataset/property."),
         ({"tasks": ["csd10k/gap"]}, "tasks: dataset 'csd10k' has no property 'gap'; known: density, hof"),
         ({"corpus": ["qm8"]}, "config/config.yaml: corpus: unknown dataset 'qm8'; did you mean 'qm9'?"),
         ({"schemes": ["random"]}, "schemes.0: 'random' is not one of ['kde', 'scaffold']"),
-        ({"seeds": ["one"]}, "seeds.0: 'one' is not of type 'integer'"),
+        ({"seeds": ["one"]}, "seeds.0: 'one' is not of type 'integer'; write a whole number without quotes"),
         ({"seeds": [0.0]}, "seeds.0: 0.0 is not of type 'integer'"),
         ({"feature_jobs": 2.0}, "feature_jobs: 2.0 is not of type 'integer'"),
         ({"seeds": [True]}, "seeds.0: True is not of type 'integer'"),
@@ -120,10 +121,14 @@ PROPERTY = {"unit": "1", "kind": "intensive"}
         ({"properties": {"gap": PROPERTY | {"unit": 1}}}, "gap.unit: 1 is not of type 'string'; put a text that YAML"),
         ({"properties": {"gap": PROPERTY | {"column": 2024}}}, "gap.column: 2024 is not of type 'string'; put a text"),
         ({"sources": [False]}, "datasets.x.sources.0: False is not of type 'string'; put a text that YAML takes for"),
-        ({"label": None}, "datasets.x.label: None is not of type 'string'; put a text that YAML takes for"),
+        ({"label": None}, "datasets.x.label: None is not of type 'string'; write its value behind the colon"),
         (
             {"properties": {"gap": None}},
             "datasets.x.properties.gap: None is not of type 'object'; write its keys below it",
+        ),
+        (
+            {"split": {"shared_generator": "no"}},
+            "shared_generator: 'no' is not of type 'boolean'; write true or false",
         ),
         ({"split": {"ood_size": "1e-1"}}, "ood_size: '1e-1' is not of type 'number'; write a number without quotes"),
     ],
@@ -187,6 +192,7 @@ TEXTS = {model for model in MODELS if MODELS[model]["family"] == "language"}
 def test_each_network_has_a_small_variant_of_its_own_as_the_docs_say():
     networks = {name for name in MODELS if MODELS[name]["family"] not in ("control", "tabular")} - SMALL
     assert {f"{name}_small" for name in networks} == SMALL
+    assert {"tgnn_small", "ignn_small", "mace_small"} <= SMALL
     for name in SMALL:
         assert MODELS[name]["class"] == MODELS[name.removesuffix("_small")]["class"]
 

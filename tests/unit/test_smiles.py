@@ -27,6 +27,18 @@ def test_stereochemistry_and_isotopes_are_told_unless_they_shall_not_be():
         ["CO", "OC", "[CH3:1][OH:2]", "[CH3:7]O", "[H:3]C([H])([H])O", "[CH3][OH]"],
         # with its maps the carbon is a centre of chirality, whose mark RDKit writes once more without them
         ["CC(C)O", "[CH3:1][C@H](O)[CH3:2]", "[CH3:1][C@@H](O)[CH3]", "C[C@H](C)O"],
+        # of this inositol RDKit's canonical SMILES is the second one, and of each of the two the other
+        [
+            "[C@@H]1(O)[C@@H](O)[C@@H](O)C(O)[C@@H](O)[C@@H]1O",
+            "OC1[C@H](O)[C@@H](O)[C@@H](O)[C@H](O)[C@@H]1O",
+            "OC1[C@H](O)[C@H](O)[C@@H](O)[C@@H](O)[C@@H]1O",
+        ],
+        # of another it is the second one, of which it is the third
+        [
+            "C1(O)[C@@H](O)[C@H]([C@H]([C@@H](O)[C@@H]1O)O)O",
+            "OC1[C@H](O)[C@H](O)[C@H](O)[C@H](O)[C@H]1O",
+            "OC1[C@H](O)[C@@H](O)[C@@H](O)[C@@H](O)[C@H]1O",
+        ],
         ["C[C@H](F)Cl", "[CH3:1][C@H:2]([F:3])[Cl:4]", "Cl[C@H](C)F"],
         ["[Na+].[Cl-]", "[Cl-:2].[Na+:1]"],
         ["C[N+](=O)[O-]", "CN(=O)=O", "[CH3:1][N:2](=[O:3])=O"],

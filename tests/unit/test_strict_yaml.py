@@ -79,6 +79,8 @@ def test_in_quotes_it_is_a_text(read):
             r"line 2: not valid YAML: found character '\t' that cannot start any token; indent with blanks",
         ),
         ("label: BOOM: mine\n", "line 1: not valid YAML: mapping values are not allowed here; indent with blanks"),
+        ("a: 1\n---\nb: 2\n", "line 2: not valid YAML: but found another document, expected a single document"),
+        ("a: 1\n---\nb: 2\n", "keep one document, without the line --- that begins the next"),
         ("a: 1\nb: *c\n", "line 2: not valid YAML: found undefined alias 'c'"),
         (
             "a: 1\nb: µ\n".encode("latin-1"),
@@ -118,6 +120,12 @@ def test_registered_models_datasets_and_schemas_are_read_so(tmp_path, monkeypatc
         registry.load_models(tmp_path / "config/models")
     last = add_line(tmp_path / "config/datasets.yaml", "  qm9: {reader: table}")
     with pytest.raises(ContractError, match=rf"datasets\.yaml, line {last}: the key 'qm9' stands on line \d+ already"):
+        registry.load_datasets(tmp_path / "config/datasets.yaml")
+    shutil.copy(ROOT / "config/datasets.yaml", tmp_path / "config/datasets.yaml")
+    last = add_line(tmp_path / "config/datasets.yaml", "  x: {reader: table, properties: {NO: {unit: ppm}}}")
+    with pytest.raises(
+        ContractError, match=rf"datasets\.yaml, line {last}: the key NO is no text to YAML \(bool\); put"
+    ):
         registry.load_datasets(tmp_path / "config/datasets.yaml")
     last = add_line(tmp_path / "config/schemas/model.schema.yaml", "type: array")
     registry.read_schema.cache_clear()

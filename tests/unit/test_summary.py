@@ -339,6 +339,7 @@ STAGES = {  # logs of the stages before a training, each with what it makes
     "logs/featurize/data/f.log": "features/data/f.parquet",
     "logs/make_split/data/x/kde.log": "tasks/data/x/kde.parquet",
     "logs/make_corpus/kde.log": "corpora/kde.parquet",
+    "logs/pretrain/kde/a.log": "pretrained/mlm/kde/a/model.safetensors",
     "logs/download_checkpoint/a--b@0.log": "pretrained/hub/a--b@0/model.safetensors",
     "logs/train/data/x/kde/a/seed0.log": "predictions/data/x/kde/a/seed0.parquet",
 }

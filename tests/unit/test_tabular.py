@@ -23,6 +23,7 @@ from boomlib.models.tabular.mlp import MLP
 from boomlib.models.tabular.random_forest import RandomForest
 from boomlib.models.tabular.ridge import Ridge
 from boomlib.models.tabular.ridge_boost import RidgeBoost
+from boomlib.models.tabular.trees import find_unit
 
 PENALTIES = [0.01, 0.1, 1, 10, 100]
 RIDGE = {"radius": 1, "min_molecules": 2, "margin": 1.0, "penalties": PENALTIES}
@@ -262,8 +263,8 @@ def test_gradient_boosting_stops_when_valid_stops_improving(tmp_path):
     shuffled = relabel(valid, np.random.default_rng(0).permutation(valid.y))
     patient = GradientBoosting(max_iter=60, n_iter_no_change=3, min_samples_leaf=5, **COMMON)
     patient.fit(train, shuffled, tmp_path)
-    assert patient.trees.n_iter_ < 60
-    assert len(patient.trees.validation_score_) == patient.trees.n_iter_ + 1
+    assert patient.trees.estimator.n_iter_ < 60
+    assert len(patient.trees.estimator.validation_score_) == patient.trees.estimator.n_iter_ + 1
 
 
 def test_the_controls_predict_trains_mean_and_labels_drawn_from_train(fitted):
@@ -296,11 +297,11 @@ def test_random_forest_leaves_out_the_descriptors_that_boom_drops(fitted):
     names = train.features["descriptors"].column_names
     values = read_descriptors(train)
     used = [i for i, name in enumerate(names) if name not in DROPPED and len(set(values[:, i].tolist())) > 1]
-    assert forest.forest.n_features_in_ == len(used)
+    assert forest.forest.estimator.n_features_in_ == len(used)
     before = forest.predict(test).mean
     for name in DROPPED:
         assert np.array_equal(forest.predict(with_descriptor(test, name, np.full(len(test), 1e6))).mean, before)
-    important = names[used[np.argmax(forest.forest.feature_importances_)]]
+    important = names[used[np.argmax(forest.forest.estimator.feature_importances_)]]
     assert not np.array_equal(forest.predict(with_descriptor(test, important, np.full(len(test), 1e6))).mean, before)
 
 
@@ -313,6 +314,32 @@ def test_random_forest_does_not_depend_on_threads_and_stays_within_trains_labels
     assert np.array_equal(one, two)
     assert train.y.min() <= one.min()
     assert one.max() <= train.y.max()
+
+
+@pytest.mark.parametrize("unit", [2.0**-13, 2.0**-30, 2.0**-90, 2.0**60])
+@pytest.mark.parametrize(
+    "make",
+    [
+        functools.partial(GradientBoosting, max_iter=200, n_iter_no_change=5, min_samples_leaf=5, **COMMON),
+        functools.partial(RidgeBoost, ridge=RIDGE, trees=TREES | {"max_iter": 200}, **COMMON),
+        functools.partial(RandomForest, drop=[], trees=20, max_features="sqrt", **COMMON),
+    ],
+    ids=["boosting", "behind a ridge", "forest"],
+)
+def test_trees_learn_labels_of_any_unit_alike(tmp_path, fitted, make, unit):
+    train, valid, test = task()
+    other = make()
+    other.fit(relabel(train, train.y * unit), relabel(valid, valid.y * unit), tmp_path)
+    np.testing.assert_allclose(other.predict(test).mean / unit, fitted(make()).predict(test).mean, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("spread", "unit"), [(24.6, 1), (0.0221, 1), (0.0101, 1), (0.0099, 2.0**-7), (4e-30, 2.0**-98), (0, 1)]
+)
+def test_labels_that_differ_enough_are_counted_as_they_are(spread, unit):
+    """Those of BOOM's tasks do, the least HOMO energies in Ha, whose numbers stay what they are to the bit."""
+    y = 5 * spread + spread * np.array([-1.0, 1.0])
+    assert find_unit(y) == unit
 
 
 NETWORK = {"hidden": [16], "learning_rate": 0.02, "batch": 20, "weight_decay": 1e-4, "margin": 0.0}

@@ -258,6 +258,10 @@ def test_a_configuration_brings_its_own_datasets_and_sources(tmp_path, monkeypat
     assert plan.get_sources({"dataset": "own"}) == ["own.csv"]
     assert plan.get_sources({"dataset": "fetched"}) == ["results/downloads/own.csv"]
     assert plan.datasets["own"]["split"]["ood_size"] == 0.1, "the schema's defaults are filled in"
+    assert plan.datasets["own"]["split"]["bandwidth"] == "scaled"
+    assert {plan.datasets[name]["split"]["bandwidth"] for name in registry.load_datasets()[0]} == {"unscaled"}, (
+        "BOOM's"
+    )
     assert plan.datasets["small"]["sample"] == {"size": 10, "seed": 0}
     assert set(plan.run_datasets) == {"csd10k", "own"}
     assert "qm9" in plan.datasets and "own.csv" in plan.sources
@@ -387,6 +391,14 @@ def test_a_configuration_without_tasks_tells_how_several_files_are_given():
         ContractError, match=r"a\.yaml: 'tasks' is a required property; .*--configfile a\.yaml b\.yaml"
     ):
         Plan({"models": ["ridge"]}, where="a.yaml")
+
+
+@pytest.mark.parametrize(("wrong", "right"), [("task", "tasks"), ("model", "models")])
+def test_a_key_that_is_needed_and_spelt_wrongly_is_named(wrong, right):
+    config = {"tasks": ["csd10k/hof"], "models": ["ridge"]}
+    config[wrong] = config.pop(right)
+    with pytest.raises(ContractError, match=f"a.yaml: unknown key '{wrong}' at top level; did you mean '{right}'"):
+        Plan(config, where="a.yaml")
 
 
 def test_schema_lists_are_of_the_folders(tmp_path):

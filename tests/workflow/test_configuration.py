@@ -114,7 +114,8 @@ def test_what_snakemake_says_before_it_reads_the_workflow_is_what_the_docs_say(p
 
 def test_lists_of_the_command_line(give):
     both = {(scheme, model, seed) for scheme, model, seed in itertools.product(DEFAULT["schemes"], ["ridge"], [0, 1])}
-    assert give("--config", "seeds=[0, 1]", "models=[ridge]") == both
+    for seeds in ("seeds=[0,1]", "seeds=[0, 1]"):
+        assert give("--config", seeds, "models=[ridge]") == both
     said = give("--config", "seeds=7")
     assert "the key 'seeds' is given twice" in give("--config", "seeds=[7]", "seeds=[8]")
     assert "config/config.yaml, --config: seeds: 7 is not of type 'array'; write a list: [first, second]" in said

@@ -144,35 +144,110 @@ def test_old_scores_are_not_those_of_a_run_whose_split_has_failed(failed):
         assert "lower `split.ood_size`".replace("`", "'") in reason
 
 
+def edited(path, old, new):
+    """A mistake in a file."""
+    return lambda project: project.edit(path, old, new)
+
+
+def table_of(text, **config):
+    """Another table."""
+
+    def spoil(project):
+        (project.folder / "tiny.csv").write_text(text)
+        project.write_config(**config)
+
+    return spoil
+
+
+def lose_source(project):
+    """The table is to be downloaded, and nobody answers."""
+    path = project.folder / "config/datasets.yaml"
+    registry = yaml.safe_load(path.read_text())
+    registry["sources"]["gone.csv"] = {"url": "http://127.0.0.1:9/gone.csv", "sha256": "0" * 64}
+    del registry["datasets"]["tiny"]["file"]
+    registry["datasets"]["tiny"]["sources"] = ["gone.csv"]
+    path.write_text(yaml.safe_dump(registry, sort_keys=False))
+
+
+def fail_to_pretrain(project):
+    """One of two models starts from a pretraining that crashes."""
+    parameters = {"pretrained": "mlm", "pretraining": {"epochs": 1}, "training": {"epochs": 1}}
+    variants = {"language": {"of": "chemberta_small", "label": "Language", "parameters": parameters}}
+    project.write_config(models=["train_mean", "language"], variants=variants)
+    works = "    language_model.pretrain("
+    project.edit("boomlib/harness/pretraining.py", works, f'    raise OSError("no luck")\n{works}')
+
+
+ACYCLIC = "smiles,size,polarity\n" + "".join(f"{'C' * i}O,{i},{1 / i}\n" for i in range(1, 61))
 KILLED = "ended without a reason, so it was killed (for its memory or its time?) or crashed; its log "
-MISTAKES = {
-    "another table": ("tiny.csv", "smiles,", "molecule,", "prepare_molecules/tiny", "no column 'smiles'"),
-    "a split too large": ("config/datasets.yaml", "ood_size: 20", "ood_size: 200", "make_split/tiny/size/kde", "200"),
+ALL = {"mlp", "oracle", "ridge", "train_mean"}
+MISTAKES = {  # what spoils a project, which models wait for what then fails, its log and its reason
+    "another table": (
+        edited("tiny.csv", "smiles,", "molecule,"),
+        ALL,
+        "prepare_molecules/tiny",
+        "tiny.csv: no column 'smiles' (it has: molecule, size, polarity)",
+    ),
+    "semicolons": (
+        table_of("smiles;size;polarity\nC;1,500;1,250\nCC;-3;2\n"),
+        ALL,
+        "prepare_molecules/tiny",
+        "which mark is the decimal one is not plain: line 2 has '1,500', and each comma may be one of thousands",
+    ),
+    "three rows": (
+        table_of("smiles,size,polarity\nC,1,2\nCC,3,4\nCCC,5,6\n"),
+        ALL,
+        "make_split/tiny/size/kde",
+        "3 molecules are too few for an OOD fold of 20",
+    ),
+    "acyclic molecules": (
+        table_of(ACYCLIC, schemes=["scaffold"]),
+        ALL,
+        "make_split/tiny/size/scaffold",
+        "this scheme cannot split this data: all 60 molecules are acyclic",
+    ),
+    "a split too large": (
+        edited("config/datasets.yaml", "ood_size: 20", "ood_size: 200"),
+        ALL,
+        "make_split/tiny/size/kde",
+        "160 molecules are too few for an OOD fold of 200",
+    ),
     "a job that is killed": (
-        "workflow_scripts/make_split.py",
-        "        counts = ",
-        "        __import__('os').kill(__import__('os').getpid(), 9)\n        counts = ",
+        edited(
+            "workflow_scripts/make_split.py",
+            "        counts = ",
+            "        __import__('os').kill(__import__('os').getpid(), 9)\n        counts = ",
+        ),
+        ALL,
         "make_split/tiny/size/kde",
         KILLED,
     ),
     "a feature that crashes": (
-        "boomlib/features/descriptors.py",
-        "\ndef compute(smiles: Sequence[str]) -> dict[str, pa.Array]:\n",
-        "\ndef compute(smiles: Sequence[str]) -> dict[str, pa.Array]:\n    raise KeyError('gone')\n",
+        edited(
+            "boomlib/features/descriptors.py",
+            "\ndef compute(smiles: Sequence[str]) -> dict[str, pa.Array]:\n",
+            "\ndef compute(smiles: Sequence[str]) -> dict[str, pa.Array]:\n    raise KeyError('gone')\n",
+        ),
+        {"mlp", "ridge"},
         "featurize/tiny/descriptors",
         "no molecules: KeyError('gone')",
     ),
+    "a download that fails": (
+        lose_source,
+        ALL,
+        "download_source/gone.csv",
+        "cannot download http://127.0.0.1:9/gone.csv",
+    ),
+    "a pretraining that crashes": (fail_to_pretrain, {"language"}, "pretrain/kde/language", "OSError: no luck"),
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_each_run_that_waits_for_a_stage_tells_why_that_has_failed(project, mistake):
-    path, old, new, log, reason = MISTAKES[mistake]
-    project.edit(path, old, new)
+@pytest.mark.parametrize(("spoil", "waiting", "log", "reason"), MISTAKES.values(), ids=MISTAKES)
+def test_each_run_that_waits_for_a_stage_tells_why_that_has_failed(project, spoil, waiting, log, reason):
+    spoil(project)
     assert project.snakemake(LEADERBOARD, check=False).returncode != 0
     failures = list_failures((project.folder / PARTIAL).read_text())
-    waiting = {"mlp", "ridge"} if "feature" in mistake else {"mlp", "oracle", "ridge", "train_mean"}
     assert {run.split("/")[3] for run, *_ in failures} == waiting
     for _, status, told, place in failures:
         assert (status, place) == ("missing", f"logs/{log}.log")
@@ -238,6 +313,17 @@ def test_a_page_that_cannot_be_written_is_named_and_no_old_one_is_left(finished,
     assert done.returncode != 0
     assert re.search(r"No partial leaderboard: .*ridge/seed0\.json", done.stdout)
     assert not (project.folder / PARTIAL).exists()
+
+
+def test_a_folder_below_results_that_is_somebody_elses_is_named_before_anything_runs(project):
+    """As a run with sudo leaves it; root, who may write everywhere, is told as well here."""
+    (project.folder / "results/data").mkdir(parents=True)
+    project.edit("boomlib/files.py", "if not os.access(there, os.W_OK | os.X_OK)", 'if there.name == "data"')
+    done = project.snakemake("results/data/tiny/molecules.parquet", check=False)
+    assert done.returncode != 0
+    assert f"{project.folder}/results/data: no permission to write there; if the checkout is" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not list((project.folder / "logs").rglob("*")), "no job has begun"
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from boomlib.harness.composition import count_elements, count_shares
 from boomlib.harness.design import read_descriptors
 from boomlib.harness.interface import Model, Molecules, Prediction
+from boomlib.models.tabular.trees import Trees, find_unit
 
 
 class BoostingSettings(TypedDict, total=False):
@@ -34,9 +35,9 @@ def stack_tree_columns(molecules: Molecules, kind: str) -> np.ndarray:
     return np.hstack([read_descriptors(molecules), elements])
 
 
-def make_boosted_trees(seed: int, settings: BoostingSettings) -> HistGradientBoostingRegressor:
+def make_boosted_trees(seed: int, settings: BoostingSettings) -> Trees:
     """An early-stopped booster."""
-    return HistGradientBoostingRegressor(early_stopping=True, random_state=seed, **settings)
+    return Trees(HistGradientBoostingRegressor(early_stopping=True, random_state=seed, **settings))
 
 
 class GradientBoosting(Model):
@@ -61,7 +62,7 @@ class GradientBoosting(Model):
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Add trees until the error on valid has stopped falling."""
         x, x_valid = stack_tree_columns(train, self.kind), stack_tree_columns(valid, self.kind)
-        self.trees.fit(x, train.y, X_val=x_valid, y_val=valid.y)
+        self.trees.fit(x, train.y, find_unit(train.y), X_val=x_valid, y_val=valid.y)
 
     def predict(self, molecules: Molecules) -> Prediction:
         """Sum of the trees."""

@@ -8,6 +8,7 @@ from sklearn.ensemble import RandomForestRegressor
 
 from boomlib.harness.design import Winsorized, read_descriptors
 from boomlib.harness.interface import Model, Molecules, Prediction
+from boomlib.models.tabular.trees import Trees, find_unit
 
 
 class RandomForest(Model):
@@ -25,8 +26,8 @@ class RandomForest(Model):
         super().__init__(**common)
         self.drop = drop
         self.gaps = Winsorized(margin=0.0)
-        self.forest = RandomForestRegressor(
-            trees, max_features=max_features, random_state=self.seed, n_jobs=self.threads
+        self.forest = Trees(
+            RandomForestRegressor(trees, max_features=max_features, random_state=self.seed, n_jobs=self.threads)
         )
 
     def columns(self, molecules: Molecules):
@@ -37,9 +38,9 @@ class RandomForest(Model):
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Grow the trees on train; there is nothing to choose on valid."""
         values = self.columns(train)
-        self.forest.fit(self.gaps.fit(values).transform(values), train.y)
+        self.forest.fit(self.gaps.fit(values).transform(values), train.y, find_unit(train.y))
         # prediction adds up the trees in the order in which threads end: one thread keeps it the same to the bit
-        self.forest.n_jobs = 1
+        self.forest.estimator.n_jobs = 1
 
     def predict(self, molecules: Molecules) -> Prediction:
         """Mean over the trees."""

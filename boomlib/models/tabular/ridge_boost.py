@@ -7,6 +7,7 @@ import joblib
 from boomlib.harness.interface import Model, Molecules, Prediction
 from boomlib.models.tabular.gradient_boosting import BoostingSettings, make_boosted_trees, stack_tree_columns
 from boomlib.models.tabular.ridge import Ridge, RidgeSettings
+from boomlib.models.tabular.trees import find_unit
 
 
 class RidgeBoost(Model):
@@ -31,6 +32,7 @@ class RidgeBoost(Model):
         self.trees.fit(
             stack_tree_columns(train, self.kind),
             self.ridge.leave_one_out_residuals,
+            find_unit(train.y),
             X_val=stack_tree_columns(valid, self.kind),
             y_val=valid.y - self.ridge.predict(valid).mean,
         )
