@@ -19,7 +19,9 @@ from boomlib.harness.composition import Reference, References
 from boomlib.harness.interface import Model, Molecules, Prediction, write_epochs
 from boomlib.harness.optimisers import Rates, make_adamw
 from boomlib.harness.store import Store, place
-from boomlib.harness.training import Trainee, fit_module, freeze
+from boomlib.harness.training import Trainee, choose_device, fit_module, freeze
+
+READ_ON_GPU = 16  # batches of training that are read at once
 
 
 class Training(Rates):
@@ -136,9 +138,14 @@ class NetworkModel(Model):
 
         return plan
 
+    @property
+    def read_at_once(self) -> int:
+        """Molecules of a batch for prediction: more on a GPU, which needs no room for gradients."""
+        return self.training["batch"] * (READ_ON_GPU if choose_device().type == "cuda" else 1)
+
     def group(self, store: Store) -> list[np.ndarray]:
         """Rows of each batch for prediction."""
-        return cut_into_batches(np.arange(len(store)), self.training["batch"])
+        return cut_into_batches(np.arange(len(store)), self.read_at_once)
 
     def optimise(self, network: nn.Module, steps: int) -> dict:
         """The optimiser for ``steps`` steps an epoch, as Lightning's ``configure_optimizers`` returns it."""
@@ -202,11 +209,21 @@ class NetworkModel(Model):
 
     @torch.no_grad()
     def read(self, network: nn.Module, store: Store) -> np.ndarray:
-        """Standardised residuals by a network as it is, float64 [molecules]."""
+        """Standardised residuals by a network as it is, float64 [molecules].
+
+        A batch for which a GPU lacks memory is read in halves.
+        """
         device, z = next(network.parameters()).device, np.empty(len(store))
-        for rows in self.group(store):
-            batch = self.collate(store, rows)
-            z[rows] = network(move_data_to_device(batch, device)).double().cpu().numpy()
+        left = self.group(store)
+        while left:
+            rows = left.pop()
+            try:
+                batch = self.collate(store, rows)
+                z[rows] = network(move_data_to_device(batch, device)).double().cpu().numpy()
+            except torch.OutOfMemoryError:
+                if len(rows) == 1:
+                    raise
+                left += np.array_split(rows, 2)
         return z
 
     def predict(self, molecules: Molecules) -> Prediction:

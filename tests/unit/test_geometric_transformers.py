@@ -192,14 +192,14 @@ def test_distances_and_bonds_both_matter_to_attention(graphs):
 def test_neighbours_are_those_of_torchmd_net(graphs):
     batch = take_all(graphs)
     distances = OptimizedDistance(0.0, 2.5, max_num_pairs=-50, return_vecs=True, loop=True)
-    ours, theirs = Neighbours(2.5)(batch.pos, batch.molecule, batch.pairs), distances(batch.pos, batch.molecule)
-    orders = [np.lexsort(edges.numpy()) for edges, *_ in (ours, theirs)]
-    for mine, other in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(
-            mine[..., orders[0]] if mine.shape[0] == 2 else mine[orders[0]],
-            other[..., orders[1]] if other.shape[0] == 2 else other[orders[1]],
-            atol=1e-12,
+    ours, theirs = (
+        np.column_stack([edges.T, lengths, vectors])[np.lexsort(edges.numpy())]
+        for edges, lengths, vectors in (
+            Neighbours(2.5)(batch.pos, batch.molecule, batch.pairs),
+            distances(batch.pos, batch.molecule),
         )
+    )
+    np.testing.assert_allclose(ours, theirs, atol=1e-12)
 
 
 def test_neighbours_have_no_limit():

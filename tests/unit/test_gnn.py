@@ -368,3 +368,25 @@ def test_bonds_alone_need_no_positions_and_positions_are_seen_by_the_others(labe
     for geometry in GEOMETRIC:
         with pytest.raises(KeyError, match="conformers"):
             small_model(geometry, epochs=1).fit(flat, flat, tmp_path / geometry)
+
+
+def test_a_batch_that_does_not_fit_is_read_in_halves(labelled):
+    model = small_model("none", batch=32)
+    network, sizes = model.start(labelled), []
+    torch.nn.init.normal_(network.contribution[-1].weight)
+    store = model.encode(labelled)
+    expected = model.read(network, store)
+
+    def hold_at_most(number):
+        def check(module, inputs):
+            sizes.append(len(inputs[0].place))
+            if sizes[-1] > number:
+                raise torch.OutOfMemoryError
+
+        return network.register_forward_pre_hook(check)
+
+    with hold_at_most(8):
+        np.testing.assert_allclose(model.read(network, store), expected, rtol=1e-5, atol=1e-6)
+    assert [size for size in sizes if size <= 8] == [8] * 4
+    with hold_at_most(0), pytest.raises(torch.OutOfMemoryError):
+        model.read(network, store)

@@ -115,7 +115,7 @@ class Chemprop(NetworkModel):
     def optimise(self, network: nn.Module, steps: int) -> dict:
         """Adam with Chemprop's schedule, by step."""
         given = self.training
-        optimizer = torch.optim.Adam(network.parameters(), given["init_lr"])
+        optimizer = torch.optim.Adam(network.parameters(), given["init_lr"], fused=True)
         rise = given["warmup_epochs"] * steps
         rates = given["init_lr"], given["max_lr"], given["final_lr"]
         schedule = build_NoamLike_LRSched(optimizer, rise, given["epochs"] * steps - rise, *rates)

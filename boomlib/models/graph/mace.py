@@ -251,9 +251,10 @@ class MACE(NetworkModel):
         """Structures side by side."""
         return store.take(rows)
 
-    def group(self, store: Structures) -> list[np.ndarray]:
-        """Rows of each batch for prediction."""
-        return cut_into_batches(np.arange(len(store)), self.training["valid_batch_size"])
+    @property
+    def read_at_once(self) -> int:
+        """As ``mace_run_train`` does."""
+        return self.training["valid_batch_size"]
 
     # -- network -----------------------------------------------------------------------------------------
 
@@ -308,6 +309,7 @@ class MACE(NetworkModel):
             [{"params": decayed, "weight_decay": settings["weight_decay"]}, {"params": others}],
             lr=settings["lr"],
             amsgrad=True,
+            fused=True,
         )
         if settings["scheduler"] == "ExponentialLR":
             schedule = ExponentialLR(optimizer, settings.get("lr_scheduler_gamma", 0.9993))

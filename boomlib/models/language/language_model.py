@@ -235,7 +235,7 @@ class LanguageModel(NetworkModel):
 
     def group(self, store: TokenStore) -> list[np.ndarray]:
         """Rows of batches for prediction, by the length of a molecule's longest spelling."""
-        return sort_into_batches(store.longest, self.training["batch"])
+        return sort_into_batches(store.longest, self.read_at_once)
 
     def plan_epochs(self, train: Molecules) -> Callable[[int], tuple[TokenStore, list[np.ndarray]]]:
         """Batches of similar length; with ``enumeration`` each epoch reads another spelling of each molecule."""
