@@ -218,7 +218,10 @@ def write_dataset(
             ((f" ({rows.counts} {rows.row[i]})", why) for i, why in sorted(reasons.items())), ("", "there are no rows")
         )
         where = rows.file or molecules
-        raise ContractError(f"{where}: no usable row in the source; the first reason{place}: {reason}")
+        raise ContractError(
+            f"{where}: no usable row in the source; the first reason{place}: {reason}; mend the rows, or name other "
+            f"columns (`smiles_column`, each property's `column`) in {DATASET_ENTRY}"
+        )
     rejected = [(rows.row[i], as_text(rows.smiles[i]), reason) for i, reason in sorted(reasons.items())]
     write_rows(rejects, (rows.counts, *REJECTS), rejected)
     values = {name: column[usable] for name, column in labels.items()}

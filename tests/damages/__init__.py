@@ -65,6 +65,7 @@ DAMAGES: dict[str, Damage] = {
         cells.missing_label,
         cells.respelled_label,
         cells.other_unit,
+        cells.extreme_unit,
         cells.thousands,
         entry.double_key,
         entry.key_no_text,

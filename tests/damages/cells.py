@@ -51,7 +51,8 @@ NO_SMILES = {
     ),
     "there is more than a SMILES": ("{} ethanol", "{} 12", "{}   N", "{} # checked"),
     "an atom of no element": ("*.{}", "{}.[*:1]"),
-    "control character": ("{}\u200b", "\ufeff{}", "C\tC{}", "C\u00a0{}", "{}\x00"),
+    "a control character": ("C\tC{}", "{}\x00", "{}\x1b"),
+    "which is no character of ASCII": ("{}\u200b", "\ufeff{}", "C\u00a0{}"),
 }
 
 
@@ -118,7 +119,7 @@ def foreign_smiles(good: Table, random: np.random.Generator) -> Variant:
     """SMILES with a character of another alphabet, or a mark, before or behind them"""
     characters = "\u0421\u041e\u039d\u2026\u201c\u00e9\u00ae\u00b2\u2192\uff23\u6c34"
     texts = [text for each in characters for text in (f"{each}{{}}", f"{{}}{each}", f"{{}}.C{each}", f"{each}C.{{}}")]
-    return reject_rows(good, random, SMILES, [(text, "character|cannot parse") for text in texts])
+    return reject_rows(good, random, SMILES, [(text, "which is no character of ASCII") for text in texts])
 
 
 def empty_smiles(good: Table, random: np.random.Generator) -> Variant:
@@ -148,7 +149,7 @@ def huge_smiles(good: Table, random: np.random.Generator) -> Variant:
 
 def broken_label(good: Table, random: np.random.Generator) -> Variant:
     """labels that are no numbers, or none that a metric can hold"""
-    beyond = ("1e300", "-1e300", "1e71", "-7e70", "9" * 71)
+    beyond = ("1e300", "-1e300", "1e31", "-7e30", "9" * 31)
     cells = [(text, NO_NUMBER) for text in NO_LABELS] + [(text, "beyond") for text in beyond]
     return reject_rows(good, random, LABEL, cells)
 
@@ -182,11 +183,20 @@ def other_unit(good: Table, random: np.random.Generator) -> Variant:
             (1 / 627.5094740631, "Hartree"),
             (2.6e22, "eV/mol"),
             (-1.0, "-kcal/mol"),
-            (1e-60, "?"),
+            (1e-25, "?"),
         ),
     )
     cells = {i: repr(float(row[LABEL]) * scale) for i, row in enumerate(good.rows)}
     return Variant(Same(scale=scale), good.with_cells(LABEL, cells).write(), make_config(properties={"unit": unit}))
+
+
+def extreme_unit(good: Table, random: np.random.Generator) -> Variant:
+    """labels in a unit in which all are too small or too large for a metric"""
+    too_small = Refused(f"{FILE}: property 'y': all labels lie within", "give them in another unit")
+    too_large = Refused(f"{FILE}: no usable row", "(line 2): y is -")
+    scale, outcome = pick(random, ((1e-40, too_small), (1e-300, too_small), (1e31, too_large), (1e300, too_large)))
+    cells = {i: repr(float(row[LABEL]) * scale) for i, row in enumerate(good.rows)}
+    return Variant(outcome, good.with_cells(LABEL, cells).write())
 
 
 def thousands(good: Table, random: np.random.Generator) -> Variant:

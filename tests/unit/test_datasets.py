@@ -230,7 +230,9 @@ def test_kept_rows_keep_order_and_every_bit_of_their_numbers(tmp_path):
 
 def test_no_usable_row_names_the_first_reason(tmp_path):
     source = write(tmp_path / "x.csv", f"{HEADER}C1CC,1,2\nC,x,2\n")
-    with pytest.raises(ContractError, match=r"x\.csv: no usable row .*\(line 2\): RDKit cannot parse the SMILES"):
+    with pytest.raises(
+        ContractError, match=r"x\.csv: no usable row .*\(line 2\): RDKit cannot parse the SMILES; mend the rows, or"
+    ):
         prepared(tmp_path, source)
     with pytest.raises(ContractError, match=r"no usable row .* there are no rows"):
         prepared(tmp_path, write(tmp_path / "x.csv", HEADER))
