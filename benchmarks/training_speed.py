@@ -15,6 +15,7 @@ with so many seeds, and with --profile the operations that take longest now are 
 
 import argparse
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -181,15 +182,18 @@ def main() -> None:
     parser.add_argument("--profile", action="store_true", help="name the operations that take longest now")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the figures go")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the worktree is removed then too
     rows = []
     with checked_out(arguments.commit) as checkout:
         sides = {OLD: checkout, NEW: ROOT}
-        for data in arguments.data:
-            for model in choose(arguments, ["small"]):
-                rows.append(examine(Pair(sides, model, data.resolve(), arguments.epochs), arguments))
-                if arguments.json:
-                    write_json(arguments.json, {"commit": arguments.commit, "rows": rows})
-    print(write_report(rows, arguments))
+        try:
+            for data in arguments.data:
+                for model in choose(arguments, ["small"]):
+                    rows.append(examine(Pair(sides, model, data.resolve(), arguments.epochs), arguments))
+                    if arguments.json:
+                        write_json(arguments.json, {"commit": arguments.commit, "rows": rows})
+        finally:  # also of what was stopped
+            print(write_report(rows, arguments))
 
 
 if __name__ == "__main__":
