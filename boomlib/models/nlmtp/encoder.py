@@ -81,10 +81,6 @@ class Tensors:
             **{name: each.to(device, dtype if each.is_floating_point() else None) for name, each in values.items()}
         )
 
-    def shifted(self, shift: float | Tensor) -> "Tensors":
-        """The molecules with their standardised treatment moved; what else they are stays."""
-        return replace(self, treatment=self.treatment + shift)
-
 
 class LogMargin:
     """The outcome's scale: z = (log(y - c) - mean) / deviation, with c = min - margin · range of train.
