@@ -179,7 +179,7 @@ class NLMTP(PolicyModel):
         """Matched pairs within train, by position."""
         table = train.features["fragmentations"]
         table = table.append_column("molecule_id", pa.array(np.arange(len(train))))
-        found = find_pairs(table, max_delta=self.largest_pair).sort_by("left")
+        found = find_pairs(table, max_delta=self.largest_pair, described=False)
         left, right, shift = (found[name].to_numpy() for name in ("left", "right", "delta_mass"))
         return Pairs(left, right, shift / self.encoder.mass_scale, len(train))
 
