@@ -17,7 +17,7 @@ import time
 import numpy as np
 import pyarrow.parquet as pq
 
-from boomlib.splits.kde import gaussian_kde, lowest, ties_at_threshold
+from boomlib.splits.kde import count_ties, gaussian_kde, lowest
 
 
 def made_columns(n: int) -> dict[str, np.ndarray]:
@@ -39,7 +39,7 @@ def compare_ood(ours: np.ndarray, theirs: np.ndarray, size: int) -> str:
     return (
         f"OOD of {size}: {(mine & reference).sum()} molecules in both, {differing.sum()} in one alone, "
         f"{(differing & ~tied).sum()} of these not tied at the threshold; ties cut by the threshold: "
-        f"ours {ties_at_threshold(ours, size)}, scikit-learn {ties_at_threshold(theirs, size)}"
+        f"ours {count_ties(ours, size)[0]}, scikit-learn {count_ties(theirs, size)[0]}"
     )
 
 
@@ -55,7 +55,7 @@ def main() -> None:
     if arguments.molecules:
         table = pq.read_table(arguments.molecules).drop_columns(["smiles"])
         names = arguments.columns or [name for name in table.column_names if name != "molecule_id"]
-        columns = {name: table[name].to_numpy() for name in names}
+        columns = {name: table[name].drop_null().to_numpy() for name in names}
     else:
         columns = made_columns(arguments.n)
 

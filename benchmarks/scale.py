@@ -45,7 +45,7 @@ def measure(step: str, folder: Path) -> tuple[float, float, float]:
     start = time.perf_counter()
     if step == "kde":
         table = read_molecules(folder / "molecules.parquet")
-        gaussian_kde(table[table.column_names[2]].to_numpy())
+        gaussian_kde(table[table.column_names[2]].drop_null().to_numpy())
     else:
         extra = {"geometry": folder / "geometry.parquet"} if step == "conformers" else {}
         compute_feature(step, folder / "molecules.parquet", folder / "out.parquet", os.cpu_count(), **extra)

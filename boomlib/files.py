@@ -57,10 +57,13 @@ def check_writable(*folders: StrPath) -> None:
         if not os.access(there, os.W_OK | os.X_OK):
             if os.statvfs(there).f_flag & os.ST_RDONLY:
                 raise ContractError(f"{there}: Read-only file system; run where results can be written")
-            raise ContractError(
-                f"{there}: no permission to write there; if the checkout is somebody else's, clone it to a folder of "
-                "your own and run there; if it is yours, become the owner of what is in it (chown)"
+            remedy = (
+                "it is yours: allow it (chmod u+rwx)"
+                if there.stat().st_uid == os.getuid()
+                else "if the checkout is somebody else's, clone it to a folder of your own and run there; if it is "
+                "yours, become the owner of what is in it (chown)"
             )
+            raise ContractError(f"{there}: no permission to write there; {remedy}")
 
 
 def atomic_path(path: StrPath) -> Path:

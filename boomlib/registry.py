@@ -33,7 +33,7 @@ REMEDIES = {
     "string": "; put a text that YAML takes for something else in quotes",
     "array": "; write a list: [first, second]",
     "object": "; write its keys below it, indented",
-    "number": "; write a number without quotes, one with an exponent as 1.0e-4",
+    "number": "; write a number without quotes, with a point before its decimals, one with an exponent as 1.0e-4",
     "integer": "; write a whole number without quotes and without a point",
     "boolean": "; write true or false without quotes",
 }

@@ -38,8 +38,9 @@ def cut_valid(fold: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     size = max(1, round(fraction * len(train)))
     if size >= len(train):
         raise ContractError(
-            f"ood and id leave {len(train)} of {len(fold)} molecules, too few for train and valid; add molecules, or "
-            f"lower `split.ood_size`, `split.id_fraction` or `split.valid_fraction` in {DATASET_ENTRY}"
+            f"ood and id leave {len(train)} of {len(fold)} molecules, too few for train and valid; add molecules, "
+            f"lower `split.ood_size`, `split.id_fraction` or `split.valid_fraction` in {DATASET_ENTRY}, or leave the "
+            "task out of `tasks`"
         )
     cut = fold.copy()
     cut[np.random.default_rng(seed).choice(train, size=size, replace=False)] = "valid"
@@ -50,7 +51,8 @@ def ood_molecules(ood_size: float, n: int) -> int:
     """Number of OOD molecules: ``ood_size`` itself, or a share of ``n`` below 1; must leave some for the rest."""
     if n < FEWEST:
         raise ContractError(
-            f"{n} molecules cannot be split: train, valid and OOD need one each; add molecules to the dataset"
+            f"{n} molecules cannot be split: train, valid and OOD need one each; add molecules to the dataset, or "
+            f"take the property out of its entry ({DATASET_ENTRY})"
         )
     size = int(ood_size) if ood_size >= 1 else math.ceil(ood_size * n - 1e-9)
     if size >= n:

@@ -31,6 +31,7 @@ def mark_unmade(files: Iterable[str], log: str) -> None:
     """Mark files that a job is to make; ``log`` is its log."""
     for mark in map(locate_mark, files):
         mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.unlink(missing_ok=True)  # it may be somebody else's, in one's own folder
         mark.write_text(log, encoding="utf-8")
 
 

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import traceback
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,7 +158,7 @@ class Judge:
 
     def make(self, kind: str, seed: int, number: int) -> Variant:
         """A variant of a kind of damage."""
-        return DAMAGES[kind](self.good, np.random.default_rng((seed, list(DAMAGES).index(kind), number)))
+        return DAMAGES[kind](self.good, np.random.default_rng((seed, zlib.crc32(kind.encode()), number)))
 
     def find_difference(self, variant: Variant) -> str | None:
         """What becomes of a variant that is otherwise than it declares; None if nothing is."""

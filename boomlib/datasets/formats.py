@@ -94,9 +94,9 @@ def read_source(path: str | os.PathLike) -> pa.Table | bytes:
         suffix = Path(name).suffix.lower()
         inside = recognise(data)
         if inside != "text":
-            what = ADVICE.get(inside, (inside,))[0]
+            what, _, remedy = ADVICE.get(inside, (inside, "", OTHER))
             raise ContractError(
-                f"{path}: {what} inside {compression}; unpack it, and name what is in it as the `file`"
+                f"{path}: {what} inside {compression}; {UNPACK if inside in (*PACKED, 'Parquet') else remedy}"
             )
     found = recognise(data)
     wanted = "Parquet" if suffix in PARQUET else COMPRESSIONS.get(suffix, "text")

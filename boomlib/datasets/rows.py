@@ -1,9 +1,11 @@
 """Raw rows of a source, and their way into the molecules table: sampled, checked, rejected with a reason."""
 
 import csv
+import logging
 import os
+import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,8 +18,11 @@ from boomlib.files import DATASET_ENTRY, ContractError, atomic_path, commit
 from boomlib.progress import Progress
 from boomlib.smiles import identify
 
+logger = logging.getLogger(__name__)
+
 LONGEST_SMILES = 2000  # characters; RDKit's canonical SMILES overflows the stack on chains of 20,000 atoms
-REPEATS = "repeats"  # how the reason of a row begins whose molecule stands there before
+MERGED = re.compile(r"merged into (line|row) \d+(;|$)")  # the reason of a row whose molecule stands there before
+PARTLY = "; the other labels are used"  # ends the reason of a row without some labels
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for the beginning of a formula
 
 
@@ -102,7 +107,7 @@ def why_no_molecule(smiles: str, max_heavy_atoms: int | None = None) -> str | No
 
 
 def read_labels(rows: Rows) -> dict[str, np.ndarray]:
-    """The labels by property, float64 [n]; NaN where there is none, or none that can be used."""
+    """The labels by property, float64 [n]; NaN where there is no finite number."""
     return {
         # None becomes NaN
         name: np.array([as_number(value, rows.decimal) for value in column], dtype=np.float64)
@@ -110,62 +115,82 @@ def read_labels(rows: Rows) -> dict[str, np.ndarray]:
     }
 
 
-def why_no_labels(rows: Rows, i: int) -> str | None:
-    """Why the labels of row ``i`` cannot be used: one is no number, or there is none at all; None if they can."""
-    present = {name: column[i] for name, column in rows.values.items() if not is_missing(column[i])}
-    for name, value in present.items():
-        if reason := why_no_label(value, rows.decimal):
-            return f"{name} {reason}"
-    return None if present else f"no label ({', '.join(rows.values)})"
+@dataclass(frozen=True)
+class Checked:
+    """What each row brings.
 
-
-def merge(rows: Rows, labels: Mapping[str, np.ndarray], members: Sequence[int]) -> dict[int, str]:
-    """Make one molecule of the rows that are the same: the first takes the labels that it lacks from the others.
-
-    Args:
-        rows: the rows.
-        labels: by property, float64 [n]; those of the first of the rows are filled.
-        members: indices of the rows of one molecule.
-
-    Returns:
-        Why rows go: they repeat the first, or all of them, if a property has different labels.
+    Attributes:
+        labels: by property, float64 [n]; NaN where there is none. Of rows that are one molecule the first has all.
+        rejected: why rows stand for no molecule, by their index.
+        merged: the row, by index, that has the molecule and the labels of another.
+        lost: which labels of a row cannot be used, and why, by its index; the others are.
     """
-    known = {name: (column[members])[~np.isnan(column[members])] for name, column in labels.items()}
-    if any(len(set(values.tolist())) > 1 for values in known.values()):
-        others = ", ".join(str(rows.row[i]) for i in members)
-        return dict.fromkeys(members, f"the same molecule has different labels in {rows.counts}s {others}")
-    for name, values in known.items():
-        labels[name][members[0]] = values[0] if len(values) else np.nan
-    return dict.fromkeys(members[1:], f"{REPEATS} {rows.counts} {rows.row[members[0]]}")
+
+    labels: dict[str, np.ndarray]
+    rejected: dict[int, str]
+    merged: dict[int, int]
+    lost: dict[int, list[str]]
 
 
-def find_rejects(rows: Rows, labels: Mapping[str, np.ndarray], max_heavy_atoms: int | None = None) -> dict[int, str]:
-    """Say why rows cannot be used: index of the row -> reason.
+def check_labels(rows: Rows, checked: Checked, i: int) -> None:
+    """Leave out the labels of row ``i`` that cannot be used, and the row if none is left."""
+    for name, column in rows.values.items():
+        if not is_missing(column[i]) and (reason := why_no_label(column[i], rows.decimal)):
+            checked.labels[name][i] = np.nan
+            checked.lost.setdefault(i, []).append(f"{name} {reason}")
+    if all(np.isnan(column[i]) for column in checked.labels.values()):
+        checked.rejected[i] = "; ".join(checked.lost.pop(i, [f"no label ({', '.join(rows.values)})"]))
 
-    Reasons are: no SMILES, those of :func:`why_no_molecule`, those of :func:`why_no_labels` and of :func:`merge`.
 
-    Args:
-        rows: the rows.
-        labels: see :func:`read_labels`; filled where two rows are one molecule, see :func:`merge`.
-        max_heavy_atoms: the largest molecule that is used.
+def merge_labels(rows: Rows, checked: Checked, members: Sequence[int]) -> None:
+    """Make one molecule of the rows (their indices) that are the same.
+
+    The first takes the labels that it lacks from the others. A property of which they have different labels has none.
     """
+    first, others = members[0], members[1:]
+    differing = []
+    for name, column in checked.labels.items():
+        known = [i for i in members if not np.isnan(column[i])]
+        if len({column[i] for i in known}) > 1:
+            differing.append(f"{name} differs in {rows.counts}s {', '.join(str(rows.row[i]) for i in known)}")
+            column[first] = np.nan
+        else:
+            column[first] = column[known[0]] if known else np.nan
+    if all(np.isnan(column[first]) for column in checked.labels.values()):
+        checked.rejected.update(dict.fromkeys(members, f"the same molecule, but {'; '.join(differing)}"))
+        return
+    checked.merged.update(dict.fromkeys(others, first))
+    if differing:
+        checked.lost.setdefault(first, []).extend(differing)
+
+
+def check_rows(rows: Rows, max_heavy_atoms: int | None = None) -> Checked:
+    """Find what each row brings; ``max_heavy_atoms`` is the largest molecule that is used."""
     from rdkit import RDLogger
 
     RDLogger.DisableLog("rdApp.*")
-    reasons, seen = {}, defaultdict(list)
+    checked, seen = Checked(read_labels(rows), {}, {}, {}), defaultdict(list)
     progress = Progress("check molecules", "mol", len(rows.smiles))
     for i, smiles in enumerate(rows.smiles):
         progress.advance()
         if reason := why_no_molecule(smiles, max_heavy_atoms) if smiles else "no SMILES":
-            reasons[i] = reason
+            checked.rejected[i] = reason
             continue
-        if reason := why_no_labels(rows, i):
-            reasons[i] = reason
-        else:
+        check_labels(rows, checked, i)
+        if i not in checked.rejected:
             seen[rows.same_molecule(smiles)].append(i)
     for members in seen.values():
-        reasons |= merge(rows, labels, members)
-    return reasons
+        if len(members) > 1:
+            merge_labels(rows, checked, members)
+    return checked
+
+
+def list_unused(rows: Rows, checked: Checked) -> dict[int, str]:
+    """What of each row is not used and why, by index: all of it, its molecule, which another row has, or labels."""
+    merged = {i: f"merged into {rows.counts} {rows.row[first]}" for i, first in checked.merged.items()}
+    lost = {i: "; ".join(reasons) for i, reasons in checked.lost.items() if i not in checked.rejected}
+    partly = {i: f"{merged[i]}; {reason}" if i in merged else f"{reason}{PARTLY}" for i, reason in lost.items()}
+    return dict(sorted((checked.rejected | merged | partly).items()))
 
 
 def as_text(smiles: str | None) -> str:
@@ -205,28 +230,33 @@ def write_dataset(
 ) -> None:
     """Check ``rows`` and write the molecules table, ``rejects.csv``, the geometry table and ``doubles.csv``.
 
-    Rejects have the columns ``line`` or ``row``, as the rows count, ``smiles`` and ``reason``. The geometry table has
-    the positions that the source brings, atoms in the source's order; else it is empty. Doubles are molecules
-    of the table that are one molecule in two spellings, which a source that goes by the text may have.
+    Rejects (:func:`list_unused`) have the columns ``line`` or ``row``, as the rows count, ``smiles`` and ``reason``.
+    The geometry table has the positions that the source brings, atoms in the source's order; else it is empty. Doubles
+    are molecules of the table that are one molecule in two spellings, which a source that goes by the text may have.
     """
-    labels = read_labels(rows)
-    reasons = find_rejects(rows, labels, max_heavy_atoms)
-    usable = np.array([i for i in range(len(rows.row)) if i not in reasons], dtype=np.int64)
-    kept = rows.take(usable)
+    checked, where = check_rows(rows, max_heavy_atoms), rows.file or molecules
+    gone = checked.rejected.keys() | checked.merged.keys()
+    usable = np.array([i for i in range(len(rows.row)) if i not in gone], dtype=np.int64)
+    kept, unused = rows.take(usable), list_unused(rows, checked)
     if not len(kept.row):
         place, reason = next(
-            ((f" ({rows.counts} {rows.row[i]})", why) for i, why in sorted(reasons.items())), ("", "there are no rows")
+            ((f" ({rows.counts} {rows.row[i]})", why) for i, why in unused.items()), ("", "there are no rows")
         )
-        where = rows.file or molecules
         raise ContractError(
             f"{where}: no usable row in the source; the first reason{place}: {reason}; mend the rows, or name other "
             f"columns (`smiles_column`, each property's `column`) in {DATASET_ENTRY}"
         )
-    rejected = [(rows.row[i], as_text(rows.smiles[i]), reason) for i, reason in sorted(reasons.items())]
-    write_rows(rejects, (rows.counts, *REJECTS), rejected)
-    values = {name: column[usable] for name, column in labels.items()}
+    write_rows(
+        rejects, (rows.counts, *REJECTS), [(rows.row[i], as_text(rows.smiles[i]), why) for i, why in unused.items()]
+    )
+    if unused:
+        logger.info(
+            "%s: of %d rows %d are rejected, %d merged with others, and %d lack labels that cannot be used: see %s",
+            *(where, len(rows.row), len(checked.rejected), len(checked.merged), len(checked.lost), rejects),
+        )
+    values = {name: column[usable] for name, column in checked.labels.items()}
     for name, column in values.items():
-        check_scale(f"{rows.file or molecules}: property '{name}'", column[~np.isnan(column)])
+        check_scale(f"{where}: property '{name}'", column[~np.isnan(column)])
     origin = None if kept.file is None else Origin(kept.file, kept.counts, kept.row)
     smiles = [kept.written(text) for text in kept.smiles]
     write_molecules(molecules, smiles, values, units, origin)

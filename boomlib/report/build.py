@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from boomlib.datasets.rows import REPEATS
+from boomlib.datasets.rows import MERGED, PARTLY
 from boomlib.evaluation.records import list_failures, read_runs
 from boomlib.evaluation.summary import read_metrics, summarise
 from boomlib.files import write_text
@@ -25,13 +25,15 @@ def write_config(config: Mapping, path: str | os.PathLike) -> None:
     write_text(path, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
 
 
-def count_unused(path: Path) -> tuple[int, int]:
-    """Rows of a ``rejects.csv`` that were rejected, and that were merged; none if it does not exist yet."""
+def count_unused(path: Path) -> tuple[int, int, int] | None:
+    """Rows of a ``rejects.csv``: rejected, merged, used without some labels; None if it does not exist yet."""
     if not path.is_file():
-        return 0, 0
+        return None
     with path.open(encoding="utf-8", newline="") as stream:
-        merged = [row["reason"].startswith(REPEATS) for row in csv.DictReader(stream)]
-    return len(merged) - sum(merged), sum(merged)
+        reasons = [row["reason"] for row in csv.DictReader(stream)]
+    merged = sum(MERGED.match(reason) is not None for reason in reasons)
+    partly = sum(reason.endswith(PARTLY) for reason in reasons)
+    return len(reasons) - merged - partly, merged, partly
 
 
 def write_page(

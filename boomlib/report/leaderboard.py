@@ -79,7 +79,7 @@ def write_leaderboard(
     *,
     models: Mapping[str, Mapping],
     datasets: Mapping[str, Mapping],
-    unused: Mapping[str, tuple[int, int]],
+    unused: Mapping[str, tuple[int, ...] | None],
     config_hash: str,
     others: Sequence[tuple[str, str, str]] = (),
 ) -> None:
@@ -95,7 +95,7 @@ def write_leaderboard(
             of the tables.
         models: descriptors of the models of the runs; ``source`` is the note on one.
         datasets: registry entries of the datasets of the runs.
-        unused: rows that were rejected, and merged with others, by dataset.
+        unused: see :func:`tabulate_sources`.
         config_hash: hash of the configuration, for the footer.
         others: files that could not be made, beside those of runs, with the reason and the log.
     """

@@ -42,13 +42,13 @@ def make_corpus(
                 kept.setdefault(text, dataset)
         print(
             f"{dataset}: {len(kept) - before:,} of {len(each):,} molecules; "
-            f"{trained[dataset].sum():,} are in train of all its properties"
+            f"{trained[dataset].sum():,} are held out by none of its properties"
         )
     print(f"{len(kept):,} molecules in all")
     if not kept:
         raise ContractError(
-            f"{out}: no molecule of {', '.join(molecules)} is in train of every property of its dataset and held "
-            "out by no other; add datasets to `corpus:` of the config, or lower `split.ood_size`, `split.id_fraction` "
+            f"{out}: every molecule of {', '.join(molecules)} is held out by a property of its dataset or of "
+            "another; add datasets to `corpus:` of the config, or lower `split.ood_size`, `split.id_fraction` "
             f"or `split.valid_fraction` of these in {DATASET_ENTRY}"
         )
     table = {"smiles": pa.array(list(kept), pa.string()), "dataset": pa.array(list(kept.values()), pa.string())}

@@ -205,7 +205,7 @@ def broken_yaml(good: Table, random: np.random.Generator) -> Variant:
             ('"own.csv"', "%own", QUOTES),
             ('"Own"', "2024-02-30", QUOTES),
             ('"Own"', "\x07", "remove it"),
-            ('"Own"', "Größe".encode().decode("latin-1"), ""),
+            ('"Own"', "Größe".encode().decode("latin-1"), "remove it"),
         ),
     )
     config = make_config()

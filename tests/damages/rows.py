@@ -116,7 +116,7 @@ def repeated(good: Table, random: np.random.Generator) -> Variant:
         copies.append((row, (name, pick(random, (smiles, f" {smiles}", f"({smiles})"[1:-1])), same, note)))
     table, _, lines = insert_copies(good, random, copies)
     return Variant(
-        Same({line: f"repeats line {first}$" for first, *more in lines.values() for line in more}), table.write()
+        Same({line: f"merged into line {first}$" for first, *more in lines.values() for line in more}), table.write()
     )
 
 
@@ -129,6 +129,8 @@ def contradicting(good: Table, random: np.random.Generator) -> Variant:
         copies += [(row, (name, smiles, other, note))] * random.integers(1, 3)
     table, _, lines = insert_copies(good, random, copies)
     rejects = {
-        line: f"different labels in lines {', '.join(map(str, each))}$" for each in lines.values() for line in each
+        line: f"the same molecule, but y differs in lines {', '.join(map(str, each))}$"
+        for each in lines.values()
+        for line in each
     }
     return Variant(Same(rejects, frozenset(lines)), table.write())

@@ -158,8 +158,8 @@ def test_rejected_rows_are_listed_with_reasons_and_counted(project):
     path = project.folder / "tiny.csv"
     n = len(path.read_text().splitlines())
     with path.open("a") as stream:
-        stream.write("C1CC,1.0,0.1\nCCCCCCCCCCCCO,nan,\nCCCCCCCCCCCCN,1.0,high\n,1.0,0.1\n")
-        stream.write("CCCCCCCCCCCCF,1.0,0.1\nFCCCCCCCCCCCC,2.0,0.1\n")
+        stream.write("C1CC,1.0,0.1\nCCCCCCCCCCCCO,nan,\nCCCCCCCCCCCCN,,high\n,1.0,0.1\n")
+        stream.write("CCCCCCCCCCCCF,1.0,\nFCCCCCCCCCCCC,2.0,\n")
         stream.write("CCCCCCCCCCCCBr,1.0,\nCCCCCCCCCCCCCl,,0.1\nBrCCCCCCCCCCCC,,0.1\n")
     project.write_config(models=["oracle", "train_mean"])
     project.snakemake("results/leaderboard.md")
@@ -170,12 +170,12 @@ def test_rejected_rows_are_listed_with_reasons_and_counted(project):
         (n + 2, "no label (size, polarity)"),
         (n + 3, "polarity is not a finite number: 'high'"),
         (n + 4, "no SMILES"),
-        (n + 5, f"the same molecule has different labels in lines {n + 5}, {n + 6}"),
-        (n + 6, f"the same molecule has different labels in lines {n + 5}, {n + 6}"),
-        (n + 9, f"repeats line {n + 7}"),
+        (n + 5, f"the same molecule, but size differs in lines {n + 5}, {n + 6}"),
+        (n + 6, f"the same molecule, but size differs in lines {n + 5}, {n + 6}"),
+        (n + 9, f"merged into line {n + 7}"),
     ]
     page = (project.folder / "results/leaderboard.md").read_text()
-    assert re.search(r"^\| tiny +\|.*\| +6 \| +1 \|$", page, re.M)
+    assert re.search(r"^\| tiny +\|.*\| +6 \| +1 \| +0 \|$", page, re.M)
     assert "1 of the dataset's 162 molecules has no label of this property and is in no fold." in page
 
 

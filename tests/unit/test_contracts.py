@@ -1,4 +1,5 @@
 import pickle
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -76,6 +77,22 @@ def test_an_error_about_molecules_says_where_they_come_from_and_passes_processes
         contracts.locating(tmp_path / "task"),
     ):
         raise error
+
+
+def test_predictions_of_molecules_with_gaps_in_their_ids_are_checked_by_id(tmp_path):
+    task = TABLE.append_column(*ORIGIN.as_column()).slice(0, 3).set_column(0, "molecule_id", pa.array([1, 4, 9]))
+    fold = np.array(["train", "id", "ood"])
+    path = tmp_path / "p.parquet"
+    contracts.write_predictions(path, np.array([4, 9]), ["id", "ood"], np.array([1.0, 2.0]))
+    assert contracts.read_predictions(path, fold, task)["y_pred"].to_pylist() == [1, 2]
+    for ids, folds, problem in (
+        ([4], ["id"], "1 missing molecules (data/x.csv, line 5 (CO))"),
+        ([4, 2], ["id", "ood"], "1 unknown molecules (molecule_id 2)"),
+        ([4, 9], ["ood", "ood"], "data/x.csv, line 4 (CC): in another fold"),
+    ):
+        contracts.write_predictions(path, np.array(ids), folds, np.arange(float(len(ids))))
+        with pytest.raises(ContractError, match=re.escape(problem)):
+            contracts.read_predictions(path, fold, task)
 
 
 def test_truncated_parquet(tmp_path):

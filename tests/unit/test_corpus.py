@@ -42,7 +42,7 @@ def test_a_molecule_must_be_in_train_of_every_property(dataset, tmp_path, capsys
     )
     assert found == [("CC", "a"), ("CF", "a")]
     assert capsys.readouterr().out.splitlines() == [
-        "a: 2 of 5 molecules; 2 are in train of all its properties",
+        "a: 2 of 5 molecules; 2 are held out by none of its properties",
         "2 molecules in all",
     ]
 
@@ -63,8 +63,8 @@ def test_a_molecule_that_another_dataset_tests_is_left_out(dataset, tmp_path, fo
     )
     assert found == [("CN", "a"), ("CF", "b")]
     assert capsys.readouterr().out.splitlines() == [
-        "a: 1 of 2 molecules; 2 are in train of all its properties",
-        "b: 1 of 2 molecules; 1 are in train of all its properties",
+        "a: 1 of 2 molecules; 2 are held out by none of its properties",
+        "b: 1 of 2 molecules; 1 are held out by none of its properties",
         "2 molecules in all",
     ]
 
@@ -109,7 +109,7 @@ def test_the_same_datasets_make_the_same_bytes(dataset, tmp_path):
 def test_an_empty_corpus_is_an_error_with_a_remedy(dataset, tmp_path):
     with pytest.raises(ContractError) as error:
         corpus(tmp_path / "c", a=dataset("a", ["CC", "CO"], "train valid", "ood train"))
-    for part in ("no molecule of a is in train of every property", "add datasets to `corpus:`", "split.ood_size"):
+    for part in ("every molecule of a is held out by a property", "add datasets to `corpus:`", "split.ood_size"):
         assert part in str(error.value)
     assert not (tmp_path / "c").exists()
 

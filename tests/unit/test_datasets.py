@@ -15,9 +15,10 @@ import pytest
 from boomlib import contracts
 from boomlib.datasets.columns import read_columns
 from boomlib.datasets.prepare import prepare
-from boomlib.datasets.rows import Rows, draw_sample, find_rejects, read_labels
+from boomlib.datasets.rows import PARTLY, Rows, check_rows, draw_sample
 from boomlib.evaluation.score import score
 from boomlib.files import DATASET_ENTRY, ContractError
+from boomlib.report.build import count_unused
 
 TABLE = {
     "reader": "table",
@@ -60,19 +61,19 @@ def write(path, text: str, encoding="utf-8"):
         ("   ,1,2", "", "no SMILES"),
         ("C1CC,1,2", "C1CC", "RDKit cannot parse the SMILES"),
         ("C(C)(C)(C)(C)C,1,2", "C(C)(C)(C)(C)C", "RDKit cannot parse the SMILES"),
-        ("N,1,-inf", "N", "mu is not a finite number: '-inf'"),
-        ("N,1e999,2", "N", "size is not a finite number: '1e999'"),
-        ("N,n.d.,2", "N", "size is not a finite number: 'n.d.'"),
-        ("N,>5,2", "N", "size is not a finite number: '>5'"),
-        ('N,"1,500.5",2', "N", "size is not a finite number: '1,500.5'"),
+        ("N,,-inf", "N", "mu is not a finite number: '-inf'"),
+        ("N,1e999,", "N", "size is not a finite number: '1e999'"),
+        ("N,n.d.,", "N", "size is not a finite number: 'n.d.'"),
+        ("N,>5,", "N", "size is not a finite number: '>5'"),
+        ('N,"1,500.5",', "N", "size is not a finite number: '1,500.5'"),
         ("N,,", "N", "no label (size, mu)"),
         ("N,NaN,n/a", "N", "no label (size, mu)"),
         ("N,,5x", "N", "mu is not a finite number: '5x'"),
-        ("N,1e300,2", "N", BEYOND.format("1e+300")),
-        ("N,-1e200,2", "N", BEYOND.format("-1e+200")),
-        ("N,1e45,2", "N", BEYOND.format("1e+45")),
-        ("N,1.1e30,2", "N", BEYOND.format("1.1e+30")),
-        ("O,3,4", "O", "repeats line 2"),
+        ("N,1e300,", "N", BEYOND.format("1e+300")),
+        ("N,-1e200,", "N", BEYOND.format("-1e+200")),
+        ("N,1e45,", "N", BEYOND.format("1e+45")),
+        ("N,1.1e30,", "N", BEYOND.format("1.1e+30")),
+        ("O,3,4", "O", "merged into line 2"),
         ("=1+cmd(),1,2", "'=1+cmd()", "RDKit cannot parse the SMILES"),
         ("@SUM(A1),1,2", "'@SUM(A1)", "RDKit cannot parse the SMILES"),
         ("C\0C,1,2", "C\0C", "the SMILES has a control character"),
@@ -82,7 +83,7 @@ def write(path, text: str, encoding="utf-8"):
         ("CＣ,1,2", "CＣ", BEYOND_ASCII.format("Ｃ")),  # a wide one
         ("CC\u200b,1,2", "CC\u200b", BEYOND_ASCII.format(r"\u200b")),  # no width at all
         ("C" * 2001 + ",1,2", "C" * 200 + " …", "the SMILES has 2,001 characters, more than 2,000"),
-        ("N," + "1x" * 200 + ",2", "N", "size is not a finite number: '" + "1x" * 99 + "1 …"),
+        ("N," + "1x" * 200 + ",", "N", "size is not a finite number: '" + "1x" * 99 + "1 …"),
     ],
 )
 def test_a_bad_row_is_rejected_with_its_line_and_reason(tmp_path, line, smiles, reason):
@@ -150,9 +151,9 @@ def test_a_molecule_that_is_too_large_is_rejected_for_all_models(tmp_path, smile
 )
 def test_all_rows_of_a_molecule_with_different_labels_are_rejected(tmp_path, spellings):
     one, two, three = spellings
-    source = write(tmp_path / "x.csv", f"{HEADER}{one},1,2\nC,1,2\n{two},1,2\nCC,1,2\n{three},1,2.5\n")
+    source = write(tmp_path / "x.csv", f"{HEADER}{one},1,\nC,1,2\n{two},1,\nCC,1,2\n{three},2,\n")
     molecules, rejects = prepared(tmp_path, source)
-    reason = "the same molecule has different labels in lines 2, 4, 6"
+    reason = "the same molecule, but size differs in lines 2, 4, 6"
     assert rejects == [(2, one, reason), (4, two, reason), (6, three, reason)]
     assert molecules["smiles"].to_pylist() == ["C", "CC"]
 
@@ -172,31 +173,61 @@ def test_a_molecule_may_lack_some_labels(tmp_path, text):
 def test_rows_of_one_molecule_complete_each_other(tmp_path):
     text = "C,1,\nCC,5,6\n[CH4],,2\nO,1,\nC,1,\nO,,3\n[OH2],7,\n"
     molecules, rejects = prepared(tmp_path, write(tmp_path / "x.csv", HEADER + text))
-    reason = "the same molecule has different labels in lines 5, 7, 8"
     assert rejects == [
-        (4, "[CH4]", "repeats line 2"),
-        (5, "O", reason),
-        (6, "C", "repeats line 2"),
-        (7, "O", reason),
-        (8, "[OH2]", reason),
+        (4, "[CH4]", "merged into line 2"),
+        (5, "O", "size differs in lines 5, 8; the other labels are used"),
+        (6, "C", "merged into line 2"),
+        (7, "O", "merged into line 5"),
+        (8, "[OH2]", "merged into line 5"),
     ]
     assert molecules.select(["smiles", "size", "mu"]).to_pylist() == [
         {"smiles": "C", "size": 1, "mu": 2},
         {"smiles": "CC", "size": 5, "mu": 6},
+        {"smiles": "O", "size": None, "mu": 3},
     ]
+
+
+def test_a_label_that_cannot_be_used_costs_its_row_no_other(tmp_path, caplog):
+    text = "C,1,>300\nCC,n.d.,2\nCCC,1e99,x\nO,5,6\n[OH2],5,ca. 3\nN,1,2\nN,2,3\n"
+    with caplog.at_level("INFO", "boomlib"):
+        molecules, rejects = prepared(tmp_path, write(tmp_path / "x.csv", HEADER + text))
+    differs = "the same molecule, but size differs in lines 7, 8; mu differs in lines 7, 8"
+    assert rejects == [
+        (2, "C", "mu is not a finite number: '>300'; the other labels are used"),
+        (3, "CC", "size is not a finite number: 'n.d.'; the other labels are used"),
+        (4, "CCC", f"{BEYOND.format('1e+99')}; mu is not a finite number: 'x'"),
+        (6, "[OH2]", "merged into line 5; mu is not a finite number: 'ca. 3'"),
+        (7, "N", differs),
+        (8, "N", differs),
+    ]
+    assert molecules.select(["smiles", "size", "mu"]).to_pylist() == [
+        {"smiles": "C", "size": 1, "mu": None},
+        {"smiles": "CC", "size": None, "mu": 2},
+        {"smiles": "O", "size": 5, "mu": 6},
+    ]
+    assert count_unused(tmp_path / "out/rejects.csv") == (3, 1, 2)
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert "of 7 rows 3 are rejected, 1 merged with others, and 3 lack labels that cannot be used: see" in said
+
+
+def test_a_property_with_a_name_like_a_reason_is_counted_as_what_it_is(tmp_path):
+    entry = TABLE | {"properties": {"merged": {"unit": "1", "kind": "intensive", "column": "size"}}}
+    prepared(tmp_path, write(tmp_path / "x.csv", f"{HEADER}C,1,\nCC,x,\nCCC,>5,\n[CH4],1,\n"), entry)
+    assert count_unused(tmp_path / "out/rejects.csv") == (2, 1, 0)
+    assert count_unused(tmp_path / "out/none.csv") is None
 
 
 def test_atom_maps_are_no_part_of_a_molecule(tmp_path):
     text = (
-        "CO,-48.0,1\n[CH3:1][OH:2],-10.47,1\n[CH3:1][C@H](O)[CH3:2],2,1\nCC(C)O,2,1\n[NH3:1],3,1\n[H:1]N([H])[H],3,1\n"
+        "CO,-48.0,\n[CH3:1][OH:2],-10.47,\n[CH3:1][C@H](O)[CH3:2],2,1\nCC(C)O,2,1\n[NH3:1],3,1\n[H:1]N([H])[H],3,1\n"
     )
     molecules, rejects = prepared(tmp_path, write(tmp_path / "x.csv", HEADER + text))
-    reason = "the same molecule has different labels in lines 2, 3"
+    reason = "the same molecule, but size differs in lines 2, 3"
     assert rejects == [
         (2, "CO", reason),
         (3, "[CH3:1][OH:2]", reason),
-        (5, "CC(C)O", "repeats line 4"),
-        (7, "[H:1]N([H])[H]", "repeats line 6"),
+        (5, "CC(C)O", "merged into line 4"),
+        (7, "[H:1]N([H])[H]", "merged into line 6"),
     ]
     assert molecules["smiles"].to_pylist() == ["CC(C)O", "N"]  # as all stages know them
 
@@ -204,15 +235,18 @@ def test_atom_maps_are_no_part_of_a_molecule(tmp_path):
 def test_labels_that_differ_only_in_spelling_are_a_repetition(tmp_path):
     source = write(tmp_path / "x.csv", f"{HEADER}C,1,20\nC,1.0,2e1\n")
     molecules, rejects = prepared(tmp_path, source)
-    assert rejects == [(3, "C", "repeats line 2")]
+    assert rejects == [(3, "C", "merged into line 2")]
     assert molecules["mu"].to_pylist() == [20.0]
 
 
 def test_a_repetition_with_a_broken_label_does_not_take_the_good_row_with_it(tmp_path):
     source = write(tmp_path / "x.csv", f"{HEADER}C,inf,2\nC,1,2\n")
     molecules, rejects = prepared(tmp_path, source)
-    assert [(row, why) for row, _, why in rejects] == [(2, "size is not a finite number: 'inf'")]
-    assert molecules.num_rows == 1
+    assert rejects == [
+        (2, "C", "size is not a finite number: 'inf'; the other labels are used"),
+        (3, "C", "merged into line 2"),
+    ]
+    assert molecules.select(["size", "mu"]).to_pylist() == [{"size": 1, "mu": 2}]
 
 
 def test_kept_rows_keep_order_and_every_bit_of_their_numbers(tmp_path):
@@ -229,7 +263,7 @@ def test_kept_rows_keep_order_and_every_bit_of_their_numbers(tmp_path):
 
 
 def test_no_usable_row_names_the_first_reason(tmp_path):
-    source = write(tmp_path / "x.csv", f"{HEADER}C1CC,1,2\nC,x,2\n")
+    source = write(tmp_path / "x.csv", f"{HEADER}C1CC,1,2\nC,x,\n")
     with pytest.raises(
         ContractError, match=r"x\.csv: no usable row .*\(line 2\): RDKit cannot parse the SMILES; mend the rows, or"
     ):
@@ -390,14 +424,14 @@ def test_a_decimal_mark_that_is_not_plain_is_asked_for(tmp_path, cells, seen):
 def test_a_decimal_mark_that_is_set_counts_and_the_other_is_rejected_with_its_line(tmp_path):
     source = write(tmp_path / "x.csv", "smiles;size;mu\nC;1,5;2\nCC;2.5;2\nN;1.000,5;1\nO;7;1\n")
     molecules, rejects = prepared(tmp_path, source, TABLE | {"decimal": ","})
-    assert molecules["size"].to_pylist() == [1.5, 7.0]
+    assert molecules["size"].to_pylist() == [1.5, None, None, 7.0]
     assert [(line, why) for line, _, why in rejects] == [
-        (3, "size is not a finite number with a decimal comma: '2.5'"),
-        (4, "size is not a finite number with a decimal comma: '1.000,5'"),
+        (3, f"size is not a finite number with a decimal comma: '2.5'{PARTLY}"),
+        (4, f"size is not a finite number with a decimal comma: '1.000,5'{PARTLY}"),
     ]
     molecules, rejects = prepared(tmp_path, source, TABLE | {"decimal": "."})
-    assert molecules["size"].to_pylist() == [2.5, 7.0]
-    assert rejects[0] == (2, "C", "size is not a finite number: '1,5'")
+    assert molecules["size"].to_pylist() == [None, 2.5, None, 7.0]
+    assert rejects[0] == (2, "C", f"size is not a finite number: '1,5'{PARTLY}")
 
 
 def test_a_decimal_comma_in_parquet_is_read_too(tmp_path):
@@ -514,8 +548,8 @@ def test_csv_and_parquet_give_the_same_molecules_and_rejects(tmp_path):
     assert from_csv["smiles"].to_pylist() == ["OCC", "C", "CC"]
     assert [row for row, *_ in csv_rejects] == [4, 5, 6, 7]
     assert [row for row, *_ in parquet_rejects] == [3, 4, 5, 6]
-    assert csv_rejects[1] == (5, "CCO", "repeats line 2")
-    assert parquet_rejects[1] == (4, "CCO", "repeats row 1")
+    assert csv_rejects[1] == (5, "CCO", "merged into line 2")
+    assert parquet_rejects[1] == (4, "CCO", "merged into row 1")
 
 
 def test_a_truncated_parquet_source_is_named(tmp_path):
@@ -540,8 +574,8 @@ def test_text_of_parquet_that_is_stored_as_bytes_is_text(tmp_path, kind):
     smiles = smiles.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else smiles.cast(kind)
     source = write_columns(tmp_path / "x.parquet", smiles=smiles, size=size, mu=[1, 2, 3])
     molecules, rejects = prepared(tmp_path, source)
-    assert (molecules["smiles"].to_pylist(), molecules["size"].to_pylist()) == (["C"], [1.5])
-    assert rejects == [(2, "", "no SMILES"), (3, "CCO", "size is not a finite number: 'x'")]
+    assert (molecules["smiles"].to_pylist(), molecules["size"].to_pylist()) == (["C", "CCO"], [1.5, None])
+    assert rejects == [(2, "", "no SMILES"), (3, "CCO", f"size is not a finite number: 'x'{PARTLY}")]
 
 
 def test_a_column_of_parquet_whose_name_is_no_text_is_told(tmp_path):
@@ -651,13 +685,21 @@ def test_a_packed_file_that_is_damaged_is_not_to_be_deleted(tmp_path):
         prepared(tmp_path, tmp_path / "x.csv.gz")
 
 
+UNPACK = "unpack it, and name what is in it"
+
+
 @pytest.mark.parametrize(
-    ("kind", "what"),
-    [("gz", "packed by gzip"), ("parquet", "Parquet"), ("xlsx", "an Excel sheet"), ("html", r"a web page \(HTML\)")],
+    ("kind", "what", "remedy"),
+    [
+        ("gz", "packed by gzip", UNPACK),
+        ("parquet", "Parquet", UNPACK),
+        ("xlsx", "an Excel sheet", "save its sheet as CSV"),
+        ("html", r"a web page \(HTML\)", "download the file itself"),
+    ],
 )
-def test_what_is_packed_and_no_text_is_to_be_unpacked(tmp_path, kind, what):
+def test_what_is_packed_and_no_text_is_told(tmp_path, kind, what, remedy):
     (tmp_path / "x.csv.gz").write_bytes(gzip.compress(packed_table(kind)))
-    with pytest.raises(ContractError, match=rf"x\.csv\.gz: {what}.* inside gzip; unpack it, and name what is in it"):
+    with pytest.raises(ContractError, match=rf"x\.csv\.gz: {what}.* inside gzip; {remedy}"):
         prepared(tmp_path, tmp_path / "x.csv.gz")
 
 
@@ -737,4 +779,4 @@ def test_a_property_cannot_take_the_name_of_a_column_that_every_dataset_has(tmp_
 
 def test_a_number_in_a_reason_is_written_plainly():
     rows = Rows(np.arange(1, 3), ["C", "CC"], {"mu": np.array([np.inf, 1.0])})
-    assert find_rejects(rows, read_labels(rows)) == {0: "mu is not a finite number: inf"}
+    assert check_rows(rows).rejected == {0: "mu is not a finite number: inf"}

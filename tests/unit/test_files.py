@@ -37,6 +37,7 @@ def test_truncated_json(tmp_path):
         files.read_json(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize("own", [False, True])
 @pytest.mark.parametrize(
     ("owned", "asked"),
     [
@@ -47,13 +48,16 @@ def test_truncated_json(tmp_path):
         ("results/splits", "results/splits/x/y"),
     ],
 )
-def test_a_folder_of_somebody_else_is_named_with_what_to_do(tmp_path, monkeypatch, owned, asked):
+def test_a_folder_that_is_closed_is_named_with_what_to_do(tmp_path, monkeypatch, owned, asked, own):
     (tmp_path / "results/splits").mkdir(parents=True)
     files.check_writable(tmp_path / asked)
     monkeypatch.setattr(
         os, "access", lambda path, mode: path.exists() and (mode == os.F_OK or path != tmp_path / owned)
     )
+    user = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: user if own else user + 1)
     with pytest.raises(ContractError) as error:
         files.check_writable(tmp_path / "results/tasks", tmp_path / asked)
-    for part in (f"{tmp_path / owned}: no permission to write there; ", "clone it to a folder", "(chown)"):
+    remedies = ("it is yours: allow it (chmod u+rwx)",) if own else ("clone it to a folder", "(chown)")
+    for part in (f"{tmp_path / owned}: no permission to write there; ", *remedies):
         assert part in str(error.value)

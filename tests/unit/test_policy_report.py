@@ -5,7 +5,17 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from boomlib.contracts import EPOCHS, PAIRS, POLICY, fold_array, write_molecules, write_table
+from boomlib.contracts import (
+    EPOCHS,
+    NO_FOLD,
+    PAIRS,
+    POLICY,
+    fold_array,
+    read_molecules,
+    read_table,
+    write_molecules,
+    write_table,
+)
 from boomlib.evaluation.policy import RATIOS, score_policy_file
 from boomlib.files import ContractError, read_json, write_json
 from boomlib.report.figures import policy as policy_figure
@@ -83,10 +93,38 @@ def plot(folder, out):
     plot_policy(*paths, out, property_name="hof", unit="kcal/mol")
 
 
+def add_unlabelled(folder):
+    """Give the dataset three more molecules, without a label, of which one is in a pair."""
+    known, split = read_molecules(folder / "molecules.parquet"), read_table(folder / "split.parquet")
+    n = known.num_rows
+    y = np.append(known["hof"].to_numpy(), [np.nan] * 3)
+    write_molecules(folder / "molecules.parquet", ["C"] * len(y), {"hof": y}, {"hof": "eV"})
+    fold = [*split["fold"].to_pylist(), *[NO_FOLD] * 3]
+    density = pa.array([*split["density"].to_pylist(), None, None, None])
+    more = pa.table({"molecule_id": np.arange(len(y)), "fold": fold_array(fold), "density": density})
+    write_table(more, folder / "split.parquet")
+    pairs = read_table(folder / "pairs.parquet")
+    pair = pa.table({"left": [0], "right": [n], "delta_mass": [CH2]}, schema=pairs.schema)
+    write_table(pa.concat_tables([pairs, pair]), folder / "pairs.parquet", PAIRS)
+
+
 @pytest.fixture
 def run(tmp_path):
     make_run(tmp_path)
     return tmp_path
+
+
+def test_molecules_without_a_label_change_nothing(run, tmp_path):
+    out = [tmp_path / "plots/a.png", tmp_path / "plots/b.png"]
+    plot(run, out[0])
+    before = read_json(run / "scores.json")
+    add_unlabelled(run)
+    score(run)
+    plot(run, out[1])
+    after = read_json(run / "scores.json")
+    assert after.pop("split") != before.pop("split")
+    assert after == before
+    assert out[0].read_bytes() == out[1].read_bytes()
 
 
 def panels(fig):

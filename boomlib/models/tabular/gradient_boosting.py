@@ -62,7 +62,7 @@ class GradientBoosting(Model):
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Add trees until the error on valid has stopped falling."""
         x, x_valid = stack_tree_columns(train, self.kind), stack_tree_columns(valid, self.kind)
-        self.trees.fit(x, train.y, find_unit(train.y), X_val=x_valid, y_val=valid.y)
+        self.trees.fit(x, train.y, find_unit(train.y), (x_valid, valid.y))
 
     def predict(self, molecules: Molecules) -> Prediction:
         """Sum of the trees."""

@@ -33,8 +33,7 @@ class RidgeBoost(Model):
             stack_tree_columns(train, self.kind),
             self.ridge.leave_one_out_residuals,
             find_unit(train.y),
-            X_val=stack_tree_columns(valid, self.kind),
-            y_val=valid.y - self.ridge.predict(valid).mean,
+            (stack_tree_columns(valid, self.kind), valid.y - self.ridge.predict(valid).mean),
         )
 
     def predict(self, molecules: Molecules) -> Prediction:

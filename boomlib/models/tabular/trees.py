@@ -1,4 +1,4 @@
-"""scikit-learn's trees, which learn labels of any unit alike."""
+"""scikit-learn's trees, which also learn labels of a small unit."""
 
 import math
 
@@ -7,11 +7,13 @@ from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegresso
 
 SMALL = 0.01
 """Standard deviation of labels below which they are counted in a unit of that size. scikit-learn's trees end at
-absolute numbers: they do not divide a variance of 2e-16, and boosting stops where the loss falls by less than 1e-7."""
+absolute numbers: they do not divide a variance of 2e-16, and boosting stops where the loss falls by less than 1e-7.
+That still costs boosting some of its last trees up to a deviation of about 0.1; the border lies below every task of
+BOOM, whose numbers it leaves as they were."""
 
 
 def find_unit(y: np.ndarray) -> float:
-    """What trees count labels in, float64 [n]: 1, or, where these differ by little, a power of two of that size."""
+    """The unit in which trees count labels (float64 [n]): 1, or a power of two of their size if they differ little."""
     spread = float(np.std(y))
     return 2.0 ** math.floor(math.log2(spread)) if 0 < spread < SMALL else 1.0
 
@@ -26,18 +28,20 @@ class Trees:
     def __init__(self, estimator: HistGradientBoostingRegressor | RandomForestRegressor) -> None:
         self.estimator, self.unit = estimator, 1.0
 
-    def fit(self, x: np.ndarray, y: np.ndarray, unit: float, **valid: np.ndarray) -> None:
-        """Fit to labels in their native unit; those of ``valid``, scikit-learn's ``X_val`` and ``y_val``, are too.
+    def fit(
+        self, x: np.ndarray, y: np.ndarray, unit: float, valid: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> None:
+        """Fit to labels in their native unit.
 
         Args:
             x: [n, columns].
             y: float64 [n].
             unit: what the trees count them in.
-            **valid: none, or what boosting stops by.
+            valid: the same of valid, by which boosting stops.
         """
         self.unit = unit
-        counted = {name: each / unit if name == "y_val" else each for name, each in valid.items()}
-        self.estimator.fit(x, y / unit, **counted)
+        stop_by = {} if valid is None else {"X_val": valid[0], "y_val": valid[1] / unit}
+        self.estimator.fit(x, y / unit, **stop_by)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Predictions in the labels' native unit, float64 [n]."""
