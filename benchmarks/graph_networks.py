@@ -18,13 +18,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Batch
-from torch_geometric.utils import to_dense_adj, to_dense_batch
+from torch_geometric.utils import to_dense_batch
 
 from boomlib.features import conformers, graph
+from boomlib.harness.batches import cut_into_batches
 from boomlib.harness.interface import Molecules
 from boomlib.models.graph.gnn import Convolution, Geometry, Network
-from boomlib.models.graph.graphs import BOND_KINDS, find_elements, make_graphs
+from boomlib.models.graph.graphs import BOND_KINDS, Graphs, GraphStore, find_elements
 
 NAMES = dict(zip(get_args(Geometry), ("TGNN", "IGNN", "EGNN"), strict=True))
 
@@ -77,13 +77,18 @@ class DenseNetwork(nn.Module):
         return (self.network.contribution(h)[..., 0] * atoms).sum(1)
 
 
-def pad(batch: Batch) -> tuple[Tensor, ...]:
+def pad(graphs: Graphs) -> tuple[Tensor, ...]:
     """A batch as padded tensors: atoms, positions, which atoms there are, which pairs, and their bonds."""
-    x, atoms = to_dense_batch(batch.x, batch.batch)
-    positions = None if batch.pos is None else to_dense_batch(batch.pos, batch.batch)[0]
-    pairs = to_dense_adj(batch.edge_index, batch.batch) > 0
-    kind = to_dense_adj(batch.edge_index, batch.batch, batch.edge_attr).long()
-    return x, positions, atoms, pairs, nn.functional.one_hot(kind, BOND_KINDS).float()
+    x, atoms = to_dense_batch(graphs.x, graphs.molecule)
+    positions = None if graphs.pos is None else to_dense_batch(graphs.pos, graphs.molecule)[0]
+    n = graphs.longest
+    kind = torch.zeros(graphs.pairs.shape[1], dtype=torch.long, device=x.device)
+    kind[graphs.bonded] = graphs.order
+    lesser, greater = graphs.padded[graphs.pairs]
+    kinds, pairs = x.new_zeros(len(graphs), n, n, dtype=torch.long), x.new_zeros(len(graphs), n, n, dtype=torch.bool)
+    for one, other in ((lesser, greater), (greater, lesser)):
+        kinds[one // n, one % n, other % n], pairs[one // n, one % n, other % n] = kind, True
+    return x, positions, atoms, pairs, nn.functional.one_hot(kinds, BOND_KINDS).float()
 
 
 def read_molecules(path: str, n: int) -> Molecules:
@@ -118,12 +123,10 @@ def main() -> None:
         network = Network(len(elements) + 1, kind="extensive", geometry=geometry, **sizes).to(device)
         nn.init.normal_(network.contribution[-1].weight)  # which is 0 before training
         dense = DenseNetwork(network)
-        graphs = make_graphs(molecules, elements, geometry != "none")
-        batches = [
-            Batch.from_data_list(graphs[start : start + arguments.batch]).to(device)
-            for start in range(0, len(graphs), arguments.batch)
-        ]
-        padded = [pad(batch) for batch in batches]
+        store = GraphStore.read(molecules, elements, geometry != "none").to(device)
+        rows = cut_into_batches(np.arange(len(store)), arguments.batch)
+        batches = [store.take_in_parts(each) for each in rows]
+        padded = [pad(store.take(each)) for each in rows]
         with torch.no_grad():
             answers = network(batches[0])
             difference = ((dense(*padded[0]) - answers).abs().max() / answers.abs().max()).item()

@@ -69,8 +69,8 @@ def naive(backbone: Backbone, past: Tensor, position: Tensor, mask: Tensor, worl
 def shared(backbone: Backbone, past: Tensor, position: Tensor, mask: Tensor, worlds: Tensor, active: Tensor) -> Tensor:
     """The same for all worlds at once, [n, worlds, 2, width] -> the same shape, as NL-MTP does."""
     _, cache = backbone.past(past, position, mask)
-    start = position.max(1).values + 1
-    return backbone.worlds(worlds, start, mask.any(1), cache, active)[0]
+    start = position.max(1, keepdim=True).values + 1
+    return backbone.worlds(worlds, start, mask.any(1, keepdim=True), cache, active)[0]
 
 
 def naive_worlds(

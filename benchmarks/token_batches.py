@@ -60,12 +60,12 @@ def main() -> None:
             kind="extensive", seed=0, **descriptor["parameters"]
         )
         network = model.make_network(model.start_from_scratch(molecules.smiles)).to(device)
-        tokens, size = model.encode(molecules), model.training["batch"]
+        store, size = model.encode(molecules), model.training["batch"]
         z = torch.as_tensor(molecules.y, dtype=torch.float32)
-        length = np.array([len(each[0]) for each in tokens])
+        length = store.longest
         rng = np.random.default_rng(0)
-        plain = [model.make_batch(tokens, z, rows) for rows in cut_into_batches(rng.permutation(len(length)), size)]
-        ways = {"similar length": [model.make_batch(tokens, z, rows) for rows in draw_batches(length, size, rng)]}
+        plain = [model.make_batch(store, z, rows) for rows in cut_into_batches(rng.permutation(len(length)), size)]
+        ways = {"similar length": [model.make_batch(store, z, rows) for rows in draw_batches(length, size, rng)]}
         ways |= {
             f"padded to {longest}": [(fill(texts, model.tokenizer.pad, longest), labels) for texts, labels in plain]
             for longest in (length.max(), LONGEST_OF_BOTH, BOOM)

@@ -1,11 +1,49 @@
 """Feature tables -> design matrices of the tabular models. Everything fitted here is fitted on train."""
 
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.sparse as sp
 
 from boomlib.harness.columns import stack_columns
 from boomlib.harness.composition import count_elements
 from boomlib.harness.interface import Molecules
+from boomlib.harness.ridge import Halves
+
+ROWS = 1024  # molecules of a block
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A matrix with a row a molecule, made block by block each time that it is read: memory holds one block.
+
+    Attributes:
+        molecules: all molecules.
+        make: makes the rows of some of them.
+    """
+
+    molecules: Molecules
+    make: Callable[[Molecules], np.ndarray | Halves]
+
+    def __iter__(self) -> Iterator[np.ndarray | Halves]:
+        n = len(self.molecules)
+        return (self.make(self.molecules.take(np.arange(at, min(at + ROWS, n)))) for at in range(0, max(n, 1), ROWS))
+
+
+def find_moments(blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column, to the last bit those of the whole matrix by NumPy."""
+    n = len(blocks.molecules)
+    mean = add_rows(blocks) / n
+    return mean, np.sqrt(add_rows((block - mean) ** 2 for block in blocks) / n)
+
+
+def add_rows(blocks: Iterable[np.ndarray]) -> np.ndarray:
+    """Sum of all rows, [columns], added up one after the other as NumPy does in one matrix."""
+    total = None
+    for block in blocks:
+        total = np.add.reduce(block if total is None else np.vstack([total, block]), axis=0)
+    return total
 
 
 def read_descriptors(molecules: Molecules) -> np.ndarray:
@@ -49,13 +87,17 @@ class Environments:
         self.vocabulary = found[molecules >= self.min_molecules]
         return self
 
-    def transform(self, molecules: Molecules) -> np.ndarray:
+    def count(self, molecules: Molecules) -> sp.csr_array:
         """Counts of the vocabulary's environments, float64 [n, vocabulary]; others are left out."""
         row, identifier, count = self.entries(molecules)
         known = np.isin(identifier, self.vocabulary)
         column = np.searchsorted(self.vocabulary, identifier[known])
         shape = (len(molecules), len(self.vocabulary))
-        return sp.coo_array((count[known].astype(np.float64), (row[known], column)), shape=shape).toarray()
+        return sp.coo_array((count[known].astype(np.float64), (row[known], column)), shape=shape).tocsr()
+
+    def transform(self, molecules: Molecules) -> np.ndarray:
+        """The same as a dense matrix."""
+        return self.count(molecules).toarray()
 
 
 class Winsorized:
@@ -73,9 +115,11 @@ class Winsorized:
     def fit(self, values: np.ndarray) -> "Winsorized":
         """Learn medians and ranges from train's ``values``, [n, columns]."""
         self.columns = np.flatnonzero([len(np.unique(column[~np.isnan(column)])) > 1 for column in values.T])
-        values = values[:, self.columns]
-        self.median = np.nanmedian(values, axis=0)
-        low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+        # column by column: train may be large, and NaN-aware functions copy what they read
+        kept = [values[:, column] for column in self.columns]
+        self.median, low, high = (
+            np.array([find(column) for column in kept]) for find in (np.nanmedian, np.nanmin, np.nanmax)
+        )
         self.low, self.high = low - self.margin * (high - low), high + self.margin * (high - low)
         return self
 
@@ -98,17 +142,23 @@ class LinearDesign:
         self.kind, self.environments = kind, Environments(radius, min_molecules)
         self.winsorized = None if margin is None else Winsorized(margin)
 
-    def columns(self, molecules: Molecules) -> np.ndarray:
-        """Unscaled columns: elements, descriptors (if wanted), environments."""
-        elements, environments = count_elements(molecules), self.environments.transform(molecules)
+    def dense(self, molecules: Molecules) -> np.ndarray:
+        """Unscaled columns: elements, and descriptors if wanted."""
+        elements = count_elements(molecules)
         if self.kind == "intensive":
-            atoms = elements.sum(axis=1, keepdims=True)
-            heavy = np.maximum(atoms - elements[:, :1], 1)
-            elements, environments = elements / atoms, environments / heavy * self.mean_heavy
-        blocks = [elements, environments]
-        if self.winsorized is not None:
-            blocks.insert(1, self.winsorized.transform(read_descriptors(molecules)))
-        return np.hstack(blocks)
+            elements = elements / elements.sum(axis=1, keepdims=True)
+        if self.winsorized is None:
+            return elements
+        return np.hstack([elements, self.winsorized.transform(read_descriptors(molecules))])
+
+    def sparse(self, molecules: Molecules) -> sp.csr_array:
+        """Unscaled columns that are mostly zero: environments."""
+        counts = self.environments.count(molecules)
+        if self.kind == "intensive":
+            elements = count_elements(molecules)
+            heavy = np.maximum(elements.sum(axis=1) - elements[:, 0], 1)
+            counts.data = counts.data / np.repeat(heavy, np.diff(counts.indptr)) * self.mean_heavy
+        return counts
 
     def fit(self, train: Molecules) -> "LinearDesign":
         """Learn vocabulary, ranges, means and scales from train."""
@@ -118,13 +168,23 @@ class LinearDesign:
         elements = count_elements(train)
         # environments per heavy atom keep the magnitude of counts, and with it the meaning of one penalty
         self.mean_heavy = float(elements[:, 1:].sum(axis=1).mean())
-        columns = self.columns(train)
-        deviation = columns.std(axis=0)
-        self.varies = deviation > 1e-12
-        deviation[columns.shape[1] - len(self.environments.vocabulary) :] = 1.0
-        self.mean, self.scale = columns.mean(axis=0)[self.varies], deviation[self.varies]
+        mean, deviation = find_moments(Blocks(train, self.dense))
+        counts = self.sparse(train)
+        often = counts.sum(axis=0) / len(train)
+        vary = counts.max(axis=0).toarray() > counts.min(axis=0).toarray()
+        self.varies = np.concatenate([deviation > 1e-12, vary])
+        self.mean = np.concatenate([mean, often])[self.varies]
+        self.scale = np.concatenate([deviation, np.ones(len(often))])[self.varies]
         return self
 
     def transform(self, molecules: Molecules) -> np.ndarray:
         """Design matrix, float64 [n, columns that vary on train]."""
-        return (self.columns(molecules)[:, self.varies] - self.mean) / self.scale
+        columns = np.hstack([self.dense(molecules), self.sparse(molecules).toarray()])
+        return (columns[:, self.varies] - self.mean) / self.scale
+
+    def halves(self, molecules: Molecules) -> Halves:
+        """The same with environments left sparse: most of the columns, of which a molecule has few."""
+        dense, sparse = self.dense(molecules), self.sparse(molecules)
+        first, last = self.varies[: dense.shape[1]], self.varies[dense.shape[1] :]
+        k = first.sum()
+        return Halves((dense[:, first] - self.mean[:k]) / self.scale[:k], sparse[:, last], self.mean[k:])

@@ -1,7 +1,7 @@
 """What all networks share: labels, batches, training, prediction, saving. A family adds what its network reads."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, NotRequired
@@ -18,7 +18,10 @@ from boomlib.harness.batches import Batches, cut_into_batches
 from boomlib.harness.composition import Reference, References
 from boomlib.harness.interface import Model, Molecules, Prediction, write_epochs
 from boomlib.harness.optimisers import Rates, make_adamw
-from boomlib.harness.training import Trainee, fit_module, freeze
+from boomlib.harness.store import Store, place
+from boomlib.harness.training import Trainee, choose_device, fit_module, freeze
+
+READ_ON_GPU = 16  # batches of training that are read at once
 
 
 class Training(Rates):
@@ -107,12 +110,12 @@ class NetworkModel(Model):
         """
 
     @abstractmethod
-    def encode(self, molecules: Molecules) -> Sequence:
-        """What the network sees of each molecule."""
+    def encode(self, molecules: Molecules) -> Store:
+        """What the network sees of the molecules."""
 
     @abstractmethod
-    def collate(self, items: Sequence) -> object:
-        """A batch of what :meth:`encode` made; Lightning can move it to a device: a tensor, a tuple, or has ``to``."""
+    def collate(self, store: Store, rows: np.ndarray) -> object:
+        """A batch of the molecules at these positions; Lightning can move it: a tensor, a tuple, or it has ``to``."""
 
     @abstractmethod
     def save_start(self, folder: Path) -> None:
@@ -122,22 +125,27 @@ class NetworkModel(Model):
     def load_start(self, folder: Path) -> nn.Module:
         """Read it, and make the network, whose weights come later."""
 
-    def plan_epochs(self, train: Molecules) -> Callable[[int], tuple[Sequence, list[np.ndarray]]]:
+    def plan_epochs(self, train: Molecules) -> Callable[[int], tuple[Store, list[np.ndarray]]]:
         """What an epoch trains on, by its number from 0: what the network sees of train, and the rows of each batch.
 
         By seed and epoch alone, so that a resumed training sees the same.
         """
-        items = self.encode(train)
+        store = place(self.encode(train))
 
-        def plan(epoch: int) -> tuple[Sequence, list[np.ndarray]]:
+        def plan(epoch: int) -> tuple[Store, list[np.ndarray]]:
             order = np.random.default_rng([self.seed, epoch]).permutation(len(train))
-            return items, cut_into_batches(order, self.training["batch"])
+            return store, cut_into_batches(order, self.training["batch"])
 
         return plan
 
-    def group(self, items: Sequence) -> list[np.ndarray]:
+    @property
+    def read_at_once(self) -> int:
+        """Molecules of a batch for prediction: more on a GPU, which needs no room for gradients."""
+        return self.training["batch"] * (READ_ON_GPU if choose_device().type == "cuda" else 1)
+
+    def group(self, store: Store) -> list[np.ndarray]:
         """Rows of each batch for prediction."""
-        return cut_into_batches(np.arange(len(items)), self.training["batch"])
+        return cut_into_batches(np.arange(len(store)), self.read_at_once)
 
     def optimise(self, network: nn.Module, steps: int) -> dict:
         """The optimiser for ``steps`` steps an epoch, as Lightning's ``configure_optimizers`` returns it."""
@@ -164,9 +172,9 @@ class NetworkModel(Model):
         self.network = self.start(train)
         self.references.fit(train)
         z, z_valid = (torch.as_tensor(self.references.transform(part), dtype=torch.float32) for part in (train, valid))
-        plan, valid_items, unlabelled = self.plan_epochs(train), self.encode(valid), self.unlabelled or valid
-        valid_batches = Batches(self.group(valid_items), partial(self.make_batch, valid_items, z_valid))
-        followed = self.encode(unlabelled)
+        plan, judged, unlabelled = self.plan_epochs(train), place(self.encode(valid)), self.unlabelled or valid
+        valid_batches = Batches(self.group(judged), partial(self.make_batch, judged, z_valid))
+        followed = place(self.encode(unlabelled))
         module = Regression(
             self.network,
             partial(self.optimise, steps=len(cut_into_batches(np.arange(len(train)), self.training["batch"]))),
@@ -176,8 +184,8 @@ class NetworkModel(Model):
         )
 
         def batches(epoch: int) -> Batches:
-            items, rows = plan(epoch)
-            return Batches(rows, partial(self.make_batch, items, z))
+            store, rows = plan(epoch)
+            return Batches(rows, partial(self.make_batch, store, z))
 
         history = fit_module(
             module,
@@ -195,22 +203,33 @@ class NetworkModel(Model):
         write_epochs(folder, unlabelled.molecule_id, [self.references.inverse(unlabelled, each) for each in history])
         freeze(self.network)
 
-    def make_batch(self, items: Sequence, z: Tensor, rows: np.ndarray) -> tuple[object, Tensor]:
+    def make_batch(self, store: Store, z: Tensor, rows: np.ndarray) -> tuple[object, Tensor]:
         """What the network reads of the molecules at these rows, and their labels."""
-        return self.collate([items[row] for row in rows]), z[rows]
+        return self.collate(store, rows), z[rows]
 
     @torch.no_grad()
-    def read(self, network: nn.Module, items: Sequence) -> np.ndarray:
-        """Standardised residuals by a network as it is, float64 [molecules]."""
-        device, z = next(network.parameters()).device, np.empty(len(items))
-        for rows in self.group(items):
-            batch = self.collate([items[row] for row in rows])
-            z[rows] = network(move_data_to_device(batch, device)).double().cpu().numpy()
+    def read(self, network: nn.Module, store: Store) -> np.ndarray:
+        """Standardised residuals by a network as it is, float64 [molecules].
+
+        A batch for which a GPU lacks memory is read in halves.
+        """
+        device, z = next(network.parameters()).device, np.empty(len(store))
+        left = self.group(store)
+        while left:
+            rows = left.pop()
+            try:
+                batch = self.collate(store, rows)
+                z[rows] = network(move_data_to_device(batch, device)).double().cpu().numpy()
+            except torch.OutOfMemoryError:
+                if len(rows) == 1:
+                    raise
+                left += np.array_split(rows, 2)
         return z
 
     def predict(self, molecules: Molecules) -> Prediction:
         """Composition's part plus the network's."""
-        return Prediction(self.references.inverse(molecules, self.read(self.network, self.encode(molecules))))
+        z = self.read(self.network, place(self.encode(molecules)))
+        return Prediction(self.references.inverse(molecules, z))
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors), references (JSON) and what :meth:`start` learnt."""

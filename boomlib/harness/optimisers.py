@@ -24,7 +24,9 @@ def make_adamw(parameters: Iterable[torch.nn.Parameter], rates: Rates, steps: in
         steps: steps in all.
     """
     warm_up = rates.get("warm_up", 0)
-    optimizer = torch.optim.AdamW(parameters, lr=rates["learning_rate"], weight_decay=rates["weight_decay"])
+    optimizer = torch.optim.AdamW(
+        parameters, lr=rates["learning_rate"], weight_decay=rates["weight_decay"], fused=True
+    )
 
     def factor(step: int) -> float:
         if step < warm_up:

@@ -1,9 +1,10 @@
 """Ridge regression for many penalties at once, the best on valid kept."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 from scipy.linalg import eigh
 
 
@@ -26,9 +27,73 @@ class RidgeFit:
     history: list[tuple[float, float]]
 
 
-def fit_ridge(
-    x: np.ndarray, y: np.ndarray, x_valid: np.ndarray, y_valid: np.ndarray, penalties: Sequence[float]
-) -> RidgeFit:
+@dataclass(frozen=True)
+class Halves:
+    """Rows of a design whose last columns are mostly zero before they are centred; centred they are never stored.
+
+    Attributes:
+        dense: the first columns, centred, float64 [n, k].
+        sparse: the others as they are, float64 [n, v].
+        mean: what centres these, [v].
+    """
+
+    dense: np.ndarray
+    sparse: sp.csr_array
+    mean: np.ndarray
+
+    def __matmul__(self, weights: np.ndarray) -> np.ndarray:
+        first, last = np.split(weights, [self.dense.shape[1]])
+        product = self.sparse @ last
+        product -= self.mean @ last
+        product += self.dense @ first
+        return product
+
+
+class Rows:
+    """A design as blocks of rows, so that memory need hold one of them.
+
+    Args:
+        blocks: float64 [rows, columns] each; read more than once.
+    """
+
+    def __init__(self, blocks: Iterable[np.ndarray]) -> None:
+        self.blocks = blocks
+
+    def products(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The transposed matrix times itself, [columns, columns], and times y, [columns]."""
+        gram, moment, start = 0.0, 0.0, 0
+        for block in self.blocks:
+            part = y[start : start + len(block)]
+            gram, moment, start = gram + block.T @ block, moment + block.T @ part, start + len(part)
+        return gram, moment
+
+
+class HalfSparseRows(Rows):
+    """The same of :class:`Halves` that are centred on all rows: zeros cost nothing, centring is done once."""
+
+    def __init__(self, blocks: Iterable[Halves]) -> None:
+        self.blocks = blocks
+
+    def products(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The transposed matrix times itself, [columns, columns], and times y, [columns]."""
+        gram, moment, start = None, 0.0, 0
+        for block in self.blocks:
+            (n, k), v = block.dense.shape, len(block.mean)
+            if gram is None:
+                gram = np.zeros((k + v, k + v))
+                gram[k:, k:] = np.outer(block.mean, -len(y) * block.mean)
+            part = y[start : start + n]
+            gram[:k, :k] += block.dense.T @ block.dense
+            gram[k:, :k] += block.sparse.T @ block.dense - np.outer(block.mean, block.dense.sum(axis=0))
+            own = (block.sparse.T @ block.sparse).tocoo()
+            gram[k + own.row, k + own.col] += own.data
+            last = block.sparse.T @ part - block.mean * part.sum()
+            moment, start = moment + np.concatenate([block.dense.T @ part, last]), start + n
+        gram[:k, k:] = gram[k:, :k].T
+        return gram, moment
+
+
+def fit_ridge(x: Rows, y: np.ndarray, x_valid: Rows, y_valid: np.ndarray, penalties: Sequence[float]) -> RidgeFit:
     """Solve for all penalties with one eigendecomposition of the Gram matrix; keep the best on valid.
 
     Args:
@@ -39,15 +104,17 @@ def fit_ridge(
         penalties: penalties to choose from.
     """
     intercept = float(y.mean())
-    values, vectors = eigh(x.T @ x, overwrite_a=True)
-    projected = vectors.T @ (x.T @ (y - intercept))
-    history = []
-    for penalty in penalties:
-        tried = vectors @ (projected / (np.maximum(values, 0) + penalty))
-        rmse = float(np.sqrt(np.mean((x_valid @ tried + intercept - y_valid) ** 2)))
-        if not history or rmse < min(each for _, each in history):
-            weights, chosen = tried, penalty
-        history.append((penalty, rmse))
+    gram, moment = x.products(y - intercept)
+    values, vectors = eigh(gram, overwrite_a=True)
+    projected = vectors.T @ moment
+    solved = [vectors @ (projected / (np.maximum(values, 0) + penalty)) for penalty in penalties]
+    said = np.hstack([[block @ weights for weights in solved] for block in x_valid.blocks])
+    errors = [float(np.sqrt(np.mean((each + intercept - y_valid) ** 2))) for each in said]
+    best = errors.index(min(errors))
+    weights, shrunk = solved[best], 1 / (np.maximum(values, 0) + penalties[best])
     # exact leave-one-out residuals of a linear smoother: residual / (1 - leverage)
-    leverage = 1 / len(x) + (x @ vectors) ** 2 @ (1 / (np.maximum(values, 0) + chosen))
-    return RidgeFit(weights, intercept, (y - x @ weights - intercept) / (1 - leverage), chosen, history)
+    fitted, leverage = np.hstack(
+        [(block @ weights, 1 / len(y) + (block @ vectors) ** 2 @ shrunk) for block in x.blocks]
+    )
+    leave_one_out = (y - fitted - intercept) / (1 - leverage)
+    return RidgeFit(weights, intercept, leave_one_out, penalties[best], list(zip(penalties, errors, strict=True)))

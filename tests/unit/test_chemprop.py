@@ -87,7 +87,7 @@ def test_a_step_is_chemprops_own(labelled):
     optimizers = [ours.optimise(network, 1)["optimizer"], torch.optim.Adam(theirs.parameters(), 1e-4)]
     theirs.log = lambda *_, **__: None  # without a trainer
     for _ in range(3):
-        losses = [ours.losses(network, ours.collate(graphs), z).mean(), theirs.training_step(batch, 0)]
+        losses = [ours.losses(network, ours.collate(graphs, np.arange(32)), z).mean(), theirs.training_step(batch, 0)]
         assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-5)
         for optimizer, loss in zip(optimizers, losses, strict=True):
             optimizer.zero_grad()

@@ -1,10 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from rdkit import Chem
 from rdkit.Chem import AllChem, Crippen
-from test_gnn import MOTIONS, SMALL, SMILES, as_molecules
-from torch_geometric.data import Batch, Data
+from test_gnn import MOTIONS, SMALL, SMILES, as_molecules, make_store, move, shuffle_atoms, take_all
 from torchmdnet.models.utils import OptimizedDistance
 from torchmdnet.utils import atomic_masses
 
@@ -15,7 +16,7 @@ from boomlib.harness.job import check_readable
 from boomlib.models.graph import equivariant_transformer, graphormer
 from boomlib.models.graph.equivariant_transformer import OBSERVABLES, EquivariantTransformer, Neighbours
 from boomlib.models.graph.graphormer import Graphormer
-from boomlib.models.graph.graphs import make_graphs
+from boomlib.models.graph.graphs import Graphs, GraphStore, pair_all
 
 ELEMENTS = np.array([1, 6, 7, 8, 9, 17])
 # a read-out each: Graphormer has one, the Equivariant Transformer one by observable
@@ -36,22 +37,32 @@ def random_network(read_out, kind="extensive") -> torch.nn.Module:
     return network.double()
 
 
-def move(graphs, motion) -> list[Data]:
-    moved = [graph.clone() for graph in graphs]
-    for graph in moved:
-        graph.pos = torch.as_tensor(motion(graph.pos.double().numpy()))
-    return moved
+def bare(*molecules: tuple[list[int], torch.Tensor]) -> Graphs:
+    """A batch of atomic numbers and positions alone, without bonds."""
+    size = torch.tensor([len(numbers) for numbers, _ in molecules])
+    molecule = torch.arange(len(size)).repeat_interleave(size)
+    pairs, _ = pair_all(molecule, size, size.cumsum(0) - size, int((size * (size - 1) // 2).sum()))
+    z = torch.tensor([number for numbers, _ in molecules for number in numbers])
+    x = torch.nn.functional.pad((z[:, None] == torch.as_tensor(ELEMENTS)).float(), (0, 1))
+    nothing = torch.empty(0, dtype=torch.long)
+    positions = torch.cat([positions for _, positions in molecules])
+    return Graphs(x, z, positions, molecule, size, pairs, nothing, nothing, int(size.max()))
 
 
 @torch.no_grad()
 def answers(read_out, graphs, **arguments) -> np.ndarray:
-    return random_network(read_out, **arguments)(Batch.from_data_list(graphs)).numpy()
+    """Of all molecules of a store, or of a batch."""
+    batch = take_all(graphs) if isinstance(graphs, GraphStore) else graphs
+    return random_network(read_out, **arguments).read(batch).numpy()
 
 
 @pytest.fixture(scope="module")
-def graphs() -> list[Data]:
+def graphs() -> GraphStore:
     """Small molecules, and one of a single atom, in double precision."""
-    return move(make_graphs(as_molecules([*SMILES, "[Cl-]"]), ELEMENTS, geometry=True), lambda positions: positions)
+    return make_store(as_molecules([*SMILES, "[Cl-]"]), ELEMENTS)
+
+
+SEVERAL = np.arange(len(SMILES))  # those of more than one atom
 
 
 # -- symmetries ------------------------------------------------------------------------------------------
@@ -67,9 +78,8 @@ def test_answers_do_not_change_when_a_molecule_moves(graphs, read_out, motion, k
 
 @pytest.mark.parametrize("read_out", READ_OUTS)
 def test_answers_change_when_a_molecule_is_stretched(graphs, read_out):
-    several = graphs[:-1]
-    before = answers(read_out, several)
-    after = answers(read_out, move(several, lambda positions: positions * 1.1))
+    before = answers(read_out, graphs)[:-1]
+    after = answers(read_out, move(graphs, lambda positions: positions * 1.1))[:-1]
     assert (np.abs(after / before - 1) > 1e-4).all()
 
 
@@ -77,37 +87,35 @@ def test_answers_change_when_a_molecule_is_stretched(graphs, read_out):
 def test_answers_do_not_depend_on_the_order_of_atoms_or_the_rest_of_the_batch(graphs, read_out):
     expected = answers(read_out, graphs)
     rng = np.random.default_rng(0)
-    for row, graph in enumerate(graphs):
-        order = torch.as_tensor(rng.permutation(graph.num_nodes))
-        one = Data(x=graph.x[order], z=graph.z[order], pos=graph.pos[order], edge_attr=graph.edge_attr)
-        one.edge_index = order.argsort()[graph.edge_index]
-        np.testing.assert_allclose(answers(read_out, [one]), expected[[row]], rtol=1e-9, atol=1e-12)
+    for row, size in enumerate(graphs.numbers.length):
+        one = shuffle_atoms(graphs, row, rng.permutation(size))
+        np.testing.assert_allclose(answers(read_out, one), expected[[row]], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("read_out", READ_OUTS)
 def test_a_molecule_of_one_atom_has_an_answer_and_gradients(graphs, read_out):
-    for batch in ([graphs[-1]], graphs):
+    for batch in (graphs.take(np.array([len(SMILES)])), take_all(graphs)):
         network = random_network(read_out)
-        network(Batch.from_data_list(batch)).square().sum().backward()
+        network.read(batch).square().sum().backward()
         assert all(weights.grad is None or weights.grad.isfinite().all() for weights in network.parameters())
-    alone = answers(read_out, [graphs[-1]])
+    alone = answers(read_out, graphs.take(np.array([len(SMILES)])))
     assert alone == 0 if read_out in OBSERVABLES else alone != 0
 
 
 def test_every_weight_is_trained(graphs):
     for read_out in READ_OUTS:
         network = random_network(read_out)
-        network(Batch.from_data_list(graphs)).square().sum().backward()
+        network.read(take_all(graphs)).square().sum().backward()
         unused = [name for name, weights in network.named_parameters() if weights.grad is None]
         assert not unused, read_out
 
 
 @pytest.mark.parametrize(("kind", "factor"), [("extensive", 2), ("intensive", 1)])
 def test_two_copies_beyond_the_cutoff_double_what_is_extensive(graphs, kind, factor):
-    far = Data(**{name: torch.cat([graphs[2][name]] * 2) for name in ("x", "z")})
-    far.pos = torch.cat([graphs[2].pos, graphs[2].pos + 60.0])
+    one = graphs.take(np.array([2]))
+    far = bare((one.z.tolist() * 2, torch.cat([one.pos, one.pos + 60.0])))
     np.testing.assert_allclose(
-        answers("scalar", [far], kind=kind), factor * answers("scalar", [graphs[2]], kind=kind), rtol=1e-9
+        answers("scalar", far, kind=kind), factor * answers("scalar", one, kind=kind), rtol=1e-9
     )
 
 
@@ -130,7 +138,7 @@ def test_elements_that_torchmd_net_has_no_row_for_are_named_and_all_others_have_
         4: "torchmd-net has no Md, No, only H to Es",
     }
     others = [text for row, text in enumerate(smiles) if row not in reasons]
-    graphs = move(make_graphs(as_molecules(others), ELEMENTS, geometry=True), lambda positions: positions)
+    graphs = make_store(as_molecules(others), ELEMENTS)
     assert np.isfinite(answers("scalar" if observable is None else observable, graphs)).all()
 
 
@@ -163,39 +171,40 @@ def test_elements_that_it_has_no_row_for_are_named_with_the_lines_of_the_file(tm
 
 
 def test_all_atoms_attend_to_one_another_however_many_and_however_far(graphs):
-    chain = make_graphs(as_molecules(["C" * 30]), ELEMENTS, geometry=True)[0]
-    network = random_network("graphormer")
-    chain.pos = chain.pos.double().requires_grad_()
-    first = torch.zeros(chain.num_nodes, dtype=torch.double)
-    first[0] = 1
-    network.pool = lambda contribution, *_: (first @ contribution)[None]
-    network(Batch.from_data_list([chain])).sum().backward()
+    chain = take_all(make_store(as_molecules(["C" * 30]), ELEMENTS))
+    chain.pos.requires_grad_()
+    network, contributions = random_network("graphormer"), []
+    network.contribution.register_forward_hook(lambda module, inputs, output: contributions.append(output))
+    network.read(chain)
+    contributions[0][0].sum().backward()
     assert (chain.pos.grad.norm(dim=1) > 0).all()
 
 
 def test_distances_and_bonds_both_matter_to_attention(graphs):
-    expected = answers("graphormer", graphs[:-1])
-    changed = [graph.clone() for graph in graphs[:-1]]
-    for graph in changed:
-        graph.edge_attr = torch.where(graph.edge_attr == 1, 2, graph.edge_attr)
-    assert (np.abs(answers("graphormer", changed) / expected - 1) > 1e-6).all()
+    batch = graphs.take(SEVERAL)
+    changed = dataclasses.replace(batch, order=torch.where(batch.order == 1, 2, batch.order))
+    assert (np.abs(answers("graphormer", changed) / answers("graphormer", batch) - 1) > 1e-6).all()
 
 
 # -- the Equivariant Transformer -------------------------------------------------------------------------
 
 
 def test_neighbours_are_those_of_torchmd_net(graphs):
-    batch = Batch.from_data_list(graphs)
-    ours = Neighbours(2.5)(batch.pos, batch.batch)
-    theirs = OptimizedDistance(0.0, 2.5, max_num_pairs=-50, return_vecs=True, loop=True)(batch.pos, batch.batch)
-    order = np.lexsort(theirs[0].numpy())
-    for mine, other in zip(ours, (theirs[0][:, order], theirs[1][order], theirs[2][order]), strict=True):
-        np.testing.assert_allclose(mine, other, atol=1e-12)
+    batch = take_all(graphs)
+    distances = OptimizedDistance(0.0, 2.5, max_num_pairs=-50, return_vecs=True, loop=True)
+    ours, theirs = (
+        np.column_stack([edges.T, lengths, vectors])[np.lexsort(edges.numpy())]
+        for edges, lengths, vectors in (
+            Neighbours(2.5)(batch.pos, batch.molecule, batch.pairs),
+            distances(batch.pos, batch.molecule),
+        )
+    )
+    np.testing.assert_allclose(ours, theirs, atol=1e-12)
 
 
 def test_neighbours_have_no_limit():
     crowd = torch.rand(200, 3, generator=torch.Generator().manual_seed(0))
-    edges, _, _ = Neighbours(5.0)(crowd, torch.zeros(200, dtype=torch.long))
+    edges, _, _ = Neighbours(5.0)(crowd, torch.zeros(200, dtype=torch.long), torch.combinations(torch.arange(200)).T)
     assert edges.shape == (2, 200 * 200)
 
 
@@ -214,22 +223,23 @@ def test_read_outs_are_moments_about_the_centre_of_mass(graphs, stretch):
     charge = -0.7
     several = move(graphs, lambda positions: stretch * positions)
     moments = []
-    for graph in several:
+    for row in range(len(several)):
+        graph = several.take(np.array([row]))
         mass = atomic_masses[graph.z.numpy()][:, None]
         arm = graph.pos.numpy() - (mass * graph.pos.numpy()).sum(0) / mass.sum()
         moments.append([np.linalg.norm(charge * arm.sum(0)), charge * np.square(arm).sum()])
     for read_out, expected in zip(OBSERVABLES, np.transpose(moments), strict=True):
         with torch.no_grad():
-            found = with_charge(read_out, charge)(Batch.from_data_list(several))
+            found = with_charge(read_out, charge).read(take_all(several))
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_a_molecule_with_a_centre_of_symmetry_has_no_dipole_moment(graphs):
-    water, dioxide = graphs[SMILES.index("O")], Data(z=torch.tensor([8, 6, 8]))
-    dioxide.pos = torch.tensor([[-1.16, 0.0, 0.0], [0.0, 0.0, 0.0], [1.16, 0.0, 0.0]]).double()
-    octahedron = Data(z=torch.tensor([16, 9, 9, 9, 9, 9, 9]))
-    octahedron.pos = 1.56 * torch.cat([torch.zeros(1, 3), torch.eye(3), -torch.eye(3)]).double()
-    dipoles = answers("dipole_moment", [Data(z=water.z, pos=water.pos), dioxide, octahedron])
+    water = graphs.take(np.array([SMILES.index("O")]))
+    dioxide = torch.tensor([[-1.16, 0.0, 0.0], [0.0, 0.0, 0.0], [1.16, 0.0, 0.0]]).double()
+    octahedron = 1.56 * torch.cat([torch.zeros(1, 3), torch.eye(3), -torch.eye(3)]).double()
+    several = bare((water.z.tolist(), water.pos), ([8, 6, 8], dioxide), ([16, *[9] * 6], octahedron))
+    dipoles = answers("dipole_moment", several)
     assert dipoles[0] > 1e-2
     assert (dipoles[1:] < 1e-10).all()
 

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import json
 from typing import get_args
 
@@ -9,15 +10,15 @@ import torch
 from rdkit import Chem
 from rdkit.Chem import Crippen
 from scipy.spatial.transform import Rotation
-from torch_geometric.data import Batch
 
 from boomlib.features import conformers, elements, graph
 from boomlib.files import ContractError
 from boomlib.harness.composition import References
 from boomlib.harness.interface import Molecules
+from boomlib.harness.ragged import Ragged
 from boomlib.models.graph.gnn import GNN, Convolution, Geometry, Network
-from boomlib.models.graph.graphs import find_elements, make_graphs
-from boomlib.models.graph.layers import GaussianBasis
+from boomlib.models.graph.graphs import Graphs, GraphStore, find_elements
+from boomlib.models.graph.layers import read_out
 
 SMILES = ["OC", "C[N+](C)(C)C", "[O-][N+](=O)c1ccccc1", "CC#N", "C=O", "FC(Cl)CO", "C1CC1CO", "O"]
 GEOMETRIES = get_args(Geometry)
@@ -46,17 +47,44 @@ def random_network(geometry, atom_features, kind="extensive") -> Network:
     return network.double()
 
 
-def make_batch(molecules, geometry, move=lambda positions: positions) -> Batch:
-    graphs = make_graphs(molecules, find_elements(molecules), geometry != "none")
-    for each in graphs:
-        if geometry != "none":
-            each.pos = torch.as_tensor(move(each.pos.double().numpy()))
-    return Batch.from_data_list(graphs)
+def make_store(molecules, elements, geometry=True) -> GraphStore:
+    """The molecules, with positions in double precision."""
+    store = GraphStore.read(molecules, elements, geometry)
+    return dataclasses.replace(store, positions=store.positions.double()) if geometry else store
+
+
+def move(store, motion) -> GraphStore:
+    """The same with other positions, [atoms, 3] -> [atoms, 3]."""
+    return dataclasses.replace(store, positions=torch.as_tensor(motion(store.positions.numpy())))
+
+
+def take_all(store) -> Graphs:
+    """A batch of all molecules."""
+    return store.take(np.arange(len(store)))
+
+
+def shuffle_atoms(store, row, order) -> GraphStore:
+    """One of the molecules with its atoms in another order, int [atoms]."""
+    atoms, bonds = (ragged.find(np.array([row]))[0] for ragged in (store.numbers, store.bonds))
+    ends, order = store.bonds.values[bonds], torch.as_tensor(order)
+    ends[:, :2] = order.argsort()[ends[:, :2].long()].sort(dim=1).values.int()
+    return GraphStore(
+        Ragged.of(store.numbers.values[atoms][order], [len(atoms)]),
+        store.charges[atoms][order],
+        Ragged.of(ends, [len(ends)]),
+        None if store.positions is None else store.positions[atoms][order],
+        store.elements,
+    )
+
+
+def make_batch(molecules, geometry, motion=lambda positions: positions) -> Graphs:
+    store = make_store(molecules, find_elements(molecules), geometry != "none")
+    return take_all(store if geometry == "none" else move(store, motion))
 
 
 @torch.no_grad()
 def answers(geometry, batch, **arguments) -> np.ndarray:
-    return random_network(geometry, batch.x.shape[1], **arguments)(batch).numpy()
+    return random_network(geometry, batch.x.shape[1], **arguments).read(batch).numpy()
 
 
 # -- data ------------------------------------------------------------------------------------------------
@@ -76,32 +104,45 @@ def test_the_graph_is_rdkits_with_hydrogens_and_in_the_order_of_the_conformer(sm
         assert row["atomic_numbers"] == conformers.compute([smiles])["atomic_numbers"][0].as_py()
 
 
-def test_edges_are_bonds_or_all_pairs_in_both_directions(molecules):
-    elements = find_elements(molecules)
-    for text, flat, full in zip(
-        SMILES, make_graphs(molecules, elements, False), make_graphs(molecules, elements, True), strict=True
-    ):
-        mol = Chem.AddHs(Chem.MolFromSmiles(text))
+ORDERS = {"SINGLE": 1, "DOUBLE": 2, "TRIPLE": 3, "AROMATIC": 4, "DATIVE": 5}
+
+
+@pytest.mark.parametrize("rows", [[0], [3, 1, 8, 8, 2], [8], range(10)], ids=str)
+@pytest.mark.parametrize("geometry", [False, True])
+def test_pairs_are_bonds_or_all_and_a_batch_is_its_molecules_side_by_side(rows, geometry):
+    smiles = [*SMILES, "[Cl-]", "[NH3]->[Fe]"]
+    molecules = as_molecules(smiles) if not geometry else as_molecules([*SMILES, "[Cl-]", "[Na+].[Cl-]"])
+    batch = make_store(molecules, find_elements(molecules), geometry).take(np.array(rows))
+    mols = [Chem.AddHs(Chem.MolFromSmiles(molecules.smiles[row])) for row in rows]
+    first, pairs, orders = 0, [], {}
+    for mol in mols:
         n = mol.GetNumAtoms()
-        bonded = {
-            pair for b in mol.GetBonds() for a in [(b.GetBeginAtomIdx(), b.GetEndAtomIdx())] for pair in (a, a[::-1])
+        bonds = {
+            tuple(sorted((b.GetBeginAtomIdx() + first, b.GetEndAtomIdx() + first))): ORDERS[str(b.GetBondType())]
+            for b in mol.GetBonds()
         }
-        assert {tuple(edge) for edge in flat.edge_index.T.tolist()} == bonded
-        assert flat.edge_index.shape[1] == 2 * mol.GetNumBonds()
-        assert (flat.edge_attr > 0).all()
-        assert {tuple(edge) for edge in full.edge_index.T.tolist()} == {(i, j) for i in range(n) for j in range(n)} - {
-            (i, i) for i in range(n)
-        }
-        assert full.edge_index.shape[1] == n * (n - 1)
-        kinds = dict(zip(map(tuple, full.edge_index.T.tolist()), full.edge_attr.tolist(), strict=True))
-        assert {edge for edge, kind in kinds.items() if kind} == bonded
-        assert flat.pos is None
-        assert full.pos.shape == (n, 3)
+        orders |= bonds
+        pairs += itertools.combinations(range(first, first + n), 2) if geometry else sorted(bonds)
+        first += n
+    found = list(map(tuple, batch.pairs.T.tolist()))
+    assert found == pairs
+    assert {found[pair]: order for pair, order in zip(batch.bonded, batch.order.tolist(), strict=True)} == orders
+    assert batch.size.tolist() == [mol.GetNumAtoms() for mol in mols]
+    assert batch.molecule.tolist() == [row for row, mol in enumerate(mols) for _ in mol.GetAtoms()]
+    assert batch.z.tolist() == [atom.GetAtomicNum() for mol in mols for atom in mol.GetAtoms()]
+    assert batch.padded.tolist() == [
+        row * batch.longest + atom for row, mol in enumerate(mols) for atom in range(mol.GetNumAtoms())
+    ]
+    if geometry:
+        positions = molecules.features["conformers"]["positions"].to_pylist()
+        np.testing.assert_allclose(batch.pos, np.reshape(np.concatenate([positions[r] for r in rows]), (-1, 3)), 1e-6)
+    else:
+        assert batch.pos is None
 
 
 def test_atoms_are_one_hot_with_their_charge_and_an_unknown_element_is_none(molecules):
-    found = make_graphs(molecules.take(np.array([1, 5])), np.array([1, 6, 7, 8]), geometry=False)
-    carbon, nitrogen, chlorine = found[0].x[0], found[0].x[1], found[1].x[2]
+    x = take_all(make_store(molecules.take(np.array([1, 5])), np.array([1, 6, 7, 8]), geometry=False)).x
+    carbon, nitrogen, chlorine = x[0], x[1], x[Chem.AddHs(Chem.MolFromSmiles(SMILES[1])).GetNumAtoms() + 2]
     assert carbon.tolist() == [0, 1, 0, 0, 0]
     assert nitrogen.tolist() == [0, 0, 1, 0, 1]
     assert chlorine.tolist() == [0, 0, 0, 0, 0]
@@ -113,7 +154,7 @@ def test_a_conformer_in_another_order_of_atoms_is_refused(molecules):
     table = pa.Table.from_pylist(shuffled, schema=molecules.features["conformers"].schema)
     spoiled = dataclasses.replace(molecules, features=molecules.features | {"conformers": table})
     with pytest.raises(ContractError, match="the atoms of its conformer are not those of its graph") as error:
-        make_graphs(spoiled, find_elements(molecules), geometry=True)
+        make_store(spoiled, find_elements(molecules))
     assert error.value.smiles == [molecules.smiles[0]]
 
 
@@ -148,8 +189,8 @@ def test_references_come_back_from_json_with_every_digit(molecules):
 
 
 def test_references_of_an_intensive_property_average_and_mean_is_the_mean(molecules):
-    graphs = make_graphs(molecules, find_elements(molecules), False)
-    y = np.array([each.x[:, :-1].mean(0) @ torch.arange(6.0) for each in graphs])
+    batch = make_batch(molecules, "none")
+    y = read_out(batch.x[:, :-1] @ torch.arange(6.0), batch, "intensive").numpy()
     molecules, nothing = dataclasses.replace(molecules, y=y), np.zeros(len(y))
     assert References("elements", "intensive").fit(molecules).inverse(molecules, nothing) == pytest.approx(y)
     mean = References("mean", "intensive").fit(molecules)
@@ -185,16 +226,12 @@ def test_answers_change_when_a_molecule_is_stretched(molecules, geometry):
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_answers_do_not_depend_on_the_order_of_atoms_or_the_rest_of_the_batch(molecules, geometry):
-    together = make_batch(molecules, geometry)
-    expected = answers(geometry, together)
+    store = make_store(molecules, find_elements(molecules), geometry != "none")
+    expected = answers(geometry, take_all(store))
     rng = np.random.default_rng(0)
-    for row, one in enumerate(together.to_data_list()):
-        order = torch.as_tensor(rng.permutation(one.num_nodes))
-        place = order.argsort()
-        one.x, one.edge_index = one.x[order], place[one.edge_index]
-        if geometry != "none":
-            one.pos = one.pos[order]
-        np.testing.assert_allclose(answers(geometry, Batch.from_data_list([one])), expected[[row]], rtol=1e-9)
+    for row, size in enumerate(store.numbers.length):
+        one = shuffle_atoms(store, row, rng.permutation(size))
+        np.testing.assert_allclose(answers(geometry, take_all(one)), expected[[row]], rtol=1e-9)
 
 
 @pytest.mark.parametrize("motion", MOTIONS)
@@ -203,13 +240,12 @@ def test_coordinates_move_with_the_molecule_and_features_stay(molecules, motion)
     torch.manual_seed(0)
     layer = Convolution(12, basis=8, moves=True)
     torch.nn.init.normal_(layer.push[-1].weight)
-    layer, basis = layer.double(), GaussianBasis(8, 5.0).double()
+    layer, network = layer.double(), random_network("coordinates", 7)
 
     @torch.no_grad()
     def step(batch):
-        features = torch.randn(batch.num_nodes, 12, generator=torch.Generator().manual_seed(1)).double()
-        bond = torch.nn.functional.one_hot(batch.edge_attr, 6).double()
-        return layer(features, batch.pos, batch.edge_index, bond, basis)
+        features = torch.randn(len(batch.z), 12, generator=torch.Generator().manual_seed(1)).double()
+        return layer(features, batch.pos, batch, network.measure(batch.pos, batch))
 
     there, moved = make_batch(molecules, "coordinates"), make_batch(molecules, "coordinates", MOTIONS[motion])
     (features, positions), (moved_features, moved_positions) = step(there), step(moved)
@@ -222,10 +258,10 @@ def test_moving_coordinates_matters_to_the_answer(molecules):
     batch = make_batch(molecules, "coordinates")
     network = random_network("coordinates", batch.x.shape[1])
     with torch.no_grad():
-        before = network(batch)
+        before = network.read(batch)
         for layer in network.layers[:-1]:
             layer.push[-1].weight.zero_()
-        assert ((network(batch) / before - 1).abs()[:-1] > 1e-6).all()
+        assert ((network.read(batch) / before - 1).abs()[:-1] > 1e-6).all()
     assert network.layers[-1].push is None
 
 
@@ -236,16 +272,18 @@ def test_two_molecules_far_apart_are_the_sum_of_both(molecules, geometry):
     alone = answers(geometry, make_batch(molecules, geometry))[[2, 6]].sum()
     pair = as_molecules([f"{SMILES[2]}.{SMILES[6]}"])
     elements = find_elements(molecules)
-    (joint,) = make_graphs(pair, elements, geometry != "none")
+    joint = make_store(pair, elements, geometry != "none")
     if geometry != "none":
-        parts = [make_graphs(each, elements, True)[0].pos for each in (one, two)]
+        parts = [make_store(each, elements).positions for each in (one, two)]
         numbers = pair.features["conformers"]["atomic_numbers"][0].as_py()
         heavy = [sum(n > 1 for n in each.features["graph"]["atomic_numbers"][0].as_py()) for each in (one, two)]
         # RDKit appends the hydrogens of both behind the heavy atoms of both
         far = parts[1] + 60.0
-        joint.pos = torch.cat([parts[0][: heavy[0]], far[: heavy[1]], parts[0][heavy[0] :], far[heavy[1] :]]).double()
-        assert len(joint.pos) == len(numbers)
-    found = answers(geometry, Batch.from_data_list([joint]))
+        joint = move(
+            joint, lambda _: torch.cat([parts[0][: heavy[0]], far[: heavy[1]], parts[0][heavy[0] :], far[heavy[1] :]])
+        )
+        assert len(joint.positions) == len(numbers)
+    found = answers(geometry, take_all(joint))
     np.testing.assert_allclose(found, [alone], rtol=1e-6)
 
 
@@ -330,3 +368,25 @@ def test_bonds_alone_need_no_positions_and_positions_are_seen_by_the_others(labe
     for geometry in GEOMETRIC:
         with pytest.raises(KeyError, match="conformers"):
             small_model(geometry, epochs=1).fit(flat, flat, tmp_path / geometry)
+
+
+def test_a_batch_that_does_not_fit_is_read_in_halves(labelled):
+    model = small_model("none", batch=32)
+    network, sizes = model.start(labelled), []
+    torch.nn.init.normal_(network.contribution[-1].weight)
+    store = model.encode(labelled)
+    expected = model.read(network, store)
+
+    def hold_at_most(number):
+        def check(module, inputs):
+            sizes.append(len(inputs[0].place))
+            if sizes[-1] > number:
+                raise torch.OutOfMemoryError
+
+        return network.register_forward_pre_hook(check)
+
+    with hold_at_most(8):
+        np.testing.assert_allclose(model.read(network, store), expected, rtol=1e-5, atol=1e-6)
+    assert [size for size in sizes if size <= 8] == [8] * 4
+    with hold_at_most(0), pytest.raises(torch.OutOfMemoryError):
+        model.read(network, store)

@@ -10,7 +10,7 @@ from boomlib import registry
 from boomlib.features import elements
 from boomlib.files import ContractError
 from boomlib.harness.interface import Molecules, find_model_class
-from boomlib.models.language.language_model import TokenReadOut
+from boomlib.models.language.language_model import Texts, TokenReadOut, TokenStore
 from boomlib.models.language.masked_tokens import IGNORED, MaskedTokens
 from boomlib.models.language.regression_transformer import LARGEST, numerical_encodings, read_value, write_value
 
@@ -33,6 +33,11 @@ def as_molecules(smiles, y=None) -> Molecules:
     return Molecules(
         np.arange(len(smiles)), np.array(smiles, dtype=object), y, {"elements": pa.table(elements.compute(smiles))}
     )
+
+
+def read_texts(model, smiles) -> Texts:
+    """A batch of all of these."""
+    return TokenStore.of(model.encode_smiles(smiles), model.tokenizer.pad).take(np.arange(len(smiles)))
 
 
 def make(name, kind="extensive", seed=0, **changes):
@@ -65,7 +70,7 @@ def one_thread():
 def test_a_sum_over_tokens_is_their_mean_times_their_number(name, molecules):
     model = make(name)
     start = model.start_from_scratch(molecules.smiles)
-    texts = model.collate(model.encode_smiles(molecules.smiles[:4]))
+    texts = read_texts(model, molecules.smiles[:4])
     networks = [TokenReadOut(start, model.tokenizer.pad, read_out).eval() for read_out in ("sum", "mean")]
     torch.nn.init.normal_(networks[0].head[2].weight)
     networks[1].load_state_dict(networks[0].state_dict())
@@ -106,7 +111,10 @@ def test_spellings_are_drawn_in_training_and_averaged_in_prediction(name, molecu
     assert len(drawn - {None, 0}) == 2  # another one in each epoch
     predicted = model.predict(molecules).mean
     assert [len(texts) for texts in read[-1][1]] == [3] * 32
-    each = [model.read(model.network, [[texts[k]] for texts in read[-1][1]]) for k in range(3)]
+    each = [
+        model.read(model.network, TokenStore.of([[texts[k]] for texts in read[-1][1]], model.tokenizer.pad))
+        for k in range(3)
+    ]
     np.testing.assert_allclose(predicted, model.references.inverse(molecules, np.mean(each, axis=0)), rtol=1e-9)
     np.testing.assert_allclose(model.predict(molecules.take(np.array([7, 2]))).mean, predicted[[7, 2]], rtol=1e-9)
 
@@ -140,7 +148,7 @@ def test_a_descriptor_that_asks_for_a_checkpoint_never_trains_from_scratch(molec
 def tokens(molecules):
     model = make("chemberta_small")
     model.start_from_scratch(molecules.smiles)
-    return model.tokenizer, model.collate(model.encode_smiles(molecules.smiles)).tokens
+    return model.tokenizer, read_texts(model, molecules.smiles).tokens
 
 
 def test_masking_hides_about_15_per_cent_and_never_a_special_token(tokens):
@@ -243,7 +251,7 @@ def test_numerical_encodings_are_those_of_the_paper():
 def test_digits_before_change_what_a_digit_is_taken_for_and_digits_behind_cannot(molecules):
     model = make("regression_transformer_small")
     network = model.make_network(model.start_from_scratch(molecules.smiles)).double().eval()
-    tokens = model.collate(model.encode_smiles(molecules.smiles[:4])).tokens
+    tokens = read_texts(model, molecules.smiles[:4]).tokens
     value = network.untold(tokens).repeat(4, 1)
     with torch.no_grad():
         hidden = network.logits(value, tokens)
@@ -266,6 +274,6 @@ def test_values_that_do_not_parse_are_counted_and_still_numbers(molecules, tmp_p
 def test_only_digits_that_are_not_shown_are_learnt(molecules):
     model = make("regression_transformer_small")
     network = model.make_network(model.start_from_scratch(molecules.smiles))
-    losses = network.losses(model.collate(model.encode_smiles(molecules.smiles)), torch.linspace(-3, 3, 32))
+    losses = network.losses(read_texts(model, molecules.smiles), torch.linspace(-3, 3, 32))
     assert losses.shape == (32,)
     assert np.isclose(losses.mean().item(), np.log(model.config.vocab_size), rtol=0.1)

@@ -12,7 +12,7 @@ from boomlib.models.nlmtp import losses
 from boomlib.models.nlmtp.backbone import Backbone
 from boomlib.models.nlmtp.encoder import PAIR_DESCRIPTORS, LogMargin, Tensors
 from boomlib.models.nlmtp.module import Pairs
-from boomlib.models.nlmtp.network import Network
+from boomlib.models.nlmtp.network import Network, Question
 
 DEPTH = {"depth": 12, "fast_layers": (3, 7, 11), "rank": 8, "dropout": 0.0}
 
@@ -203,6 +203,26 @@ def test_padding_and_company_change_nothing():
         alone = molecules.take(torch.tensor([row]))
         assert alone.tokens.shape[1] == int((molecules.tokens[row] > 0).sum())
         assert torch.allclose(network(alone, worlds(1, 0.0, 0.5), hidden=False).outcome[0], together[row], atol=1e-5)
+
+
+def test_questions_asked_together_are_answered_as_alone():
+    network, molecules = make_network(), make_tensors()
+    moved = torch.linspace(-1, 1, 6)
+    asked = [
+        Question(worlds(6, 0.0, 0.5), hidden=True),
+        Question(worlds(6, 0.0, 0.3, -0.2), hidden=False),
+        Question(worlds(6, 0.0), hidden=True, moved=moved),
+    ]
+    there = replace(molecules, treatment=molecules.treatment + moved)
+    alone = [
+        network(each, one.shift, hidden=one.hidden)
+        for each, one in zip([molecules, molecules, there], asked, strict=True)
+    ]
+    for ours, theirs in zip(network.answer(molecules, asked), alone, strict=True):
+        assert torch.allclose(ours.outcome, theirs.outcome, atol=1e-5)
+        assert torch.allclose(ours.alpha, theirs.alpha, atol=1e-6)
+        assert torch.allclose(ours.pair, theirs.pair, atol=1e-5)
+        assert torch.allclose(ours.cls, theirs.cls, atol=1e-6)
 
 
 @pytest.mark.parametrize("read_out", ["sum", "mean", "probe"])

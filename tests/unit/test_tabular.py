@@ -13,8 +13,10 @@ from threadpoolctl import threadpool_limits
 
 from boomlib import registry
 from boomlib.features import descriptors, elements, morgan_counts
-from boomlib.harness.design import Environments, LinearDesign, Winsorized, read_descriptors
+from boomlib.harness import design
+from boomlib.harness.design import Blocks, Environments, LinearDesign, Winsorized, find_moments, read_descriptors
 from boomlib.harness.interface import Molecules
+from boomlib.harness.ridge import HalfSparseRows, Rows, fit_ridge
 from boomlib.models.control.oracle import Oracle
 from boomlib.models.control.shuffled import Shuffled
 from boomlib.models.control.train_mean import TrainMean
@@ -231,6 +233,31 @@ def test_leave_one_out_residuals_are_those_of_refits(fitted):
         theirs = sklearn.linear_model.Ridge(alpha=ridge.penalty, solver="svd").fit(x[rest], train.y[rest])
         residual = train.y[left] - theirs.predict(x[left : left + 1])[0]
         assert ridge.leave_one_out_residuals[left] == pytest.approx(residual, rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["extensive", "intensive"])
+@pytest.mark.parametrize("margin", [None, 1.0])
+def test_blocks_and_sparse_columns_make_the_same_ridge(kind, margin, monkeypatch):
+    monkeypatch.setattr(design, "ROWS", 7)
+    train, valid, _ = task()
+    columns = LinearDesign(kind, 1, 2, margin).fit(train)
+    whole = fit_ridge(Rows([columns.transform(train)]), train.y, Rows([columns.transform(valid)]), valid.y, PENALTIES)
+    for way, make in ((Rows, columns.transform), (HalfSparseRows, columns.halves)):
+        x, x_valid = (way(Blocks(each, make)) for each in (train, valid))
+        blocks = fit_ridge(x, train.y, x_valid, valid.y, PENALTIES)
+        assert blocks.penalty == whole.penalty
+        assert blocks.weights == pytest.approx(whole.weights, rel=1e-7, abs=1e-9)
+        assert blocks.leave_one_out == pytest.approx(whole.leave_one_out, rel=1e-7, abs=1e-9)
+        assert np.array(blocks.history) == pytest.approx(np.array(whole.history), rel=1e-7)
+
+
+def test_moments_of_blocks_are_those_of_the_whole_to_the_last_bit(monkeypatch):
+    monkeypatch.setattr(design, "ROWS", 7)
+    train = task()[0]
+    mean, deviation = find_moments(Blocks(train, lambda some: np.nan_to_num(read_descriptors(some))))
+    whole = np.nan_to_num(read_descriptors(train))
+    assert np.array_equal(mean, whole.mean(axis=0))
+    assert np.array_equal(deviation, whole.std(axis=0))
 
 
 def test_ridge_recovers_an_additive_property_outside_its_range(tmp_path):

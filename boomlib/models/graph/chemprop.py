@@ -4,10 +4,10 @@ Heid et al., J. Chem. Inf. Model. 2024, 64, 9 (the program); Yang et al., J. Che
 Featuriser, network and schedule are Chemprop's, training is ours.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypedDict
 
+import numpy as np
 import torch
 from chemprop.data import BatchMolGraph, MolGraph
 from chemprop.featurizers import SimpleMoleculeMolGraphFeaturizer
@@ -37,6 +37,14 @@ class ChempropTraining(TypedDict):
     init_lr: float
     max_lr: float
     final_lr: float
+
+
+class MolGraphs(list[MolGraph]):
+    """Chemprop's graphs, of which its own :class:`BatchMolGraph` makes a batch on the processor."""
+
+    def to(self, device: torch.device) -> "MolGraphs":
+        """Themselves."""
+        return self
 
 
 class Network(nn.Module):
@@ -96,18 +104,18 @@ class Chemprop(NetworkModel):
         predictor = RegressionFFN(input_dim=messages.output_dim, **self.read_out)
         return Network(MPNN(messages, AGGREGATIONS[self.kind](), predictor))
 
-    def encode(self, molecules: Molecules) -> list[MolGraph]:
+    def encode(self, molecules: Molecules) -> "MolGraphs":
         """Chemprop's graphs."""
-        return [self.featurizer(make_mol(text)) for text in molecules.smiles]
+        return MolGraphs([self.featurizer(make_mol(text)) for text in molecules.smiles])
 
-    def collate(self, items: Sequence[MolGraph]) -> BatchMolGraph:
+    def collate(self, store: "MolGraphs", rows: np.ndarray) -> BatchMolGraph:
         """Graphs side by side."""
-        return BatchMolGraph(items)
+        return BatchMolGraph([store[row] for row in rows])
 
     def optimise(self, network: nn.Module, steps: int) -> dict:
         """Adam with Chemprop's schedule, by step."""
         given = self.training
-        optimizer = torch.optim.Adam(network.parameters(), given["init_lr"])
+        optimizer = torch.optim.Adam(network.parameters(), given["init_lr"], fused=True)
         rise = given["warmup_epochs"] * steps
         rates = given["init_lr"], given["max_lr"], given["final_lr"]
         schedule = build_NoamLike_LRSched(optimizer, rise, given["epochs"] * steps - rise, *rates)

@@ -6,8 +6,6 @@ Thölke & De Fabritiis, ICLR 2022, arXiv 2202.02541. Representation and read-out
 import torch
 from rdkit import Chem
 from torch import Tensor, nn
-from torch_geometric.data import Batch
-from torch_geometric.utils import scatter
 from torchmdnet.models.output_modules import (
     EquivariantDipoleMoment,
     EquivariantElectronicSpatialExtent,
@@ -19,6 +17,8 @@ from boomlib.harness.columns import split_lists
 from boomlib.harness.composition import Reference
 from boomlib.harness.interface import Molecules
 from boomlib.models.graph.graph_model import GraphModel
+from boomlib.models.graph.graphs import Graphs
+from boomlib.models.graph.layers import GraphNetwork, read_out
 
 ELEMENTS = 100  # rows of torchmd-net's embedding, by atomic number from 0: fermium and what is heavier has none
 OBSERVABLES = {
@@ -41,25 +41,33 @@ class Neighbours(nn.Module):
         super().__init__()
         self.cutoff = cutoff
 
-    def forward(self, positions: Tensor, batch: Tensor, box: None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Pairs by target atom; the signature is torchmd-net's.
+    def forward(self, positions: Tensor, batch: Tensor, box: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Both ways of the pairs, then each atom with itself; the signature is torchmd-net's.
 
         Args:
             positions: Å [atoms, 3].
-            batch: molecule of each atom, int64 [atoms].
-            box: none; molecules are not periodic.
+            batch: molecule of each atom, not read.
+            box: the unordered pairs of atoms, int64 [2, pairs]: molecules are not periodic, and torchmd-net hands on
+                untouched what stands in the place of a box.
 
         Returns:
-            Source and target, int64 [2, pairs]; distances, Å [pairs]; vectors from target to source, Å [pairs, 3].
+            Source and target, int64 [2, edges]; distances, Å [edges]; vectors from target to source, Å [edges, 3].
         """
-        target, source = (batch[:, None] == batch).nonzero(as_tuple=True)
-        vector = positions[source] - positions[target]
+        vector = positions[box[1]] - positions[box[0]]
         distance = torch.linalg.vector_norm(vector, dim=-1)
         near = distance < self.cutoff
-        return torch.stack([source[near], target[near]]), distance[near], vector[near]
+        lesser, greater = box[:, near]
+        vector, distance = vector[near], distance[near]
+        itself = torch.arange(len(positions), device=positions.device)
+        edges = torch.stack([torch.cat([greater, lesser, itself]), torch.cat([lesser, greater, itself])])
+        return (
+            edges,
+            torch.cat([distance, distance, distance.new_zeros(len(positions))]),
+            torch.cat([vector, -vector, torch.zeros_like(positions)]),
+        )
 
 
-class Network(nn.Module):
+class Network(GraphNetwork):
     """torchmd-net's representation and a read-out by what the property is.
 
     A dipole moment is ‖Σ_i μ_i + q_i (r_i - c)‖ and a spatial extent Σ_i q_i ‖r_i - c‖² (as published, after PaiNN,
@@ -91,18 +99,17 @@ class Network(nn.Module):
         self.representation.distance = Neighbours(cutoff)
         self.head = OBSERVABLES.get(observable, EquivariantScalar)(width)
         # not the head's own mean, which divides by one atom more (torchmd-net 3.1, scatter with include_self)
-        self.reduce = "mean" if kind == "intensive" and observable not in OBSERVABLES else "sum"
+        self.kind = "extensive" if observable in OBSERVABLES else kind
         # training starts from the references; but the norm of a zero dipole has no gradient
         if observable != "dipole_moment":
             last = [layer for layer in self.head.modules() if isinstance(layer, nn.Linear)][-1]
             nn.init.zeros_(last.weight)
 
-    def forward(self, graphs: Batch) -> Tensor:
-        """Graphs with positions (:func:`boomlib.models.graph.graphs.make_graphs`) -> standardised labels, [graphs]."""
+    def read(self, graphs: Graphs) -> Tensor:
+        """Molecules with positions -> standardised labels, [molecules]."""
         positions = graphs.pos.to(self.representation.embedding.weight.dtype)
-        atoms = self.head.pre_reduce(*self.representation(graphs.z, positions, graphs.batch))
-        molecules = scatter(atoms, graphs.batch, dim_size=graphs.num_graphs, reduce=self.reduce)
-        return self.head.post_reduce(molecules)[:, 0]
+        atoms = self.head.pre_reduce(*self.representation(graphs.z, positions, graphs.molecule, graphs.pairs))
+        return self.head.post_reduce(read_out(atoms, graphs, self.kind))[:, 0]
 
 
 class EquivariantTransformer(GraphModel):

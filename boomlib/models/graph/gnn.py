@@ -4,16 +4,14 @@ TGNN, IGNN and EGNN of BOOM (arXiv 2505.01912). The last is E(n)-equivariant (Sa
 arXiv 2102.09844); the others are what remains of it without moving coordinates, and without coordinates.
 """
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Batch
-from torch_geometric.utils import scatter
 
 from boomlib.models.graph.graph_model import GraphModel
-from boomlib.models.graph.graphs import BOND_KINDS
-from boomlib.models.graph.layers import POOLS, GaussianBasis
+from boomlib.models.graph.graphs import BOND_KINDS, Graphs
+from boomlib.models.graph.layers import GaussianBasis, GraphNetwork, read_out
 
 Geometry = Literal["none", "distances", "coordinates"]
 
@@ -52,39 +50,60 @@ class Convolution(nn.Module):
             self.push = nn.Sequential(nn.Linear(width, width, bias=False), nn.SiLU(), last)
 
     def forward(
-        self, h: Tensor, positions: Tensor | None, edge_index: Tensor, bond: Tensor, basis: GaussianBasis | None
+        self, h: Tensor, positions: Tensor | None, graphs: Graphs, geometry: "Distances | None"
     ) -> tuple[Tensor, Tensor | None]:
         """One step of features and positions.
 
         Args:
             h: features, [atoms, width].
             positions: Å [atoms, 3], or None.
-            edge_index: source and target of each edge, [2, edges].
-            bond: one-hot kind of bond, [edges, BOND_KINDS].
-            basis: of distances, or None.
+            graphs: the molecules.
+            geometry: of the pairs by these positions, or None.
 
         Returns:
             New features and positions.
         """
-        source, target = edge_index
-        radial = None
-        if positions is not None:
-            difference = positions.index_select(0, target) - positions.index_select(0, source)
-            distance = torch.linalg.vector_norm(difference, dim=-1)
-            radial = basis(distance)
-            bond = torch.cat([bond, radial], dim=-1)
-        joined = self.target(h).index_select(0, target) + self.source(h).index_select(0, source) + self.edge(bond)
-        message = self.message(joined)
-        if radial is not None:
-            message = message * self.filter(radial)
+        lesser, greater = graphs.pairs
+        pair, fading = self.read_pairs(graphs, None if geometry is None else geometry.radial)
+        sent, received = self.source(h), self.target(h)
+        # both ways of a pair, the lesser atom's message first
+        joined = torch.stack(
+            [
+                received.index_select(0, greater) + sent.index_select(0, lesser),
+                received.index_select(0, lesser) + sent.index_select(0, greater),
+            ]
+        )
+        message = self.message(joined + pair)
+        if fading is not None:
+            message = message * fading
         if self.push is not None:
-            step = difference / (distance[:, None] + 1) * self.push(message)
-            positions = positions + scatter(step, target, dim_size=len(h))
-        received = scatter(message, target, dim_size=len(h))
-        return h + self.node(torch.cat([h, received], dim=-1)), positions
+            step = self.push(message) * geometry.direction
+            positions = positions.index_add(0, greater, step[0]).index_add(0, lesser, step[1], alpha=-1)
+        gathered = torch.zeros_like(h).index_add(0, greater, message[0]).index_add(0, lesser, message[1])
+        return h + self.node(torch.cat([h, gathered], dim=-1)), positions
+
+    def read_pairs(self, graphs: Graphs, radial: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """What φ_e reads of each pair, and its filter, [pairs, width] each: the same for both ways.
+
+        Most pairs are no bond, so that the columns of φ_e for kinds of bonds are added where there is one.
+        """
+        kinds = self.edge.weight[:, :BOND_KINDS].T
+        if radial is None:
+            return kinds.index_select(0, graphs.order), None
+        weights = torch.cat([self.edge.weight[:, BOND_KINDS:], self.filter.weight])
+        pair, fading = nn.functional.linear(radial, weights).chunk(2, dim=-1)
+        bonded = (kinds - kinds[:1]).index_select(0, graphs.order)
+        return (pair + kinds[0]).index_add_(0, graphs.bonded, bonded), fading
 
 
-class Network(nn.Module):
+class Distances(NamedTuple):
+    """Of the pairs of atoms: e(d), [pairs, basis], and (x_greater - x_lesser) / (d + 1), [pairs, 3]."""
+
+    radial: Tensor
+    direction: Tensor
+
+
+class Network(GraphNetwork):
     """Convolutions, then each atom's contribution, summed or averaged over the molecule.
 
     Args:
@@ -101,7 +120,7 @@ class Network(nn.Module):
         self, atom_features: int, *, kind: str, geometry: Geometry, width: int, depth: int, basis: int, reach: float
     ) -> None:
         super().__init__()
-        self.pool = POOLS[kind]
+        self.kind = kind
         self.basis = None if geometry == "none" else GaussianBasis(basis, reach)
         self.embedding = nn.Linear(atom_features, width)
         # nothing reads the positions after the last layer
@@ -114,15 +133,24 @@ class Network(nn.Module):
         nn.init.zeros_(last.bias)
         self.contribution = nn.Sequential(nn.Linear(width, width), nn.SiLU(), last)
 
-    def forward(self, graphs: Batch) -> Tensor:
-        """Graphs of :func:`boomlib.models.graph.graphs.make_graphs` -> standardised residuals, [graphs]."""
+    def read(self, graphs: Graphs) -> Tensor:
+        """Molecules -> standardised residuals, [molecules]."""
         dtype = self.embedding.weight.dtype
         h = self.embedding(graphs.x.to(dtype))
-        bond = nn.functional.one_hot(graphs.edge_attr, BOND_KINDS).to(dtype)
         positions = graphs.pos.to(dtype) if self.basis else None
+        geometry, known = None, None
         for layer in self.layers:
-            h, positions = layer(h, positions, graphs.edge_index, bond, self.basis)
-        return self.pool(self.contribution(h), graphs.batch, graphs.num_graphs)[:, 0]
+            if positions is not known:  # where positions do not move, once
+                geometry, known = self.measure(positions, graphs), positions
+            h, positions = layer(h, positions, graphs, geometry)
+        return read_out(self.contribution(h), graphs, self.kind)[:, 0]
+
+    def measure(self, positions: Tensor, graphs: Graphs) -> Distances:
+        """The geometry of the pairs."""
+        lesser, greater = graphs.pairs
+        difference = positions.index_select(0, greater) - positions.index_select(0, lesser)
+        distance = torch.linalg.vector_norm(difference, dim=-1)
+        return Distances(self.basis(distance), difference / (distance[:, None] + 1))
 
 
 class GNN(GraphModel):

@@ -1,25 +1,24 @@
 """What all networks on our graphs share; a model adds its network."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
-from torch_geometric.data import Batch, Data
 
 from boomlib.files import read_json, write_json
 from boomlib.harness.interface import Molecules
 from boomlib.harness.network import NetworkModel
-from boomlib.models.graph.graphs import find_elements, make_graphs
+from boomlib.models.graph.graphs import Batch, GraphStore, find_elements
+from boomlib.models.graph.layers import GraphNetwork
 
 
 class GraphModel(NetworkModel):
     """A network on graphs; see :class:`boomlib.harness.network.NetworkModel`.
 
     Args:
-        with_positions: whether the network sees positions; its edges are then all pairs of atoms instead of the bonds.
+        with_positions: whether the network sees positions; its pairs of atoms are then all instead of the bonds.
     """
 
     def __init__(self, *, with_positions: bool, **common) -> None:
@@ -27,8 +26,8 @@ class GraphModel(NetworkModel):
         self.with_positions = with_positions
 
     @abstractmethod
-    def make_network(self, atom_features: int) -> nn.Module:
-        """An untrained network: batch of graphs -> float [graphs]; ``atom_features`` is the width of ``x``."""
+    def make_network(self, atom_features: int) -> GraphNetwork:
+        """An untrained network; ``atom_features`` is the width of ``x``."""
 
     def start(self, train: Molecules) -> nn.Module:
         """Learn which elements occur."""
@@ -36,13 +35,13 @@ class GraphModel(NetworkModel):
         torch.manual_seed(self.seed)
         return self.make_network(len(self.elements) + 1)
 
-    def encode(self, molecules: Molecules) -> list[Data]:
+    def encode(self, molecules: Molecules) -> GraphStore:
         """Graphs of the molecules."""
-        return make_graphs(molecules, self.elements, self.with_positions)
+        return GraphStore.read(molecules, self.elements, self.with_positions)
 
-    def collate(self, items: Sequence[Data]) -> Batch:
+    def collate(self, store: GraphStore, rows: np.ndarray) -> Batch:
         """Graphs side by side."""
-        return Batch.from_data_list(items)
+        return store.take_in_parts(rows)
 
     def save_start(self, folder: Path) -> None:
         """Write the elements."""

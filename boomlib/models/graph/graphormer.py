@@ -5,12 +5,10 @@ Ying et al., NeurIPS 2021, arXiv 2106.05234; with distances Shi et al., arXiv 22
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Batch
-from torch_geometric.utils import scatter, to_dense_adj, to_dense_batch
 
 from boomlib.models.graph.graph_model import GraphModel
-from boomlib.models.graph.graphs import BOND_KINDS
-from boomlib.models.graph.layers import POOLS, GaussianBasis
+from boomlib.models.graph.graphs import BOND_KINDS, Graphs
+from boomlib.models.graph.layers import GaussianBasis, GraphNetwork, read_out
 
 
 class Block(nn.Module):
@@ -44,7 +42,7 @@ class Block(nn.Module):
         return h + self.feed(h)
 
 
-class Network(nn.Module):
+class Network(GraphNetwork):
     """An atom's embedding, blocks of attention, then each atom's contribution, summed or averaged over the molecule.
 
     A pair's distance, as Gaussians, and the kind of its bond give the bias of attention, one for all blocks (Shi et
@@ -66,7 +64,7 @@ class Network(nn.Module):
         self, atom_features: int, *, kind: str, width: int, depth: int, heads: int, basis: int, reach: float
     ) -> None:
         super().__init__()
-        self.pool = POOLS[kind]
+        self.kind = kind
         self.basis = GaussianBasis(basis, reach)
         self.embedding = nn.Linear(atom_features, width)
         pair = basis + BOND_KINDS - 1
@@ -78,23 +76,38 @@ class Network(nn.Module):
         nn.init.zeros_(last.bias)
         self.contribution = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), last)
 
-    def forward(self, graphs: Batch) -> Tensor:
-        """Graphs of ``make_graphs`` with positions -> standardised residuals, [graphs]."""
+    def read(self, graphs: Graphs) -> Tensor:
+        """Molecules with positions -> standardised residuals, [molecules]."""
         dtype = self.embedding.weight.dtype
-        source, target = graphs.edge_index
-        positions = graphs.pos.to(dtype)
-        distance = torch.linalg.vector_norm(positions[source] - positions[target], dim=-1)
-        bond = nn.functional.one_hot(graphs.edge_attr, BOND_KINDS)[:, 1:].to(dtype)
-        pair = torch.cat([self.basis(distance), bond], dim=-1)
-        x = graphs.x.to(dtype)
-        neighbours = scatter(self.neighbour(x)[source] * self.filter(pair), target, dim_size=len(x))
-        h, real = to_dense_batch(self.embedding(x) + neighbours, graphs.batch)
-        # an atom's bias towards itself is 0, as softmax knows differences alone
-        bias = to_dense_adj(graphs.edge_index, graphs.batch, self.bias(pair)).permute(0, 3, 1, 2)
-        bias = bias.masked_fill(~real[:, None, None, :], -torch.inf)
+        lesser, greater = graphs.pairs
+        positions, x = graphs.pos.to(dtype), graphs.x.to(dtype)
+        distance = torch.linalg.vector_norm(positions[greater] - positions[lesser], dim=-1)
+        bonds = distance.new_zeros(len(distance), BOND_KINDS - 1)
+        bonds[graphs.bonded, graphs.order - 1] = 1
+        pair = torch.cat([self.basis(distance), bonds], dim=-1)
+        sent, fading = self.neighbour(x), self.filter(pair)
+        h = self.embedding(x)
+        h = h.index_add(0, greater, sent.index_select(0, lesser) * fading)
+        h = h.index_add(0, lesser, sent.index_select(0, greater) * fading)
+        place, real = graphs.padded, torch.arange(graphs.longest, device=x.device) < graphs.size[:, None]
+        h = h.new_zeros(real.numel(), h.shape[1]).index_copy(0, place, h).view(*real.shape, -1)
+        bias = self.spread(self.bias(pair), graphs, place).masked_fill(~real[:, None, None, :], -torch.inf)
         for block in self.blocks:
             h = block(h, bias)
-        return self.pool(self.contribution(h[real]), graphs.batch, graphs.num_graphs)[:, 0]
+        return read_out(self.contribution(h.flatten(0, 1)[place]), graphs, self.kind)[:, 0]
+
+    @staticmethod
+    def spread(pair: Tensor, graphs: Graphs, place: Tensor) -> Tensor:
+        """What belongs to pairs, [pairs, heads], as [molecules, heads, atoms, atoms].
+
+        An atom's bias towards itself is 0, as softmax knows differences alone.
+        """
+        n = graphs.longest
+        lesser, greater = graphs.pairs
+        row, column = place[lesser], place[greater] % n
+        ways = torch.cat([row * n + column, place[greater] * n + place[lesser] % n])
+        dense = pair.new_zeros(len(graphs) * n * n, pair.shape[1]).index_copy(0, ways, torch.cat([pair, pair]))
+        return dense.view(len(graphs), n, n, -1).permute(0, 3, 1, 2)
 
 
 class Graphormer(GraphModel):

@@ -1,10 +1,11 @@
 """What several graph networks are made of."""
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import global_add_pool, global_mean_pool
 
-POOLS = {"extensive": global_add_pool, "intensive": global_mean_pool}
+from boomlib.models.graph.graphs import Batch, Graphs
 
 
 class GaussianBasis(nn.Module):
@@ -21,7 +22,25 @@ class GaussianBasis(nn.Module):
         self.register_buffer("centres", torch.linspace(0, reach, size), persistent=False)
 
     def forward(self, distance: Tensor) -> Tensor:
-        """Distances, Å [edges] -> [edges, size]."""
+        """Distances, Å [pairs] -> [pairs, size]."""
         gaussian = torch.exp(-0.5 * ((distance[:, None] - self.centres) / self.spacing).square())
         # beyond any precision; left alone they become denormal numbers, with which a CPU is several times slower
         return nn.functional.threshold(gaussian, 1e-17, 0.0)
+
+
+class GraphNetwork(nn.Module):
+    """A network on batches of graphs; a subclass reads what stands side by side."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Standardised residuals, [molecules]."""
+        return torch.cat([self.read(part) for part in batch.parts])[batch.place]
+
+    @abstractmethod
+    def read(self, graphs: Graphs) -> Tensor:
+        """Molecules -> standardised residuals, [molecules]."""
+
+
+def read_out(atoms: Tensor, graphs: Graphs, kind: str) -> Tensor:
+    """Contributions of atoms, [atoms, …] -> of molecules, [molecules, …]: extensive: their sum, intensive: mean."""
+    total = atoms.new_zeros(len(graphs), *atoms.shape[1:]).index_add(0, graphs.molecule, atoms)
+    return total if kind == "extensive" else total / graphs.size.view(-1, *[1] * (atoms.dim() - 1))

@@ -9,17 +9,15 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Literal, NotRequired, TypedDict
 
-import ase
 import e3nn
 import numpy as np
 import torch
-from mace.data import AtomicData, config_from_atoms
 from mace.modules import ScaleShiftMACE, compute_avg_num_neighbors, gate_dict, interaction_classes
-from mace.tools import AtomicNumberTable
-from mace.tools.torch_geometric import Batch, Data
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel
@@ -29,11 +27,12 @@ from boomlib.harness.batches import cut_into_batches
 from boomlib.harness.columns import split_lists
 from boomlib.harness.interface import Molecules
 from boomlib.harness.network import NetworkModel
+from boomlib.harness.ragged import Ragged, count_up
 
 # mace sets it for the whole process, where every torch.load would then unpickle whatever it finds
 os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
 
-READ = ("positions", "node_attrs", "edge_index", "shifts", "cell")  # of the thirty tensors of MACE's data
+AT_ONCE = 1024  # molecules whose pairs of atoms are looked at together
 
 
 class MaceNetwork(TypedDict):
@@ -96,6 +95,102 @@ def building(precision: str) -> Iterator[None]:
         torch.set_default_dtype(dtype)
 
 
+def detach_inputs(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The same without gradients, as a hook before a module's forward."""
+    return tuple(each.detach() for each in inputs)
+
+
+@dataclass(frozen=True)
+class Structures:
+    """Conformers with the pairs of atoms within MACE's cut-off.
+
+    Attributes:
+        elements: which of the network's elements each atom is, int64.
+        positions: float64 [atoms, 3], Å.
+        neighbours: of the pairs, both ways, int64 [pairs, 2]: source and target in the molecule; by source.
+        known: how many elements the network knows.
+    """
+
+    elements: Ragged
+    positions: Tensor
+    neighbours: Ragged
+    known: int
+
+    @classmethod
+    def read(cls, molecules: Molecules, elements: Sequence[int], cutoff: float) -> "Structures":
+        """The feature ``conformers``, without atoms of other elements.
+
+        Raises:
+            MoleculeError: some molecules have no atom of these elements.
+        """
+        numbers = Ragged.from_column(molecules.features["conformers"], "atomic_numbers")
+        positions = Ragged.from_column(molecules.features["conformers"], "positions", width=3).values
+        known = torch.isin(numbers.values, torch.tensor(elements, dtype=numbers.values.dtype))
+        molecule = np.repeat(np.arange(len(numbers)), numbers.length)
+        size = np.bincount(molecule[known.numpy()], minlength=len(numbers))
+        if not size.all():
+            empty = molecules.smiles[size == 0]
+            raise MoleculeError(
+                f"{len(empty)} molecules have no atom of an element that occurs in train; every model predicts every "
+                "molecule, so remove them in the source",
+                empty,
+            )
+        index = torch.searchsorted(torch.tensor(elements), numbers.values[known].long())
+        structures = Ragged.of(index, size)
+        return cls(structures, positions[known], find_neighbours(structures, positions[known], cutoff), len(elements))
+
+    def __len__(self) -> int:
+        return len(self.elements)
+
+    def take(self, rows: np.ndarray) -> dict[str, Tensor]:
+        """A batch of the molecules at these positions: what of MACE's data its network reads without a lattice."""
+        atoms, size = self.elements.find(rows)
+        pairs, count = self.neighbours.find(rows)
+        device, first = size.device, size.cumsum(0) - size
+        shift = torch.repeat_interleave(first, count, output_size=len(pairs))
+        return {
+            "positions": self.positions[atoms],
+            "node_attrs": nn.functional.one_hot(self.elements.values[atoms], self.known).double(),
+            "edge_index": (self.neighbours.values[pairs].long() + shift[:, None]).T.contiguous(),
+            "shifts": torch.zeros(len(pairs), 3, dtype=torch.float64, device=device),
+            "cell": torch.zeros(3 * len(rows), 3, dtype=torch.float64, device=device),
+            "batch": torch.repeat_interleave(torch.arange(len(rows), device=device), size, output_size=len(atoms)),
+            "ptr": torch.cat([first, size.sum(0, keepdim=True)]),
+        }
+
+    def to(self, device: torch.device) -> "Structures":
+        """The same on another device."""
+        return Structures(self.elements.to(device), self.positions.to(device), self.neighbours.to(device), self.known)
+
+
+def find_neighbours(structures: Ragged, positions: Tensor, cutoff: float) -> Ragged:
+    """Pairs of atoms of a molecule that are nearer than a cut-off.
+
+    Args:
+        structures: whatever belongs to atoms.
+        positions: of all atoms, [atoms, 3].
+        cutoff: in the unit of positions.
+
+    Returns:
+        Both ways, int16 [pairs, 2]: source and target in the molecule, by source.
+    """
+    found, counts = [], []
+    for rows in cut_into_batches(np.arange(len(structures)), AT_ONCE):
+        atoms, size = structures.find(rows)
+        first, length = size.cumsum(0) - size, structures.length[rows]
+        start, others = (torch.repeat_interleave(each, size) for each in (first, size))
+        pairs = int((length**2).sum())
+        source = torch.repeat_interleave(torch.arange(len(atoms)), others, output_size=pairs)
+        target = count_up(start, others, pairs)
+        distance = torch.linalg.vector_norm(positions[atoms[target]] - positions[atoms[source]], dim=-1)
+        near = (distance < cutoff) & (source != target)
+        source, target = source[near], target[near]
+        found.append((torch.stack([source, target], dim=1) - start[source, None]).short())
+        molecule = torch.repeat_interleave(torch.arange(len(rows)), size)
+        counts.append(torch.bincount(molecule[source], minlength=len(rows)).numpy())
+    return Ragged.of(torch.cat(found), np.concatenate(counts))
+
+
 class Energy(nn.Module):
     """What MACE says of each molecule of a batch, [molecules].
 
@@ -107,13 +202,16 @@ class Energy(nn.Module):
     def __init__(self, mace: ScaleShiftMACE, mean: bool) -> None:
         super().__init__()
         self.mace, self.mean = mace, mean
+        # mace follows the gradient by positions, for forces, which nobody reads here
+        for module in (mace.spherical_harmonics, mace.radial_embedding):
+            module.register_forward_pre_hook(detach_inputs)
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Read a batch in the network's precision."""
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        """Read a batch of :class:`Structures` in the network's precision."""
         dtype = self.mace.r_max.dtype
-        data = {name: x.to(dtype) if x.is_floating_point() else x for name, x in batch.to_dict().items()}
+        data = {name: x.to(dtype) if x.is_floating_point() else x for name, x in batch.items()}
         energy = self.mace(data, compute_force=False)["energy"]
-        return energy / batch.ptr.diff() if self.mean else energy
+        return energy / batch["ptr"].diff() if self.mean else energy
 
 
 class MACE(NetworkModel):
@@ -138,43 +236,25 @@ class MACE(NetworkModel):
     def start(self, train: Molecules) -> nn.Module:
         """Learn which elements occur, and how many neighbours an atom has on average."""
         self.elements = np.unique(np.concatenate(split_lists(train.features["conformers"], "atomic_numbers"))).tolist()
+        store = self.encode(train)
+        batches = (store.take(rows) for rows in cut_into_batches(np.arange(len(store)), AT_ONCE))
         with building(self.training["default_dtype"]):
-            self.neighbours = compute_avg_num_neighbors(self.encode(train))
+            self.neighbours = compute_avg_num_neighbors(SimpleNamespace(**batch) for batch in batches)
         torch.manual_seed(self.seed)
         return self.make_network()
 
-    def encode(self, molecules: Molecules) -> list[Data]:
-        """Conformers with the pairs of atoms within the cut-off, in double precision.
+    def encode(self, molecules: Molecules) -> Structures:
+        """Conformers with the pairs of atoms within the cut-off, in double precision."""
+        return Structures.read(molecules, self.elements, self.sizes["r_max"])
 
-        Raises:
-            MoleculeError: some molecules have no atom of an element that train has.
-        """
-        table, found, empty = AtomicNumberTable(self.elements), [], []
-        columns = [split_lists(molecules.features["conformers"], name) for name in ("atomic_numbers", "positions")]
-        with building("float64"):
-            for smiles, numbers, positions in zip(molecules.smiles, *columns, strict=True):
-                known = np.isin(numbers, self.elements)
-                if not known.any():
-                    empty.append(smiles)
-                    continue
-                atoms = config_from_atoms(ase.Atoms(numbers[known], positions.reshape(-1, 3)[known]))
-                graph = AtomicData.from_config(atoms, table, self.sizes["r_max"])
-                found.append(Data(num_nodes=graph.num_nodes, **{name: graph[name] for name in READ}))
-        if empty:
-            raise MoleculeError(
-                f"{len(empty)} molecules have no atom of an element that occurs in train; every model predicts every "
-                "molecule, so remove them in the source",
-                empty,
-            )
-        return found
-
-    def collate(self, items: Sequence[Data]) -> Batch:
+    def collate(self, store: Structures, rows: np.ndarray) -> dict[str, Tensor]:
         """Structures side by side."""
-        return Batch.from_data_list(items)
+        return store.take(rows)
 
-    def group(self, items: Sequence) -> list[np.ndarray]:
-        """Rows of each batch for prediction."""
-        return cut_into_batches(np.arange(len(items)), self.training["valid_batch_size"])
+    @property
+    def read_at_once(self) -> int:
+        """As ``mace_run_train`` does."""
+        return self.training["valid_batch_size"]
 
     # -- network -----------------------------------------------------------------------------------------
 
@@ -229,6 +309,7 @@ class MACE(NetworkModel):
             [{"params": decayed, "weight_decay": settings["weight_decay"]}, {"params": others}],
             lr=settings["lr"],
             amsgrad=True,
+            fused=True,
         )
         if settings["scheduler"] == "ExponentialLR":
             schedule = ExponentialLR(optimizer, settings.get("lr_scheduler_gamma", 0.9993))

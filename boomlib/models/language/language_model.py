@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
@@ -11,10 +12,12 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from boomlib.files import ContractError, MoleculeError
-from boomlib.harness.batches import Batches, draw_batches, pad, sort_into_batches
+from boomlib.harness.batches import Batches, draw_batches, sort_into_batches
 from boomlib.harness.interface import Molecules
 from boomlib.harness.network import NetworkModel
 from boomlib.harness.optimisers import Rates, make_adamw
+from boomlib.harness.ragged import Ragged
+from boomlib.harness.store import place
 from boomlib.harness.training import fit_module
 from boomlib.models.language.masked_tokens import MaskedTokens
 from boomlib.smiles import canonical_smiles
@@ -37,6 +40,45 @@ class Pretraining(Rates):
     batch: int
     epochs: int
     clip: float | None
+
+
+@dataclass(frozen=True)
+class TokenStore:
+    """Tokens of molecules.
+
+    Attributes:
+        tokens: of each spelling, int64; those of a molecule behind each other.
+        spellings: of each molecule.
+        padding: what fills up shorter texts of a batch.
+    """
+
+    tokens: Ragged
+    spellings: int
+    padding: int
+
+    @classmethod
+    def of(cls, tokens: Sequence[Sequence[np.ndarray]], padding: int) -> "TokenStore":
+        """Of each molecule's spellings, int64 [tokens] each, as many of every molecule."""
+        texts = [text for each in tokens for text in each]
+        flat = torch.from_numpy(np.concatenate([np.empty(0, np.int64), *texts]))
+        return cls(Ragged.of(flat, np.array([len(text) for text in texts])), len(tokens[0]) if tokens else 1, padding)
+
+    def __len__(self) -> int:
+        return len(self.tokens) // self.spellings
+
+    @property
+    def longest(self) -> np.ndarray:
+        """Tokens of each molecule's longest spelling, int64 [molecules]."""
+        return self.tokens.length.reshape(-1, self.spellings).max(axis=1)
+
+    def take(self, rows: np.ndarray) -> "Texts":
+        """A batch of the molecules at these positions."""
+        texts = (np.asarray(rows)[:, None] * self.spellings + np.arange(self.spellings)).ravel()
+        return Texts(self.tokens.pad(texts, self.padding), len(rows))
+
+    def to(self, device: torch.device) -> "TokenStore":
+        """The same on another device."""
+        return replace(self, tokens=self.tokens.to(device))
 
 
 class Texts(NamedTuple):
@@ -182,32 +224,33 @@ class LanguageModel(NetworkModel):
                 )
         return tokens
 
-    def encode(self, molecules: Molecules) -> list[list[np.ndarray]]:
+    def encode(self, molecules: Molecules) -> TokenStore:
         """Tokens of each molecule's spellings, which depend on the molecule and the run's seed alone."""
-        return self.encode_smiles(molecules.smiles, self.seed if self.enumeration else None)
+        tokens = self.encode_smiles(molecules.smiles, self.seed if self.enumeration else None)
+        return TokenStore.of(tokens, self.tokenizer.pad)
 
-    def collate(self, items: Sequence[list[np.ndarray]]) -> Texts:
+    def collate(self, store: TokenStore, rows: np.ndarray) -> Texts:
         """Spellings below each other, padded."""
-        return Texts(pad([text for texts in items for text in texts], self.tokenizer.pad), len(items))
+        return store.take(rows)
 
-    def group(self, items: Sequence[list[np.ndarray]]) -> list[np.ndarray]:
+    def group(self, store: TokenStore) -> list[np.ndarray]:
         """Rows of batches for prediction, by the length of a molecule's longest spelling."""
-        return sort_into_batches(np.array([max(map(len, texts)) for texts in items]), self.training["batch"])
+        return sort_into_batches(store.longest, self.read_at_once)
 
-    def plan_epochs(self, train: Molecules) -> Callable[[int], tuple[Sequence, list[np.ndarray]]]:
+    def plan_epochs(self, train: Molecules) -> Callable[[int], tuple[TokenStore, list[np.ndarray]]]:
         """Batches of similar length; with ``enumeration`` each epoch reads another spelling of each molecule."""
-        tokens = self.encode_smiles(train.smiles)
-        length = np.array([len(text) for text, *_ in tokens])
+        store = place(TokenStore.of(self.encode_smiles(train.smiles), self.tokenizer.pad))
 
-        def plan(epoch: int) -> tuple[Sequence, list[np.ndarray]]:
-            rows = draw_batches(length, self.training["batch"], np.random.default_rng([self.seed, epoch]))
-            return self.respell(train.smiles, epoch) if self.enumeration else tokens, rows
+        def plan(epoch: int) -> tuple[TokenStore, list[np.ndarray]]:
+            rows = draw_batches(store.longest, self.training["batch"], np.random.default_rng([self.seed, epoch]))
+            return place(self.respell(train.smiles, epoch)) if self.enumeration else store, rows
 
         return plan
 
-    def respell(self, smiles: Sequence[str], epoch: int) -> list[list[np.ndarray]]:
+    def respell(self, smiles: Sequence[str], epoch: int) -> TokenStore:
         """Tokens of one random spelling of each molecule, another one in each epoch."""
-        return [texts[:1] for texts in self.encode_smiles(smiles, epoch_seed(self.seed, epoch))]
+        tokens = self.encode_smiles(smiles, epoch_seed(self.seed, epoch))
+        return TokenStore.of([texts[:1] for texts in tokens], self.tokenizer.pad)
 
     # -- pretraining -------------------------------------------------------------------------------------
 
@@ -231,16 +274,13 @@ class LanguageModel(NetworkModel):
         language_model, given = self.start_from_scratch(smiles), self.pretraining
         drawn = np.random.default_rng(self.seed).permutation(len(smiles))
         held_out, shown = np.split(drawn, [max(1, round(HELD_OUT * len(smiles)))])
-        tokens = self.encode_smiles(smiles)
-        length = np.array([len(text) for text, *_ in tokens])
-
-        def make(texts: Sequence[list[np.ndarray]], rows: np.ndarray) -> Tensor:
-            return pad([texts[row][0] for row in rows], self.tokenizer.pad)
+        store = place(TokenStore.of(self.encode_smiles(smiles), self.tokenizer.pad))
+        length = store.longest
 
         def batches(epoch: int) -> Batches:
             rows = draw_batches(length[shown], given["batch"], np.random.default_rng([self.seed, epoch]))
-            texts = self.respell(smiles, epoch) if self.enumeration else tokens
-            return Batches(rows, lambda each: make(texts, shown[each]))
+            texts = place(self.respell(smiles, epoch)) if self.enumeration else store
+            return Batches(rows, lambda each: texts.take(shown[each]).tokens)
 
         steps = given["epochs"] * len(batches(0))
         fit_module(
@@ -249,7 +289,7 @@ class LanguageModel(NetworkModel):
             ),
             batches,
             lambda: Batches(
-                sort_into_batches(length[held_out], given["batch"]), lambda each: make(tokens, held_out[each])
+                sort_into_batches(length[held_out], given["batch"]), lambda each: store.take(held_out[each]).tokens
             ),
             folder,
             epochs=given["epochs"],

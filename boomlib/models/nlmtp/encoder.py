@@ -13,9 +13,9 @@ from boomlib.features.context import CONTEXT_SETS
 from boomlib.files import ContractError
 from boomlib.harness.batches import pad
 from boomlib.harness.columns import stack_columns
-from boomlib.harness.design import Environments, LinearDesign, read_descriptors
+from boomlib.harness.design import Blocks, Environments, LinearDesign, add_rows, find_moments, read_descriptors
 from boomlib.harness.interface import Molecules
-from boomlib.harness.ridge import fit_ridge
+from boomlib.harness.ridge import HalfSparseRows, Rows, fit_ridge
 from boomlib.models.nlmtp.environments import environment_of
 from boomlib.text.tokens import Tokenizer
 
@@ -80,10 +80,6 @@ class Tensors:
         return Tensors(
             **{name: each.to(device, dtype if each.is_floating_point() else None) for name, each in values.items()}
         )
-
-    def shifted(self, shift: float | Tensor) -> "Tensors":
-        """The molecules with their standardised treatment moved; what else they are stays."""
-        return replace(self, treatment=self.treatment + shift)
 
 
 class LogMargin:
@@ -159,21 +155,27 @@ class Encoder:
             learn what the path leaves on molecules that the path has not seen.
         """
         self.tokenizer = Tokenizer.fit(train.smiles, "smiles", bare=True)
-        columns, mass, descriptors = self.covariates(train), self.mass(train), self.pair_descriptors(train)
-        self.columns = np.flatnonzero(columns.std(axis=0) > 1e-9)
-        self.center, self.scale = columns[:, self.columns].mean(0), columns[:, self.columns].std(0)
+        mass, descriptors = self.mass(train), self.pair_descriptors(train)
+        mean, deviation = find_moments(Blocks(train, self.covariates))
+        self.columns = np.flatnonzero(deviation > 1e-9)
+        self.center, self.scale = mean[self.columns], deviation[self.columns]
         self.mass_center, self.mass_scale = float(mass.mean()), float(mass.std())
         self.pair_center, self.pair_scale = descriptors.mean(0), np.maximum(descriptors.std(0), 1e-9)
         self.outcome.fit(train.y)
         z, z_valid = self.outcome.transform(train.y), self.outcome.transform(valid.y)
         self.additive, self.line = None, None
         if self.design is not None:
-            x, x_valid = self.design.fit(train).transform(train), self.design.transform(valid)
+            columns = self.design.fit(train).halves
+            x, x_valid = (HalfSparseRows(Blocks(each, columns)) for each in (train, valid))
             self.additive = fit_ridge(x, z, x_valid, z_valid, PENALTIES)
         if self.with_line:
-            x, x_valid = self.line_columns(train), self.line_columns(valid)
-            self.line_center = x.mean(axis=0)
-            self.line = fit_ridge(x - self.line_center, z, x_valid - self.line_center, z_valid, PENALTIES)
+            self.line_center = add_rows(Blocks(train, self.line_columns)) / len(train)
+
+            def centred(molecules: Molecules) -> np.ndarray:
+                return self.line_columns(molecules) - self.line_center
+
+            x, x_valid = (Rows(Blocks(each, centred)) for each in (train, valid))
+            self.line = fit_ridge(x, z, x_valid, z_valid, PENALTIES)
         tensors = self.transform(train)
         if self.additive is None:
             return tensors
@@ -198,29 +200,36 @@ class Encoder:
 
     def transform(self, molecules: Molecules) -> Tensors:
         """Tensors of molecules, labelled or not."""
+        numbers = torch.as_tensor(np.vstack(list(Blocks(molecules, self.numbers))))
+        sizes = (len(self.columns), 1, 1, 2, len(PAIR_DESCRIPTORS))
+        context, treatment, additive, line, descriptors = numbers.split(sizes, dim=1)
+        return Tensors(
+            environment=torch.as_tensor(
+                environment_of(molecules.features["scaffolds"]["scaffold"].to_pylist(), self.environments)
+            ).long(),
+            context=context,
+            treatment=treatment[:, 0],
+            tokens=pad(self.tokenizer.encode(molecules.smiles)),
+            additive=additive[:, 0],
+            line=line,
+            descriptors=descriptors,
+            outcome=torch.as_tensor(self.outcome.transform(molecules.y), dtype=torch.float32),
+        )
+
+    def numbers(self, molecules: Molecules) -> np.ndarray:
+        """Context, treatment, the linear paths and descriptors beside each other, float32 [n, columns]."""
         x, a = self.standardised(molecules)
         n, p = x.shape
         additive, line = np.zeros(n), np.zeros((n, 2))
         if self.design is not None:
-            additive = self.design.transform(molecules) @ self.additive.weights + self.additive.intercept
+            additive = self.design.halves(molecules) @ self.additive.weights + self.additive.intercept
         if self.with_line:
             weights = self.line.weights
             level = self.line.intercept - self.line_center @ weights + x @ weights[:p]
             line = np.stack([level, weights[p] + x @ weights[p + 1 :]], axis=1)
         descriptors = (self.pair_descriptors(molecules) - self.pair_center) / self.pair_scale
-        return Tensors(
-            environment=torch.as_tensor(
-                environment_of(molecules.features["scaffolds"]["scaffold"].to_pylist(), self.environments)
-            ).long(),
-            # far outside of train a token says "far", the linear path says how far
-            context=torch.as_tensor(x.clip(-10, 10), dtype=torch.float32),
-            treatment=torch.as_tensor(a, dtype=torch.float32),
-            tokens=pad(self.tokenizer.encode(molecules.smiles)),
-            additive=torch.as_tensor(additive, dtype=torch.float32),
-            line=torch.as_tensor(line, dtype=torch.float32),
-            descriptors=torch.as_tensor(descriptors, dtype=torch.float32),
-            outcome=torch.as_tensor(self.outcome.transform(molecules.y), dtype=torch.float32),
-        )
+        # far outside of train a token says "far", the linear path says how far
+        return np.column_stack([x.clip(-10, 10), a, additive, line, descriptors]).astype(np.float32)
 
 
 def folded(molecules: Molecules) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypedDict
 
@@ -21,7 +22,7 @@ from boomlib.harness.training import fit_module, freeze
 from boomlib.matched_pairs import find_pairs
 from boomlib.models.nlmtp.encoder import Encoder, Tensors
 from boomlib.models.nlmtp.module import Module, Pairs
-from boomlib.models.nlmtp.network import Network, Reading
+from boomlib.models.nlmtp.network import Network, Question, Reading
 from boomlib.text.tokens import find_unwritable
 
 READ_AT_ONCE = 128  # molecules a batch without gradients
@@ -178,7 +179,7 @@ class NLMTP(PolicyModel):
         """Matched pairs within train, by position."""
         table = train.features["fragmentations"]
         table = table.append_column("molecule_id", pa.array(np.arange(len(train))))
-        found = find_pairs(table, max_delta=self.largest_pair).sort_by("left")
+        found = find_pairs(table, max_delta=self.largest_pair, described=False)
         left, right, shift = (found[name].to_numpy() for name in ("left", "right", "delta_mass"))
         return Pairs(left, right, shift / self.encoder.mass_scale, len(train))
 
@@ -187,15 +188,16 @@ class NLMTP(PolicyModel):
         """The molecules' own outcome in the observed world, native units, [n]."""
         z, rows = torch.empty(len(tensors), dtype=torch.float64), group_by_length(tensors)
         for each in rows:
-            z[each] = self.read(tensors.take(each), torch.zeros(len(each), 1), hidden=False)[0][:, 0]
+            (own,), _ = self.read(tensors.take(each), [Question(torch.zeros(len(each), 1), hidden=False)])
+            z[each] = own.outcome[:, 0].double().cpu()
         return self.encoder.outcome.inverse(z.numpy())
 
-    def read(self, tensors: Tensors, shift: Tensor, hidden: bool) -> tuple[Tensor, Reading, Tensors]:
-        """Outcome z, float64 on the CPU, the whole reading, and the molecules on the network's device."""
+    def read(self, tensors: Tensors, asked: Sequence[Question]) -> tuple[list[Reading], Tensors]:
+        """Answers to all questions, and the molecules as the network has read them, on its device."""
         weights = next(self.network.parameters())
         molecules = tensors.to(weights.device, weights.dtype)
-        reading = self.network(molecules, shift.to(weights), hidden=hidden)
-        return reading.outcome.double().cpu(), reading, molecules
+        questions = [replace(each, shift=each.shift.to(weights)) for each in asked]
+        return self.network.answer(molecules, questions), molecules
 
     def predict(self, molecules: Molecules) -> Prediction:
         """Each molecule's own outcome."""
@@ -234,8 +236,9 @@ class NLMTP(PolicyModel):
         shift = self.shift / self.encoder.mass_scale
         shifts = torch.as_tensor(shift * np.concatenate([[0, 1], SWEEP]))
         worlds = shifts.expand(len(tensors), -1)
-        hidden, reading, given = self.read(tensors, worlds, hidden=True)
-        moved, *_ = self.read(tensors.shifted(shift), worlds[:, :1], hidden=True)
+        asked = [Question(worlds, hidden=True), Question(worlds[:, :1], hidden=True, moved=shift)]
+        (reading, there), given = self.read(tensors, asked)
+        hidden, moved = reading.outcome.double().cpu(), there.outcome.double().cpu()
         here = self.network.classifier(reading.cls, given.treatment)
         ahead = self.network.classifier(reading.cls, given.treatment + shift)
         native = self.encoder.outcome.inverse

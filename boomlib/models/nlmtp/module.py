@@ -9,7 +9,7 @@ from torch import Tensor
 from boomlib.harness.training import Trainee
 from boomlib.models.nlmtp import losses
 from boomlib.models.nlmtp.encoder import LogMargin, Tensors
-from boomlib.models.nlmtp.network import Network
+from boomlib.models.nlmtp.network import Network, Question
 
 ANCHORED = 2.0  # the anchor holds up to this many times the policy's shift, either way
 
@@ -87,13 +87,13 @@ class Module(Trainee):
         """Every term of the loss, unweighted, and the share of molecules without support."""
         zero = torch.zeros_like(molecules.treatment)
         pairs = self.current_epoch < self.pair_epochs
-        own = self.network(molecules, torch.stack([zero, pair_shift] if pairs else [zero], dim=1), hidden=False)
         # the anchor holds at another shift too, drawn for each molecule, so that a sweep of shifts means something
         drawn = self.shift * torch.empty_like(zero).uniform_(-ANCHORED, ANCHORED)
-        shifts = torch.stack([zero, zero + self.shift, drawn], dim=1)
-        hidden = self.network(molecules, shifts, hidden=True)
+        shifts = (zero + self.shift, drawn)
+        asked = Question(torch.stack([zero, pair_shift] if pairs else [zero], dim=1), hidden=False)
+        own, hidden = self.network.answer(molecules, [asked, Question(torch.stack([zero, *shifts], 1), hidden=True)])
         with torch.no_grad():
-            there = [self.network(molecules.shifted(each), zero[:, None], hidden=True) for each in shifts[:, 1:].T]
+            there = self.network.answer(molecules, [Question(zero[:, None], True, each) for each in shifts])
             moved = torch.cat([reading.outcome for reading in there], dim=1)
         policy = losses.find_policy(self.network, hidden, molecules, self.shift, self.threshold, self.clip)
         terms = {

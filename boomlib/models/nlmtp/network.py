@@ -6,6 +6,7 @@ sees everything. Without the SMILES the probe answers "what is E[Y | a, x]?", wi
 outcome?".
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,10 +16,56 @@ from boomlib.causal.density import Mixture, MixtureDensity, ShiftClassifier
 from boomlib.models.nlmtp.backbone import Backbone
 from boomlib.models.nlmtp.encoder import PAIR_DESCRIPTORS, Tensors
 
-# tokens before the SMILES, in this order; <time0> stands here in memory, but its position is behind the SMILES
-HEAD = ("environment", "context", "cls", "treatment", "time0")
+# the sequence in memory; <time0>'s position is behind the SMILES
+BEFORE = ("environment", "context", "cls")
+OWN = ("treatment", "time0")  # of each question, and then its SMILES
 PRE, NATURAL, TIME0 = 0, 1, 2  # a token sees those of its own group and of those before
+EVERYBODY = -1  # whose the tokens before the treatment are
 READ_OUTS = ("sum", "mean", "probe")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of n molecules.
+
+    Attributes:
+        shift: standardised δ of each world, [n, worlds]; 0 is the observed world.
+        hidden: hide the SMILES: the outcome is then m(a, x), else the molecule's own.
+        moved: what is added to the treatment that was observed, a number or [n].
+    """
+
+    shift: Tensor
+    hidden: bool
+    moved: float | Tensor = 0.0
+
+
+@dataclass(frozen=True)
+class Past:
+    """The T tokens up to ``<time0>`` of all questions.
+
+    Attributes:
+        x: embedded, [n, T, width].
+        position: int [n, T].
+        visible: bool [n, T], False at padding.
+        group: int [T], :data:`PRE`, :data:`NATURAL` or :data:`TIME0`.
+        owner: int [T], the question that a token belongs to, or :data:`EVERYBODY`.
+    """
+
+    x: Tensor
+    position: Tensor
+    visible: Tensor
+    group: Tensor
+    owner: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        """Which token (row) may see which, bool [n, T, T]."""
+        return (self.group[:, None] >= self.group) & self.open_to(self.owner)
+
+    def open_to(self, question: Tensor) -> Tensor:
+        """Which tokens are a question's own or everybody's and no padding, bool [n, k, T] for questions [k]."""
+        shared = (self.owner == question[:, None]) | (self.owner == EVERYBODY)
+        return shared & self.visible[:, None]
 
 
 @dataclass(frozen=True)
@@ -90,56 +137,73 @@ class Network(nn.Module):
             nn.init.zeros_(head.bias)
 
     def forward(self, molecules: Tensors, shift: Tensor, *, hidden: bool) -> Reading:
-        """Read molecules once and answer for every world.
+        """Answer one :class:`Question`."""
+        return self.answer(molecules, [Question(shift, hidden)])[0]
+
+    def answer(self, molecules: Tensors, questions: Sequence[Question]) -> list[Reading]:
+        """Read molecules once and answer every question in each of its worlds.
+
+        What stands before the treatment is common to all questions. Behind it each has a stretch of the sequence to
+        itself, ``[A] <time0> [SMILES …]``, which the others do not see: all together take the steps of one.
+        """
+        past = self.past(molecules, questions)
+        states, cache = self.backbone.past(past.x, past.position, past.mask)
+        shift, counts = torch.cat([each.shift for each in questions], 1), [each.shift.shape[1] for each in questions]
+        worlds = torch.stack([self.do(shift[..., None]), self.special["probe"].expand(*shift.shape, -1)], dim=2)
+        asker = torch.tensor([index for index, count in enumerate(counts) for _ in range(count)], device=shift.device)
+        start = past.position[:, past.group == TIME0][:, asker] + 1
+        worlds, alpha = self.backbone.worlds(worlds, start, past.open_to(asker), cache, shift != 0)
+        probe, cls = worlds[:, :, 1], states[:, BEFORE.index("cls")]
+        said = [each.split(counts, dim=1) for each in (self.outcome(probe)[..., 0], alpha, self.pair(probe))]
+        density, readings = self.density(cls), []
+        for index, (question, answer, amplitude, pair) in enumerate(zip(questions, *said, strict=True)):
+            outcome = self.to_outcome(molecules, question, answer, states[:, past.owner == index])
+            readings.append(Reading(outcome, amplitude, pair, cls, density))
+        return readings
+
+    def past(self, molecules: Tensors, questions: Sequence[Question]) -> Past:
+        """What is read before any world: the tokens of all questions, then each one's own."""
+        n, longest = molecules.tokens.shape
+        place = torch.arange(len(BEFORE) + 1 + longest, device=molecules.tokens.device).repeat(n, 1)
+        before, treatment, smiles = place.split([len(BEFORE), 1, longest], dim=1)
+        first = (self.environment(molecules.environment), self.context(molecules.context))
+        x = [torch.stack([*first, self.special["cls"].expand(n, -1)], dim=1)]
+        position, visible = [before], [torch.ones_like(before, dtype=torch.bool)]
+        group, owner = [PRE] * len(BEFORE), [EVERYBODY] * len(BEFORE)
+        for index, question in enumerate(questions):
+            tokens = molecules.tokens[:, : 0 if question.hidden else longest]
+            real = tokens > 0
+            given = self.treatment((molecules.treatment + question.moved)[:, None])
+            x += [given[:, None], self.special["time0"].expand(n, 1, -1), self.token(tokens)]
+            end = treatment + 1 + real.sum(1, keepdim=True)
+            position += [treatment, end, smiles[:, : tokens.shape[1]]]
+            visible += [torch.ones_like(end, dtype=torch.bool).expand(-1, len(OWN)), real]
+            group += [NATURAL, TIME0] + [NATURAL] * tokens.shape[1]
+            owner += [index] * (len(OWN) + tokens.shape[1])
+        tensors = (torch.cat(each, dim=1) for each in (x, position, visible))
+        return Past(*tensors, *(torch.tensor(each, device=place.device) for each in (group, owner)))
+
+    def to_outcome(self, molecules: Tensors, question: Question, answer: Tensor, states: Tensor) -> Tensor:
+        """The outcome z in each world, [n, worlds].
 
         Args:
-            molecules: n molecules.
-            shift: standardised δ of each world, [n, worlds]; 0 is the observed world.
-            hidden: hide the SMILES: the outcome is then m(a, x), else the molecule's own.
+            molecules: the molecules.
+            question: what was asked.
+            answer: what the probe says, [n, worlds].
+            states: of the question's own tokens, [n, T, width].
         """
-        tokens = molecules.tokens[:, :0] if hidden else molecules.tokens
-        x, position, mask, visible = self.past(molecules, tokens)
-        states, cache = self.backbone.past(x, position, mask)
-        worlds = torch.stack([self.do(shift[..., None]), self.special["probe"].expand(*shift.shape, -1)], dim=2)
-        start = position[:, HEAD.index("time0")] + 1
-        worlds, alpha = self.backbone.worlds(worlds, start, visible, cache, shift != 0)
-        probe, cls = worlds[:, :, 1], states[:, HEAD.index("cls")]
-        answer = self.outcome(probe)[..., 0]
-        if hidden:
+        if question.hidden:
             # the line stays at the observed treatment: what a shift does is for the fast weights to learn
             level, slope = molecules.line.unbind(1)
-            outcome = (level + slope * molecules.treatment)[:, None] + self.spread[1] * answer
-        else:
-            answer = answer + self.over_tokens(states, tokens)[:, None]
-            outcome = molecules.additive[:, None] + self.spread[0] * answer
-        return Reading(outcome, alpha, self.pair(probe), cls, self.density(cls))
-
-    def past(self, molecules: Tensors, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Embedded tokens up to ``<time0>``, positions, mask [n, T, T], and which are not padding, [n, T]."""
-        n = len(molecules)
-        head = [
-            self.environment(molecules.environment),
-            self.context(molecules.context),
-            self.special["cls"].expand(n, -1),
-            self.treatment(molecules.treatment[:, None]),
-            self.special["time0"].expand(n, -1),
-        ]
-        real = tokens > 0
-        x = torch.cat([torch.stack(head, dim=1), self.token(tokens)], dim=1)
-        place = torch.arange(x.shape[1], device=x.device) - 1  # SMILES tokens follow the treatment
-        position = place.repeat(n, 1)
-        position[:, : len(HEAD) - 1] = torch.arange(len(HEAD) - 1, device=x.device)
-        position[:, HEAD.index("time0")] = len(HEAD) - 1 + real.sum(1)
-        group = torch.full((x.shape[1],), NATURAL, device=x.device)
-        group[: HEAD.index("treatment")] = PRE
-        group[HEAD.index("time0")] = TIME0
-        visible = torch.cat([real.new_ones(n, len(HEAD)), real], dim=1)
-        return x, position, (group[:, None] >= group) & visible[:, None], visible
+            line = level + slope * (molecules.treatment + question.moved)
+            return line[:, None] + self.spread[1] * answer
+        answer = answer + self.over_tokens(states, molecules.tokens)[:, None]
+        return molecules.additive[:, None] + self.spread[0] * answer
 
     def over_tokens(self, states: Tensor, tokens: Tensor) -> Tensor:
-        """Read-out over the SMILES tokens, [n]."""
+        """Read-out over the SMILES tokens, [n]; theirs are the last of the ``states``."""
         if self.read_out == "probe":
             return states.new_zeros(len(states))
         real = tokens > 0
-        total = (self.share(states[:, len(HEAD) :])[..., 0] * real).sum(1)
+        total = (self.share(states[:, -tokens.shape[1] :])[..., 0] * real).sum(1)
         return total / (self.length if self.read_out == "sum" else real.sum(1))

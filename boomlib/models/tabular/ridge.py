@@ -11,7 +11,7 @@ import joblib
 
 from boomlib.harness.design import LinearDesign
 from boomlib.harness.interface import Model, Molecules, Prediction, write_history
-from boomlib.harness.ridge import fit_ridge
+from boomlib.harness.ridge import Rows, fit_ridge
 
 
 class RidgeSettings(TypedDict):
@@ -43,7 +43,7 @@ class Ridge(Model):
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Learn the design from train and solve for all penalties."""
         x = self.design.fit(train).transform(train)
-        fitted = fit_ridge(x, train.y, self.design.transform(valid), valid.y, self.penalties)
+        fitted = fit_ridge(Rows([x]), train.y, Rows([self.design.transform(valid)]), valid.y, self.penalties)
         self.weights, self.intercept = fitted.weights, fitted.intercept
         self.leave_one_out_residuals, self.penalty = fitted.leave_one_out, fitted.penalty
         write_history(folder, ("penalty", "valid_rmse"), fitted.history)

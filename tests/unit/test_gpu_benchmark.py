@@ -1,0 +1,48 @@
+"""The short run for a GPU, tried without one."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+from tiny import MODELS, write_benchmark
+
+NAMES = ("egnn_small", "tgnn_small")
+
+
+def test_without_a_gpu_it_writes_a_row_a_model(tmp_path):
+    data, out = tmp_path / "tiny", tmp_path / "out"
+    data.mkdir()
+    write_benchmark(data, {feature for name in NAMES for feature in MODELS[name]["features"]})
+    command = [sys.executable, ROOT / "benchmarks/gpu.py", data, "--out", out, "--cpu", "--no-snakemake"]
+    subprocess.run([*command, "--models", *NAMES], check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    models = json.loads((out / "gpu.json").read_text())["models"]
+    assert list(models) == list(NAMES)
+    for row in models.values():
+        assert row["failed"] == {}
+        assert row["check"]["device"].startswith("CPU (")
+        assert (row["check"]["from_cpu"], row["check"]["from_whole"], row["check"]["epochs"]) == (0, 0, 3)
+        assert row["speed"]["tiny"]["training"] > 0
+        assert row["speed"]["tiny"]["prediction"] > 0
+    text = (out / "gpu.md").read_text()
+    assert [text.count(f"| {MODELS[name]['label']} ") for name in NAMES] == [2, 2]
+
+
+def test_a_call_that_is_too_slow_or_fails_is_the_only_one_that_is_lost(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from worker import Worker, WorkerError
+
+    worker = Worker("os", {"GIVEN": "1"})
+    assert worker.call(60, "getenv", "GIVEN") == "1"
+    assert "GIVEN" not in os.environ
+    first = worker.call(60, "getpid")
+    with pytest.raises(WorkerError, match="IsADirectoryError: "):
+        worker.call(60, "truncate", "/", 0)
+    with pytest.raises(WorkerError, match="its process died with status 3"):
+        worker.call(60, "_exit", 3)
+    with pytest.raises(WorkerError, match="stopped after 0 s"):
+        worker.call(0.2, "system", "sleep 1")
+    assert worker.call(60, "getpid") != first
+    worker.stop()
