@@ -316,7 +316,7 @@ def test_a_page_that_cannot_be_written_is_named_and_no_old_one_is_left(finished,
 
 
 def test_a_folder_below_results_that_is_somebody_elses_is_named_before_anything_runs(project):
-    """As a run with sudo leaves it; here of the same user, who may write everywhere, so that the check is made to fail."""
+    """As a run with sudo leaves it. Here it is one's own, and root may write everywhere: the check is made to fail."""
     (project.folder / "results/data").mkdir(parents=True)
     project.edit("boomlib/files.py", "if not os.access(there, os.W_OK | os.X_OK)", 'if there.name == "data"')
     done = project.snakemake("results/data/tiny/molecules.parquet", check=False)
