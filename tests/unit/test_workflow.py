@@ -32,29 +32,24 @@ def make_plan(**changes):
     return Plan({"tasks": ["csd10k/hof"], "models": ["ridge", "oracle"]} | changes)
 
 
-def test_reading_the_full_benchmark_takes_less_than_a_second_and_nothing_heavy():
+def test_reading_the_full_benchmark_takes_nothing_heavy():
     code = (
-        "import sys, time\n"
+        "import sys\n"
         "from boomlib.workflow import Plan\n"
         "from boomlib.registry import read_yaml\n"
         "plan = Plan(read_yaml('config/boom.yaml'))\n"
         "[plan.code_of_model({'model': name}) for name in plan.run_models]\n"
-        "print(time.process_time(), *(set(sys.modules) & {'numpy', 'pandas', 'pyarrow', 'rdkit', 'scipy', 'torch'}))"
+        "print(*(set(sys.modules) & {'numpy', 'pandas', 'pyarrow', 'rdkit', 'scipy', 'torch'}))"
     )
-    found = []
-    for _ in range(3):  # the first compiles, and the machine may be busy
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        seconds, *heavy = done.stdout.split()
-        assert heavy == []
-        found.append(float(seconds))
-    assert min(found) < 1
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == []
 
 
 def test_features_schemes_and_families_are_files():
