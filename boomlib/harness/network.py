@@ -19,9 +19,9 @@ from boomlib.harness.composition import Reference, References
 from boomlib.harness.interface import Model, Molecules, Prediction, write_epochs
 from boomlib.harness.optimisers import Rates, make_adamw
 from boomlib.harness.store import Store, place
-from boomlib.harness.training import Trainee, choose_device, fit_module, freeze
+from boomlib.harness.training import Trainee, fit_module, freeze
 
-READ_ON_GPU = 16  # batches of training that are read at once
+READ_ON_GPU = 16  # batches that are read at once
 
 
 class Training(Rates):
@@ -115,7 +115,7 @@ class NetworkModel(Model):
 
     @abstractmethod
     def collate(self, store: Store, rows: np.ndarray) -> object:
-        """A batch of the molecules at these positions; Lightning can move it: a tensor, a tuple, or it has ``to``."""
+        """A batch of the molecules at these positions; Lightning can move tuples, dicts and what has ``to``."""
 
     @abstractmethod
     def save_start(self, folder: Path) -> None:
@@ -140,12 +140,12 @@ class NetworkModel(Model):
 
     @property
     def read_at_once(self) -> int:
-        """Molecules of a batch for prediction: more on a GPU, which needs no room for gradients."""
-        return self.training["batch"] * (READ_ON_GPU if choose_device().type == "cuda" else 1)
+        """Molecules of a batch without gradients."""
+        return self.training["batch"]
 
-    def group(self, store: Store) -> list[np.ndarray]:
-        """Rows of each batch for prediction."""
-        return cut_into_batches(np.arange(len(store)), self.read_at_once)
+    def group(self, store: Store, batch: int) -> list[np.ndarray]:
+        """Rows of batches without gradients, of so many molecules each."""
+        return cut_into_batches(np.arange(len(store)), batch)
 
     def optimise(self, network: nn.Module, steps: int) -> dict:
         """The optimiser for ``steps`` steps an epoch, as Lightning's ``configure_optimizers`` returns it."""
@@ -173,7 +173,7 @@ class NetworkModel(Model):
         self.references.fit(train)
         z, z_valid = (torch.as_tensor(self.references.transform(part), dtype=torch.float32) for part in (train, valid))
         plan, judged, unlabelled = self.plan_epochs(train), place(self.encode(valid)), self.unlabelled or valid
-        valid_batches = Batches(self.group(judged), partial(self.make_batch, judged, z_valid))
+        valid_batches = Batches(self.group(judged, self.read_at_once), partial(self.make_batch, judged, z_valid))
         followed = place(self.encode(unlabelled))
         module = Regression(
             self.network,
@@ -211,10 +211,10 @@ class NetworkModel(Model):
     def read(self, network: nn.Module, store: Store) -> np.ndarray:
         """Standardised residuals by a network as it is, float64 [molecules].
 
-        A batch for which a GPU lacks memory is read in halves.
+        A GPU, which needs no room for gradients, reads more at once, and in halves what it lacks memory for.
         """
         device, z = next(network.parameters()).device, np.empty(len(store))
-        left = self.group(store)
+        left = self.group(store, self.read_at_once * (1 if device.type == "cpu" else READ_ON_GPU))
         while left:
             rows = left.pop()
             try:
@@ -223,7 +223,7 @@ class NetworkModel(Model):
             except torch.OutOfMemoryError:
                 if len(rows) == 1:
                     raise
-                left += np.array_split(rows, 2)
+                left = [half for each in (*left, rows) for half in np.array_split(each, 2)]
         return z
 
     def predict(self, molecules: Molecules) -> Prediction:

@@ -48,6 +48,16 @@ class Trainee(lightning.LightningModule):
         """The optimiser and its schedule."""
         return self.optimise(self.network)
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the gradient's norm; Lightning's own way refuses a fused optimiser in mixed precision."""
+        if gradient_clip_val is not None:
+            nn.utils.clip_grad_norm_(self.network.parameters(), gradient_clip_val)
+
     def on_train_start(self) -> None:
         """Note where it runs."""
         self.trained_on = str(self.device)

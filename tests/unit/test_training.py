@@ -2,6 +2,7 @@ import csv
 import pickle
 from pathlib import Path
 
+import lightning
 import numpy as np
 import pytest
 import torch
@@ -12,6 +13,7 @@ from boomlib.harness import training
 from boomlib.harness.optimisers import make_adamw
 from boomlib.harness.training import Trainee, fit_module, read_state
 
+RATES = {"learning_rate": 0.01, "weight_decay": 0.0}
 RMSES = [5.0, 3.0, 4.0, 3.5, 3.25, 2.0, 1.0]  # on valid, after each epoch
 
 
@@ -40,6 +42,41 @@ class Scripted(Trainee):
 
     def validation_step(self, batch):
         self.log("valid_rmse", self.rmses[self.trainer.current_epoch], batch_size=1)
+
+
+class Squares(Trainee):
+    """Makes a weight small."""
+
+    def __init__(self):
+        super().__init__(torch.nn.Linear(1, 1), lambda network: make_adamw(network.parameters(), RATES, steps=2))
+
+    def training_step(self, batch):
+        return 1e6 * self.network(batch).square().mean()
+
+    def on_after_backward(self):
+        self.before = self.network.weight.grad.norm()
+
+    def optimizer_step(self, epoch, batch_idx, optimizer, optimizer_closure):
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        self.after = torch.nn.utils.get_total_norm([each.grad for each in self.network.parameters()])
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_gradients_are_clipped_in_any_precision(tmp_path, precision):
+    module = Squares()
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        precision=precision,
+        max_epochs=1,
+        gradient_clip_val=1.0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        default_root_dir=tmp_path,
+    )
+    trainer.fit(module, torch.utils.data.DataLoader(torch.ones(1, 1)))
+    assert module.before > 1
+    assert module.after == pytest.approx(1, rel=1e-3)
 
 
 def train(folder, module=None, **arguments):

@@ -49,12 +49,10 @@ class Graphs:
         atom, first = torch.arange(len(self.z), device=self.z.device), self.size.cumsum(0) - self.size
         return self.molecule * self.longest + atom - first[self.molecule]
 
-    def to(self, device: torch.device, **options: object) -> "Graphs":
+    def to(self, device: torch.device) -> "Graphs":
         """The same on another device."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Graphs(
-            **{name: each.to(device, **options) if isinstance(each, Tensor) else each for name, each in values.items()}
-        )
+        return Graphs(**{name: each.to(device) if isinstance(each, Tensor) else each for name, each in values.items()})
 
 
 @dataclass(frozen=True)
@@ -72,9 +70,9 @@ class Batch:
     parts: list[Graphs]
     place: Tensor
 
-    def to(self, device: torch.device, **options: object) -> "Batch":
+    def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
-        return Batch([part.to(device, **options) for part in self.parts], self.place.to(device, **options))
+        return Batch([part.to(device) for part in self.parts], self.place.to(device))
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ class GraphStore:
     Attributes:
         numbers: atomic numbers.
         charges: formal charges, e.
-        bonds: int64 [bonds, 3]: lesser atom, greater atom, order; by atoms.
+        bonds: int32 [bonds, 3]: lesser atom, greater atom, order; by atoms.
         positions: float32 [atoms, 3], Å; None: without geometry, pairs are the bonds.
         elements: atomic numbers that get a column of ``x``, int64; an atom of any other element has zeros there.
     """
@@ -135,12 +133,13 @@ class GraphStore:
         return Graphs(x, z, pos, molecule, size, pairs, bonded, bonds[:, 2], int(sizes.max()))
 
     def take_in_parts(self, rows: np.ndarray) -> Batch:
-        """The molecules at these positions, on a processor in parts of at most :data:`PAIRS` pairs."""
+        """The molecules at these positions, on a processor in parts of about :data:`PAIRS` pairs."""
         if self.numbers.start.device.type != "cpu":
             return Batch([self.take(rows)], torch.arange(len(rows), device=self.numbers.start.device))
         size = self.numbers.length[rows]
+        pairs = self.bonds.length[rows] if self.positions is None else size * (size - 1) // 2
         order = np.argsort(size, kind="stable")
-        part = np.cumsum(size[order] ** 2 // 2) // PAIRS
+        part = np.cumsum(pairs[order]) // PAIRS
         cuts = np.flatnonzero(np.diff(part)) + 1
         return Batch([self.take(rows[each]) for each in np.split(order, cuts)], torch.from_numpy(np.argsort(order)))
 

@@ -32,7 +32,8 @@ from boomlib.harness.ragged import Ragged, count_up
 # mace sets it for the whole process, where every torch.load would then unpickle whatever it finds
 os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
 
-AT_ONCE = 1024  # molecules whose pairs of atoms are looked at together
+PAIRS = 2**20  # of atoms whose distances are looked at together, about
+AT_ONCE = 256  # molecules whose neighbours are counted together
 
 
 class MaceNetwork(TypedDict):
@@ -107,7 +108,7 @@ class Structures:
     Attributes:
         elements: which of the network's elements each atom is, int64.
         positions: float64 [atoms, 3], Å.
-        neighbours: of the pairs, both ways, int64 [pairs, 2]: source and target in the molecule; by source.
+        neighbours: of the pairs, both ways, int16 [pairs, 2]: source and target in the molecule; by source.
         known: how many elements the network knows.
     """
 
@@ -124,7 +125,7 @@ class Structures:
             MoleculeError: some molecules have no atom of these elements.
         """
         numbers = Ragged.from_column(molecules.features["conformers"], "atomic_numbers")
-        positions = Ragged.from_column(molecules.features["conformers"], "positions", width=3).values
+        positions = Ragged.from_column(molecules.features["conformers"], "positions", width=3).values.double()
         known = torch.isin(numbers.values, torch.tensor(elements, dtype=numbers.values.dtype))
         molecule = np.repeat(np.arange(len(numbers)), numbers.length)
         size = np.bincount(molecule[known.numpy()], minlength=len(numbers))
@@ -175,7 +176,8 @@ def find_neighbours(structures: Ragged, positions: Tensor, cutoff: float) -> Rag
         Both ways, int16 [pairs, 2]: source and target in the molecule, by source.
     """
     found, counts = [], []
-    for rows in cut_into_batches(np.arange(len(structures)), AT_ONCE):
+    part = np.cumsum(structures.length**2) // PAIRS
+    for rows in np.split(np.arange(len(structures)), np.flatnonzero(np.diff(part)) + 1):
         atoms, size = structures.find(rows)
         first, length = size.cumsum(0) - size, structures.length[rows]
         start, others = (torch.repeat_interleave(each, size) for each in (first, size))

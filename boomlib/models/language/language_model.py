@@ -233,17 +233,18 @@ class LanguageModel(NetworkModel):
         """Spellings below each other, padded."""
         return store.take(rows)
 
-    def group(self, store: TokenStore) -> list[np.ndarray]:
-        """Rows of batches for prediction, by the length of a molecule's longest spelling."""
-        return sort_into_batches(store.longest, self.read_at_once)
+    def group(self, store: TokenStore, batch: int) -> list[np.ndarray]:
+        """Rows of batches without gradients, by the length of a molecule's longest spelling."""
+        return sort_into_batches(store.longest, batch)
 
     def plan_epochs(self, train: Molecules) -> Callable[[int], tuple[TokenStore, list[np.ndarray]]]:
         """Batches of similar length; with ``enumeration`` each epoch reads another spelling of each molecule."""
-        store = place(TokenStore.of(self.encode_smiles(train.smiles), self.tokenizer.pad))
+        canonical = TokenStore.of(self.encode_smiles(train.smiles), self.tokenizer.pad)
+        length, store = canonical.longest, None if self.enumeration else place(canonical)
 
         def plan(epoch: int) -> tuple[TokenStore, list[np.ndarray]]:
-            rows = draw_batches(store.longest, self.training["batch"], np.random.default_rng([self.seed, epoch]))
-            return place(self.respell(train.smiles, epoch)) if self.enumeration else store, rows
+            rows = draw_batches(length, self.training["batch"], np.random.default_rng([self.seed, epoch]))
+            return place(self.respell(train.smiles, epoch)) if store is None else store, rows
 
         return plan
 
