@@ -56,7 +56,7 @@ class Rows:
         blocks: float64 [rows, columns] each; read more than once.
     """
 
-    def __init__(self, blocks: Iterable[np.ndarray]) -> None:
+    def __init__(self, blocks: Iterable[np.ndarray | Halves]) -> None:
         self.blocks = blocks
 
     def products(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -70,9 +70,6 @@ class Rows:
 
 class HalfSparseRows(Rows):
     """The same of :class:`Halves` that are centred on all rows: zeros cost nothing, centring is done once."""
-
-    def __init__(self, blocks: Iterable[Halves]) -> None:
-        self.blocks = blocks
 
     def products(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The transposed matrix times itself, [columns, columns], and times y, [columns]."""

@@ -24,7 +24,6 @@ from torch.optim.swa_utils import AveragedModel
 
 from boomlib.files import MoleculeError, read_json, write_json
 from boomlib.harness.batches import cut_into_batches
-from boomlib.harness.columns import split_lists
 from boomlib.harness.interface import Molecules
 from boomlib.harness.network import NetworkModel
 from boomlib.harness.ragged import Ragged, count_up
@@ -237,7 +236,7 @@ class MACE(NetworkModel):
 
     def start(self, train: Molecules) -> nn.Module:
         """Learn which elements occur, and how many neighbours an atom has on average."""
-        self.elements = np.unique(np.concatenate(split_lists(train.features["conformers"], "atomic_numbers"))).tolist()
+        self.elements = Ragged.from_column(train.features["conformers"], "atomic_numbers").values.unique().tolist()
         store = self.encode(train)
         batches = (store.take(rows) for rows in cut_into_batches(np.arange(len(store)), AT_ONCE))
         with building(self.training["default_dtype"]):

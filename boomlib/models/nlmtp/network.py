@@ -21,7 +21,6 @@ BEFORE = ("environment", "context", "cls")
 OWN = ("treatment", "time0")  # of each question, and then its SMILES
 PRE, NATURAL, TIME0 = 0, 1, 2  # a token sees those of its own group and of those before
 EVERYBODY = -1  # whose the tokens before the treatment are
-READ_OUTS = ("sum", "mean", "probe")
 
 
 @dataclass(frozen=True)
