@@ -8,7 +8,7 @@ For each network, trained for three epochs on a few molecules of the first folde
 predictions on the GPU and on the CPU by the same weights, and of the RMSE on valid after each epoch between a training
 in one go and one that was stopped in its second epoch and went on. For each folder, on as many molecules as make
 --steps steps: molecules a second of training (neither validation nor predictions of each epoch) and of prediction; the
-share of 20 steps in which the GPU works, by torch.profiler; and its peak memory. Last one task runs through Snakemake
+share of 20 steps in which the GPU works and how often one waits for it, by torch.profiler; its peak memory. Last one task runs through Snakemake
 with profiles/workstation.
 
 Writes gpu.md and gpu.json into --out after each network. A measurement that takes longer than --limit is stopped,
@@ -118,7 +118,8 @@ def write_checks(models: dict) -> str:
 
 def write_speed(models: dict) -> str:
     """The table of speed."""
-    header = ["Model", "Data", "Molecules", "Training, mol/s", "Prediction, mol/s", "GPU works", "Peak GPU MiB"]
+    header = ["Model", "Data", "Molecules", "Training, mol/s", "Prediction, mol/s", "GPU works", "Waits a step"]
+    header.append("Peak GPU MiB")
     rows = [
         [
             load_networks()[name]["label"],
@@ -126,6 +127,7 @@ def write_speed(models: dict) -> str:
             str(found["molecules"]),
             *(format_number(found[kind]) for kind in ("training", "prediction")),
             format_percent(found["gpu_share"]),
+            format_number(found["waits"]),
             format_number(found["gpu_memory"]),
         ]
         for name, row in models.items()

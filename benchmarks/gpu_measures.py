@@ -95,7 +95,7 @@ def predict(name: str, data: Path, folder: Path, molecules: int) -> np.ndarray:
 
 
 def measure(name: str, data: Path, folder: Path, steps: int) -> dict:
-    """Molecules a second of training and prediction, the share of training in which the GPU works, its peak memory.
+    """Molecules a second of training and prediction; of training, how busy the GPU is, and what it needs.
 
     The first epoch warms up, the second is timed, the third profiled. Prediction is timed the second time.
     """
@@ -115,5 +115,6 @@ def measure(name: str, data: Path, folder: Path, steps: int) -> dict:
         "training": len(parts.train) / epochs[1].seconds,
         "prediction": len(parts.train) / (time.perf_counter() - start),
         "gpu_share": epochs[2].profile.gpu_share() if on_gpu else None,
+        "waits": epochs[2].profile.waits() if on_gpu else None,
         "gpu_memory": torch.cuda.max_memory_allocated() / 1024**2 if on_gpu else None,
     }

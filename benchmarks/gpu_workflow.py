@@ -1,5 +1,7 @@
 """One task through Snakemake on a workstation's profile, so that rules and the GPU's tags are tried too."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -33,6 +35,25 @@ CONFIG = {
 }
 
 
+def run_for(command: list[str], log: Path, limit: float) -> None:
+    """Run a command, whose output goes to ``log``; after ``limit`` seconds end it with all that it has started.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer.
+        subprocess.CalledProcessError: it failed.
+    """
+    with log.open("w", encoding="utf-8") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            status = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+    if status:
+        raise subprocess.CalledProcessError(status, command)
+
+
 def run_workflow(data: Path, folder: Path, limit: float) -> dict:
     """Run a benchmark of two networks on molecules of ``data`` that have labels.
 
@@ -50,18 +71,11 @@ def run_workflow(data: Path, folder: Path, limit: float) -> dict:
     write_text(folder / "config.yaml", yaml.safe_dump(CONFIG))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     command += ["--workflow-profile", str(ROOT / "profiles/workstation"), "--configfile", str(folder / "config.yaml")]
-    start = time.monotonic()
+    start, log = time.monotonic(), folder / "run.log"
     try:
-        with (folder / "run.log").open("w", encoding="utf-8") as log:
-            subprocess.run(
-                [*command, "--directory", str(folder), "--forceall", "results/leaderboard.md"],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                timeout=limit,
-                check=True,
-            )
+        run_for([*command, "--directory", str(folder), "--forceall", "results/leaderboard.md"], log, limit)
     except subprocess.SubprocessError as error:
-        return {"failed": f"{type(error).__name__}, see {folder / 'run.log'}"}
+        return {"failed": f"{type(error).__name__}, see {log}"}
     runs = {name: folder / f"results/predictions/sample/y/kde/short_{name}/seed0/run.json" for name in MODELS}
     records = {name: read_json(path) for name, path in runs.items()}
     return {

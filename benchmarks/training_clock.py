@@ -55,6 +55,11 @@ class Profile:
         )
         return busy / 1e6 / self.seconds
 
+    def waits(self) -> float:
+        """How often a step waited until the GPU had done all that it was given."""
+        counts = {each.key: each.count for each in self.recorder.key_averages()}
+        return counts.get("cudaStreamSynchronize", 0) / self.steps
+
     def largest(self, number: int) -> list[tuple[str, float]]:
         """Operations of the CPU that take longest, with their shares of the time; last all that is no operation."""
         shares = {each.key: each.self_cpu_time_total / 1e6 / self.seconds for each in self.recorder.key_averages()}

@@ -24,6 +24,11 @@ def count_up(start: Tensor, length: Tensor, total: int) -> Tensor:
     return shift + torch.arange(total, device=start.device)
 
 
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor in the processor's memory on another device, without waiting for what that still does."""
+    return tensor.to(device, non_blocking=True)
+
+
 @dataclass(frozen=True)
 class Ragged:
     """Lists behind each other.
@@ -31,18 +36,20 @@ class Ragged:
     Attributes:
         values: all entries, [total, …].
         start: where each list begins, int64 [n].
-        length: entries of each list, int64 [n]; in the processor's memory, where batches are planned.
+        count: entries of each list, int64 [n].
+        length: the same in the processor's memory, where batches are planned.
     """
 
     values: Tensor
     start: Tensor
+    count: Tensor
     length: np.ndarray
 
     @classmethod
     def of(cls, values: Tensor, length: np.ndarray) -> "Ragged":
         """Lists of these lengths."""
         length = np.asarray(length, dtype=np.int64)
-        return cls(values, torch.from_numpy(np.cumsum(length) - length), length)
+        return cls(values, torch.from_numpy(np.cumsum(length) - length), torch.from_numpy(length), length)
 
     @classmethod
     def from_column(cls, table: pa.Table, name: str, width: int = 1) -> "Ragged":
@@ -57,18 +64,18 @@ class Ragged:
 
     def find(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Where the entries of some lists stand in :attr:`values`, int64 [total], and their lengths, int64 [rows]."""
-        device, length = self.start.device, self.length[rows]
-        chosen = self.start[torch.as_tensor(rows, device=device)]
-        on_device = torch.as_tensor(length, device=device)
-        return count_up(chosen, on_device, int(length.sum())), on_device
+        chosen = send(torch.as_tensor(rows), self.start.device)
+        count = self.count[chosen]
+        return count_up(self.start[chosen], count, int(self.length[rows].sum())), count
 
     def pad(self, rows: np.ndarray, padding: int) -> Tensor:
         """Some lists below each other, [rows, longest], ``padding`` behind each end."""
-        index, length = self.find(rows)
-        padded = self.values.new_full((len(rows), int(self.length[rows].max())), padding)
-        padded[torch.arange(padded.shape[1], device=length.device) < length[:, None]] = self.values[index]
-        return padded
+        chosen = send(torch.as_tensor(rows), self.start.device)
+        place = torch.arange(int(self.length[rows].max()), device=chosen.device)
+        inside = place < self.count[chosen, None]
+        # no entries are picked by a mask, whose number a GPU would have to be waited for
+        return torch.where(inside, self.values[torch.where(inside, self.start[chosen, None] + place, 0)], padding)
 
     def to(self, device: torch.device) -> "Ragged":
         """The same on another device."""
-        return Ragged(self.values.to(device), self.start.to(device), self.length)
+        return Ragged(self.values.to(device), self.start.to(device), self.count.to(device), self.length)

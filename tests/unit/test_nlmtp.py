@@ -244,7 +244,9 @@ def test_policy_losses_by_hand():
     supported, weight = torch.tensor([True, False, True, True, False, True]), torch.rand(6)
     moved = torch.randn(6, 2)
     policy = losses.Policy(supported, weight)
-    found = losses.policy_losses(hidden, moved, policy, molecules, "observed", 0.3)
+    found = losses.policy_losses(
+        hidden, moved, policy, molecules, pseudo_outcome="observed", spread=0.3, environments=9
+    )
     kept = supported.nonzero()[:, 0]
     target = moved[kept, 0] + weight[kept] * (molecules.outcome[kept] - hidden.outcome[kept, 0])
     unit = (hidden.outcome[kept, 1] - target) ** 2
@@ -259,7 +261,9 @@ def test_without_support_the_policy_teaches_nothing():
     network, molecules = make_network(), make_tensors()
     hidden = network(molecules, worlds(6, 0.0, 0.5), hidden=True)
     nobody = losses.Policy(torch.zeros(6, dtype=torch.bool), torch.ones(6))
-    found = losses.policy_losses(hidden, torch.zeros(6, 1), nobody, molecules, "observed", 1.0)
+    found = losses.policy_losses(
+        hidden, torch.zeros(6, 1), nobody, molecules, pseudo_outcome="observed", spread=1.0, environments=9
+    )
     assert not any(found.values())
     sum(found.values()).backward()
 

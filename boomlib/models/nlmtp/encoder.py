@@ -15,6 +15,7 @@ from boomlib.harness.batches import pad
 from boomlib.harness.columns import stack_columns
 from boomlib.harness.design import Blocks, Environments, LinearDesign, add_rows, find_moments, read_descriptors
 from boomlib.harness.interface import Molecules
+from boomlib.harness.ragged import send
 from boomlib.harness.ridge import HalfSparseRows, Rows, fit_ridge
 from boomlib.models.nlmtp.environments import environment_of
 from boomlib.text.tokens import Tokenizer
@@ -78,7 +79,10 @@ class Tensors:
         """The same on another device, whole numbers apart in another precision."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return Tensors(
-            **{name: each.to(device, dtype if each.is_floating_point() else None) for name, each in values.items()}
+            **{
+                name: send(each, device).to(dtype if dtype and each.is_floating_point() else each.dtype)
+                for name, each in values.items()
+            }
         )
 
 

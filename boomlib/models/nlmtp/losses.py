@@ -52,9 +52,16 @@ def observed_loss(own: Reading, hidden: Reading, y: Tensor, spread: tuple[float,
 
 
 def policy_losses(
-    hidden: Reading, moved: Tensor, policy: Policy, molecules: Tensors, pseudo_outcome: str, spread: float
+    hidden: Reading,
+    moved: Tensor,
+    policy: Policy,
+    molecules: Tensors,
+    *,
+    pseudo_outcome: str,
+    spread: float,
+    environments: int,
 ) -> dict[str, Tensor]:
-    """L_DR-func, L_DR-mean, L_rex and our anchor; 0 if no molecule of the batch has support.
+    """L_DR-func, L_DR-mean, L_rex and our anchor, over the molecules with support; 0 if none of the batch has any.
 
     Args:
         hidden: worlds 0 (observed), 1 (policy) and further shifts without SMILES.
@@ -63,29 +70,42 @@ def policy_losses(
         molecules: the batch.
         pseudo_outcome: ``observed``: around m(a + δ, x); ``policy``: around the policy head's own value.
         spread: unit of the errors, in z, of all but L_rex.
+        environments: how many there are.
     """
     kept = policy.supported
-    if not kept.any():
-        nothing = hidden.outcome.sum() * 0
-        return dict.fromkeys(("dr_func", "dr_mean", "rex", "anchor"), nothing)
-    m_observed, m_policy = hidden.outcome[kept, 0], hidden.outcome[kept, 1]
-    around = moved[kept, 0] if pseudo_outcome == "observed" else m_policy.detach()
-    target = around + policy.weight[kept] * (molecules.outcome[kept] - m_observed.detach())
-    error = m_policy - target
+    m_observed, m_policy = hidden.outcome[:, 0], hidden.outcome[:, 1]
+    around = moved[:, 0] if pseudo_outcome == "observed" else m_policy.detach()
+    error = m_policy - around - policy.weight * (molecules.outcome - m_observed.detach())
     return {
-        "dr_func": (error / spread).square().mean(),
-        "dr_mean": ((m_policy.mean() - target.mean()) / spread).square(),
+        "dr_func": mean_where(kept, (error / spread).square()),
+        "dr_mean": (mean_where(kept, error) / spread).square(),
         # in z: a variance of squares of few molecules has tails that would drown every other term
-        "rex": variance_over_groups(error.square(), molecules.environment[kept]),
-        "anchor": ((hidden.outcome[kept, 1:] - moved[kept]) / spread).square().mean(),
+        "rex": variance_over_groups(error.square(), molecules.environment, kept, environments),
+        "anchor": mean_where(kept, ((hidden.outcome[:, 1:] - moved) / spread).square().mean(1)),
     }
 
 
-def variance_over_groups(loss: Tensor, group: Tensor) -> Tensor:
-    """L_rex: variance over groups of their mean loss (Krueger et al. 2021, arXiv 2003.00688)."""
-    total = loss.new_zeros(int(group.max()) + 1).index_add(0, group, loss)
-    count = torch.bincount(group, minlength=len(total))
-    return (total[count > 0] / count[count > 0]).var(unbiased=False)
+def mean_where(kept: Tensor, values: Tensor) -> Tensor:
+    """Mean of the ``values``, [n], where ``kept``, bool [n], is True; 0 where it never is.
+
+    Nothing is picked, since a GPU would have to be waited for how many there are.
+    """
+    return torch.where(kept, values, 0).sum() / kept.sum().clamp(min=1)
+
+
+def variance_over_groups(loss: Tensor, group: Tensor, kept: Tensor, groups: int) -> Tensor:
+    """L_rex: variance over groups of their mean loss (Krueger et al. 2021, arXiv 2003.00688).
+
+    Args:
+        loss: of each molecule, [n].
+        group: int64 [n].
+        kept: bool [n], which molecules count.
+        groups: how many groups there are; those without molecules do not count.
+    """
+    total = loss.new_zeros(groups).index_add(0, group, torch.where(kept, loss, 0))
+    count = loss.new_zeros(groups).index_add(0, group, kept.to(loss.dtype))
+    there, mean = count > 0, total / count.clamp(min=1)
+    return mean_where(there, (mean - mean_where(there, mean)).square())
 
 
 def density_loss(reading: Reading, a: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ class Module(Trainee):
         super().__init__(network, optimise)
         self.scale, self.weights, self.pair_epochs = scale, dict(weights), pair_epochs
         self.shift, self.threshold, self.clip, self.pseudo_outcome = shift, threshold, clip, pseudo_outcome
-        self.errors: list[Tensor] = []
+        self.answers: list[tuple[Tensor, Tensor]] = []
 
     def training_step(self, batch: tuple[Tensors, Tensor, Tensor, Tensor]) -> Tensor:
         """Loss of one batch: molecules, δ of each one's pair, change of its descriptors, whether it has one."""
@@ -102,17 +102,26 @@ class Module(Trainee):
             "support": losses.support_loss(self.network, hidden.cls, molecules.treatment, self.shift),
             "lor": losses.fast_weight_loss(self.network, hidden.alpha[:, 1]),
             "mmp": losses.pair_loss(own, 1, pair_target, paired) if pairs else zero.mean(),
-            **losses.policy_losses(hidden, moved, policy, molecules, self.pseudo_outcome, self.network.spread[1]),
+            **losses.policy_losses(
+                hidden,
+                moved,
+                policy,
+                molecules,
+                pseudo_outcome=self.pseudo_outcome,
+                spread=self.network.spread[1],
+                environments=self.network.environment.num_embeddings,
+            ),
         }
         return terms, 1 - policy.supported.float().mean()
 
     def validation_step(self, molecules: Tensors) -> None:
-        """Errors of one batch of valid, in native units."""
+        """Answers about one batch of valid."""
         z = self.network(molecules, torch.zeros_like(molecules.treatment)[:, None], hidden=False).outcome[:, 0]
-        error = self.scale.inverse(z.cpu()) - self.scale.inverse(molecules.outcome.cpu())
-        self.errors.append(torch.as_tensor(error))
+        self.answers.append((z, molecules.outcome))
 
     def on_validation_epoch_end(self) -> None:
-        """RMSE on valid."""
-        self.log("valid_rmse", torch.cat(self.errors).square().mean().sqrt().float())
-        self.errors.clear()
+        """RMSE on valid, native units."""
+        answer, truth = (torch.cat(each).double().cpu().numpy() for each in zip(*self.answers, strict=True))
+        error = self.scale.inverse(answer) - self.scale.inverse(truth)
+        self.log("valid_rmse", float(np.sqrt(np.mean(error**2))))
+        self.answers.clear()

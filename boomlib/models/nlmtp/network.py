@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from boomlib.causal.density import Mixture, MixtureDensity, ShiftClassifier
+from boomlib.harness.ragged import send
 from boomlib.models.nlmtp.backbone import Backbone
 from boomlib.models.nlmtp.encoder import PAIR_DESCRIPTORS, Tensors
 
@@ -48,6 +49,8 @@ class Past:
         visible: bool [n, T], False at padding.
         group: int [T], :data:`PRE`, :data:`NATURAL` or :data:`TIME0`.
         owner: int [T], the question that a token belongs to, or :data:`EVERYBODY`.
+        end: position of each question's ``<time0>``, int [n, questions].
+        own: where the tokens of each question are.
     """
 
     x: Tensor
@@ -55,6 +58,8 @@ class Past:
     visible: Tensor
     group: Tensor
     owner: Tensor
+    end: Tensor
+    own: Sequence[slice]
 
     @property
     def mask(self) -> Tensor:
@@ -149,14 +154,14 @@ class Network(nn.Module):
         states, cache = self.backbone.past(past.x, past.position, past.mask)
         shift, counts = torch.cat([each.shift for each in questions], 1), [each.shift.shape[1] for each in questions]
         worlds = torch.stack([self.do(shift[..., None]), self.special["probe"].expand(*shift.shape, -1)], dim=2)
-        asker = torch.tensor([index for index, count in enumerate(counts) for _ in range(count)], device=shift.device)
-        start = past.position[:, past.group == TIME0][:, asker] + 1
+        asker = send(torch.arange(len(counts)).repeat_interleave(torch.tensor(counts)), shift.device)
+        start = past.end[:, asker] + 1
         worlds, alpha = self.backbone.worlds(worlds, start, past.open_to(asker), cache, shift != 0)
         probe, cls = worlds[:, :, 1], states[:, BEFORE.index("cls")]
         said = [each.split(counts, dim=1) for each in (self.outcome(probe)[..., 0], alpha, self.pair(probe))]
         density, readings = self.density(cls), []
         for index, (question, answer, amplitude, pair) in enumerate(zip(questions, *said, strict=True)):
-            outcome = self.to_outcome(molecules, question, answer, states[:, past.owner == index])
+            outcome = self.to_outcome(molecules, question, answer, states[:, past.own[index]])
             readings.append(Reading(outcome, amplitude, pair, cls, density))
         return readings
 
@@ -168,7 +173,7 @@ class Network(nn.Module):
         first = (self.environment(molecules.environment), self.context(molecules.context))
         x = [torch.stack([*first, self.special["cls"].expand(n, -1)], dim=1)]
         position, visible = [before], [torch.ones_like(before, dtype=torch.bool)]
-        group, owner = [PRE] * len(BEFORE), [EVERYBODY] * len(BEFORE)
+        group, owner, ends, own = [PRE] * len(BEFORE), [EVERYBODY] * len(BEFORE), [], []
         for index, question in enumerate(questions):
             tokens = molecules.tokens[:, : 0 if question.hidden else longest]
             real = tokens > 0
@@ -178,9 +183,12 @@ class Network(nn.Module):
             position += [treatment, end, smiles[:, : tokens.shape[1]]]
             visible += [torch.ones_like(end, dtype=torch.bool).expand(-1, len(OWN)), real]
             group += [NATURAL, TIME0] + [NATURAL] * tokens.shape[1]
+            own.append(slice(len(owner), len(owner) + len(OWN) + tokens.shape[1]))
             owner += [index] * (len(OWN) + tokens.shape[1])
-        tensors = (torch.cat(each, dim=1) for each in (x, position, visible))
-        return Past(*tensors, *(torch.tensor(each, device=place.device) for each in (group, owner)))
+            ends.append(end)
+        x, position, visible, end = (torch.cat(each, dim=1) for each in (x, position, visible, ends))
+        group, owner = (send(torch.tensor(each), place.device) for each in (group, owner))
+        return Past(x, position, visible, group, owner, end, own)
 
     def to_outcome(self, molecules: Tensors, question: Question, answer: Tensor, states: Tensor) -> Tensor:
         """The outcome z in each world, [n, worlds].
