@@ -1,8 +1,8 @@
 """Does each environment of envs/ hold what its rules need? Rebuilt with pip from its own pins, it runs their jobs.
 
-    python benchmarks/envs.py                         # all environments, one after the other
-    python benchmarks/envs.py pyg torchmd             # some
-    python benchmarks/envs.py --folder /tmp/envs pyg  # what is made stays in the folder, and is used the next time
+    python benchmarks/envs.py                           # all environments, one after the other
+    python benchmarks/envs.py torch torchmd             # some
+    python benchmarks/envs.py --folder /tmp/envs torch  # what is made stays in the folder, and is used the next time
 
 First the Python that runs this, which has all of requirements.lock, runs the workflow on 60 molecules: every rule, and
 every registered model in its smallest variant. Then, for each environment, a virtual environment gets exactly the

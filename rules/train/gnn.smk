@@ -1,4 +1,4 @@
-"""Graph networks on PyTorch Geometric; what the rules of all other networks are made of."""
+"""Graph networks of ours; what the rules of all other networks are made of."""
 
 
 use rule train_tabular as train_gnn with:
@@ -9,7 +9,7 @@ use rule train_tabular as train_gnn with:
     wildcard_constraints:
         model=plan.constrain_family("gnn"),
     conda:
-        "../../envs/pyg.yaml"
+        "../../envs/torch.yaml"
     resources:
         gpu=1,
         mem_mb=16000,
