@@ -41,9 +41,9 @@ class Profile:
         self.recorder.start()
         self.begin = now()
 
-    def stop(self) -> None:
-        """The steps are done."""
-        self.seconds = now() - self.begin
+    def stop(self, steps: int) -> None:
+        """So many steps are done."""
+        self.steps, self.seconds = steps, now() - self.begin
         self.recorder.stop()
 
     def gpu_share(self) -> float:
@@ -96,7 +96,7 @@ class Epoch:
     def end_step(self, number: int, steps: int) -> None:
         """The step of that number, from 1, of so many is done."""
         if self.profile and number == min(self.profile.steps, steps):
-            self.profile.stop()
+            self.profile.stop(number)
         if number == steps:
             self.seconds = now() - self.begin
             self.processor = time.process_time() - self.processor_begin

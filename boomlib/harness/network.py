@@ -28,13 +28,15 @@ class Training(Rates):
     """How a network is trained: AdamW with a linear warm-up, then a cosine to 0.
 
     ``batch``: molecules a step. ``clip``: largest norm of the gradient; None: any. ``patience``: epochs without a
-    better RMSE on valid after which training ends; None: never.
+    better RMSE on valid after which training ends; None: never. ``compile``: whether torch.compile fuses the network's
+    operations, which takes a minute at first and needs a compiler (C++; on a GPU Triton).
     """
 
     batch: int
     epochs: int
     clip: float | None
     patience: NotRequired[int | None]
+    compile: NotRequired[bool]
 
 
 def squared_errors(network: nn.Module, x: object, z: Tensor) -> Tensor:
@@ -49,7 +51,7 @@ class Regression(Trainee):
         network: what is trained.
         optimise: see :class:`boomlib.harness.training.Trainee`.
         average: likewise.
-        losses: what is minimised, its mean over the molecules of a batch: network, x, z -> [molecules].
+        losses: what is minimised, its mean over the molecules of a batch: x, z -> [molecules].
         spread: one standard deviation of the labels, native units.
     """
 
@@ -59,7 +61,7 @@ class Regression(Trainee):
         optimise: Callable[[nn.Module], dict],
         average: AveragedModel | None = None,
         *,
-        losses: Callable[[nn.Module, object, Tensor], Tensor] = squared_errors,
+        losses: Callable[[object, Tensor], Tensor],
         spread: float,
     ) -> None:
         super().__init__(network, optimise, average)
@@ -68,7 +70,7 @@ class Regression(Trainee):
 
     def training_step(self, batch: tuple[object, Tensor]) -> Tensor:
         """Mean loss of one batch."""
-        losses = self.losses(self.network, *batch)
+        losses = self.losses(*batch)
         loss = losses.mean()
         self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(losses))
         return loss
@@ -175,11 +177,13 @@ class NetworkModel(Model):
         plan, judged, unlabelled = self.plan_epochs(train), place(self.encode(valid)), self.unlabelled or valid
         valid_batches = Batches(self.group(judged, self.read_at_once), partial(self.make_batch, judged, z_valid))
         followed = place(self.encode(unlabelled))
+        compiled = self.training.get("compile")
+        network = torch.compile(self.network, dynamic=True) if compiled else self.network
         module = Regression(
             self.network,
             partial(self.optimise, steps=len(cut_into_batches(np.arange(len(train)), self.training["batch"]))),
             self.average(self.network),
-            losses=self.losses,
+            losses=partial(self.losses, network),
             spread=self.references.spread,
         )
 

@@ -83,7 +83,7 @@ class Network(GraphNetwork):
         positions, x = graphs.pos.to(dtype), graphs.x.to(dtype)
         distance = torch.linalg.vector_norm(positions[greater] - positions[lesser], dim=-1)
         bonds = distance.new_zeros(len(distance), BOND_KINDS - 1)
-        bonds[graphs.bonded, graphs.order - 1] = 1
+        bonds[graphs.bonded, graphs.order - 1] = bonds.new_ones(())  # a plain 1 would be sent, and waited for
         pair = torch.cat([self.basis(distance), bonds], dim=-1)
         sent, fading = self.neighbour(x), self.filter(pair)
         h = self.embedding(x)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from boomlib.harness.ragged import send
 from boomlib.harness.training import Trainee
 
 HIDDEN, MASKED, REPLACED = 0.15, 0.8, 0.1  # share of tokens to tell; of these, shown as the mask and as another token
@@ -31,10 +32,10 @@ class MaskedTokens(Trainee):
 
         At least one token of each text is hidden.
         """
-        draw, kind = torch.rand((2, *tokens.shape), generator=generator).to(tokens.device)
+        draw, kind = send(torch.rand((2, *tokens.shape), generator=generator), tokens.device)
         draw = draw.masked_fill(~torch.isin(tokens, self.ordinary), 2.0)
         hidden = (draw < HIDDEN) | (draw == draw.min(dim=1, keepdim=True).values) & (draw < 2.0)
-        chosen = torch.randint(len(self.ordinary), tokens.shape, generator=generator).to(tokens.device)
+        chosen = send(torch.randint(len(self.ordinary), tokens.shape, generator=generator), tokens.device)
         shown = torch.where(hidden & (kind < MASKED), self.mask, tokens)
         shown = torch.where(hidden & (kind >= 1 - REPLACED), self.ordinary[chosen], shown)
         return shown, tokens.masked_fill(~hidden, IGNORED)

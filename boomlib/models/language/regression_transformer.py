@@ -14,6 +14,7 @@ from transformers import PretrainedConfig, PreTrainedModel, XLNetLMHeadModel
 
 from boomlib.files import ContractError
 from boomlib.harness.interface import Molecules, Prediction
+from boomlib.harness.ragged import send
 from boomlib.models.language.language_model import LanguageModel, Texts
 from boomlib.text.tokens import Tokenizer
 
@@ -94,7 +95,7 @@ class ValueTokens(nn.Module):
         """Mean cross entropy of the tokens that are not shown, after a random number of shown ones, [molecules]."""
         value = self.first + write_value(z)
         place = torch.arange(LENGTH, device=value.device)
-        told = place >= torch.randint(LENGTH, (len(value), 1), device="cpu").to(value.device)
+        told = place >= send(torch.randint(LENGTH, (len(value), 1), device="cpu"), value.device)
         logits = self.logits(torch.where(told, self.untold(value), value), texts.tokens)
         entropy = nn.functional.cross_entropy(logits.flatten(0, 1).float(), value.flatten(), reduction="none")
         return (entropy.view_as(value) * told).sum(dim=1) / told.sum(dim=1)

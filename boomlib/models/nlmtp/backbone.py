@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from boomlib.harness.ragged import send
+
 WORLD = 2  # tokens of one world: [do], [probe]
 SITES = ("query", "key", "output", "mlp")
 Cached = tuple[Tensor, Tensor]  # keys and values of one layer
@@ -226,7 +228,7 @@ def attend(query: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
 
 def rotations(position: Tensor, frequencies: Tensor) -> Tensor:
     """Rotary factors e^{i·position·frequency}, complex [n, 1, T, frequencies]."""
-    angle = position[:, None, :, None].float() * frequencies.to(position.device)
+    angle = position[:, None, :, None].float() * send(frequencies, position.device)
     return torch.polar(torch.ones_like(angle), angle)
 
 
