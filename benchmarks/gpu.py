@@ -69,6 +69,7 @@ class Examination:
         on_cpu = self.ask(self.cpu, "predict", name, data, folder, self.molecules)
         return {
             "device": found["device"],
+            "versions": found["versions"],
             "from_cpu": largest_difference(found["predictions"], on_cpu),
             "from_whole": largest_difference(found["resumed"], found["whole"]),
             "epochs": len(found["resumed"]),

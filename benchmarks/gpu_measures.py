@@ -70,7 +70,8 @@ def check(name: str, data: Path, folder: Path, molecules: int) -> dict:
     """Train in one go, and once more with an interruption, on a few molecules; the model is saved in ``folder``.
 
     Returns:
-        Its predictions of molecules without labels, the RMSE on valid after each epoch of both trainings, the device.
+        Its predictions of molecules without labels, the RMSE on valid after each epoch of both trainings, the device,
+        and the versions of the packages that this process has imported.
     """
     parts = read_first(name, data, molecules)
     model = train(name, parts, folder / "whole")
@@ -83,6 +84,7 @@ def check(name: str, data: Path, folder: Path, molecules: int) -> dict:
         "whole": read_errors(folder / "whole"),
         "resumed": read_errors(folder / "stopped"),
         "device": device_name(model.trained_on),
+        "versions": versions(),
     }
 
 
