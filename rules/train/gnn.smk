@@ -8,6 +8,7 @@ use rule train_tabular as train_gnn with:
         epochs="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/epochs.parquet",
     wildcard_constraints:
         model=plan.constrain_family("gnn"),
+    priority: 1  # before what is short, which then fills the gaps that the last long jobs leave
     conda:
         "../../envs/torch.yaml"
     resources:

@@ -9,5 +9,6 @@ use rule train_gnn as train_nlmtp with:
         policy="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/policy.parquet",
     wildcard_constraints:
         model=plan.constrain_family("nlmtp"),
+    priority: 2
     conda:
         "../../envs/torch.yaml"

@@ -10,7 +10,7 @@ from boomlib.files import MoleculeError
 from boomlib.harness.interface import Molecules
 from boomlib.harness.ragged import Ragged, count_up
 
-PAIRS = 4096  # of atoms, of which the tensors of a network of the usual width fit into a processor's cache
+PAIRS = 8192  # of atoms, of which the tensors of a network of the usual width fit into a processor's cache
 BOND_KINDS = 6  # of a pair of atoms: none, single, double, triple, aromatic, other
 
 
@@ -133,13 +133,14 @@ class GraphStore:
         return Graphs(x, z, pos, molecule, size, pairs, bonded, bonds[:, 2], int(sizes.max()))
 
     def take_in_parts(self, rows: np.ndarray) -> Batch:
-        """The molecules at these positions, on a processor in parts of about :data:`PAIRS` pairs."""
+        """The molecules at these positions, on a processor in equal parts of about :data:`PAIRS` pairs."""
         if self.numbers.start.device.type != "cpu":
             return Batch([self.take(rows)], torch.arange(len(rows), device=self.numbers.start.device))
         size = self.numbers.length[rows]
         pairs = self.bonds.length[rows] if self.positions is None else size * (size - 1) // 2
         order = np.argsort(size, kind="stable")
-        part = np.cumsum(pairs[order]) // PAIRS
+        before, total = np.cumsum(pairs[order]) - pairs[order], pairs.sum()
+        part = before * max(1, round(total / PAIRS)) // max(1, total)
         cuts = np.flatnonzero(np.diff(part)) + 1
         return Batch([self.take(rows[each]) for each in np.split(order, cuts)], torch.from_numpy(np.argsort(order)))
 

@@ -1,0 +1,86 @@
+"""How much memory do networks need for all molecules of a dataset? The peak of a process that trains and predicts.
+
+    python benchmarks/memory.py FOLDER --size small
+
+FOLDER holds a task and its feature tables, as sampling.py leaves them. Each network reads all molecules with labels,
+takes the first steps of its first epoch, then predicts all the others; no later step needs more. On the CPU, each in a
+process of its own.
+"""
+
+import argparse
+import contextlib
+import resource
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from networks import LEAST_EPOCHS, add_choice, choose, load_networks, make_model
+from worker import Worker, WorkerError
+
+from boomlib.contracts import PREDICTED_FOLDS
+from boomlib.harness.job import read_task
+from boomlib.harness.training import History
+from boomlib.report.tables.markdown import format_table
+
+
+class EnoughError(Exception):
+    """A training has taken all the steps that it was to take."""
+
+
+@contextlib.contextmanager
+def stopped_after(steps: int) -> Iterator[None]:
+    """Trainings of the block end when so many steps are done."""
+    finish = History.on_train_batch_end
+
+    def stop(self: History, trainer, module, outputs, batch, batch_idx) -> None:
+        finish(self, trainer, module, outputs, batch, batch_idx)
+        if batch_idx + 1 == steps:
+            raise EnoughError
+
+    History.on_train_batch_end = stop
+    try:
+        with contextlib.suppress(EnoughError):
+            yield
+    finally:
+        History.on_train_batch_end = finish
+
+
+def measure_peak(name: str, data: Path, steps: int) -> tuple[int, float]:
+    """Molecules, and the peak of this process's memory, MiB, once a network has trained and predicted."""
+    features = {feature: data / f"{feature}.parquet" for feature in load_networks()[name]["features"]}
+    molecules, fold = read_task(data / "task.parquet", features)  # as a job does, which keeps all of them
+    model = make_model(name, LEAST_EPOCHS)
+    model.unlabelled = molecules.take(np.isin(fold, PREDICTED_FOLDS))
+    with tempfile.TemporaryDirectory() as folder, stopped_after(steps):
+        model.fit(molecules.take(fold == "train"), molecules.take(fold == "valid"), Path(folder))
+    model.predict(model.unlabelled)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return len(molecules), peak / (1024**2 if sys.platform == "darwin" else 1024)
+
+
+def main() -> None:
+    """Measure each network, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="a folder that sampling.py has made")
+    add_choice(parser)
+    parser.add_argument("--steps", type=int, default=20, help="of training (20)")
+    parser.add_argument("--limit", type=float, default=1800, metavar="SECONDS", help="of one network")
+    arguments = parser.parse_args()
+    rows = []
+    for name in choose(arguments, ["small"]):
+        worker = Worker("memory", {"CUDA_VISIBLE_DEVICES": ""})
+        try:
+            molecules, peak = worker.call(arguments.limit, "measure_peak", name, arguments.data, arguments.steps)
+        except WorkerError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            continue
+        worker.stop()
+        print(f"{name}: {peak:.0f} MiB", file=sys.stderr)
+        rows.append([load_networks()[name]["label"], f"{molecules:,}", f"{peak:,.0f}"])
+    print(format_table(["Model", "Molecules", "Peak, MiB"], rows, text_columns=1))
+
+
+if __name__ == "__main__":
+    main()
