@@ -8,8 +8,8 @@ For each network, trained for three epochs on a few molecules of the first folde
 predictions on the GPU and on the CPU by the same weights, and of the RMSE on valid after each epoch between a training
 in one go and one that was stopped in its second epoch and went on. For each folder, on as many molecules as make
 --steps steps: molecules a second of training (neither validation nor predictions of each epoch) and of prediction; the
-share of 20 steps in which the GPU works and how often one waits for it, by torch.profiler; its peak memory. Last one task runs through Snakemake
-with profiles/workstation.
+share of 20 steps in which the GPU works and how often one waits for it, by torch.profiler; its peak memory. Last one
+task runs through Snakemake with profiles/workstation.
 
 Writes gpu.md and gpu.json into --out after each network. A measurement that takes longer than --limit is stopped,
 and nothing starts that --total leaves no time for.

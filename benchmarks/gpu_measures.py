@@ -1,20 +1,17 @@
 """What gpu.py asks of a network, in a process that sees a GPU or in one that does not."""
 
-import contextlib
 import csv
 import gc
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from networks import LEAST_EPOCHS, Parts, batch_size, make_model, read_parts
-from training_clock import watching
+from training_clock import stopped_after, watching
 
 from boomlib.harness.interface import Model, Molecules
-from boomlib.harness.training import History
 from boomlib.provenance import device_name, versions
 
 
@@ -32,24 +29,6 @@ def first(molecules: Molecules, number: int) -> Molecules:
 def read_first(name: str, data: Path, molecules: int) -> Parts:
     """The first molecules of each part of what a model reads."""
     return Parts(*(first(part, molecules) for part in read_parts(name, data)))
-
-
-@contextlib.contextmanager
-def stopped_after(epochs: int) -> Iterator[None]:
-    """Trainings end when as many epochs are done, as if killed at the end of the next one."""
-    finish = History.on_train_epoch_end
-
-    def stop(self: History, trainer, module) -> None:
-        if trainer.current_epoch == epochs:
-            raise InterruptedError
-        finish(self, trainer, module)
-
-    History.on_train_epoch_end = stop
-    try:
-        with contextlib.suppress(InterruptedError):
-            yield
-    finally:
-        History.on_train_epoch_end = finish
 
 
 def read_errors(folder: Path) -> np.ndarray:
@@ -76,7 +55,7 @@ def check(name: str, data: Path, folder: Path, molecules: int) -> dict:
     parts = read_first(name, data, molecules)
     model = train(name, parts, folder / "whole")
     model.save(folder)
-    with stopped_after(1):
+    with stopped_after(epochs=1):
         train(name, parts, folder / "stopped")
     train(name, parts, folder / "stopped")
     return {

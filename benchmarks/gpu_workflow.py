@@ -46,7 +46,7 @@ def run_for(command: list[str], log: Path, limit: float) -> None:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         try:
             status = process.wait(limit)
-        except subprocess.TimeoutExpired:
+        except BaseException:  # also what interrupts this process, which no longer reaches the other
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             raise

@@ -3,59 +3,39 @@
     python benchmarks/memory.py FOLDER --size small
 
 FOLDER holds a task and its feature tables, as sampling.py leaves them. Each network reads all molecules with labels,
-takes the first steps of its first epoch, then predicts all the others; no later step needs more. On the CPU, each in a
-process of its own.
+takes the first steps of its first epoch, then predicts all the others, in double precision, and tells its policy, if it
+has one. On the CPU, each in a process of its own.
 """
 
 import argparse
-import contextlib
 import resource
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from networks import LEAST_EPOCHS, add_choice, choose, load_networks, make_model
+from training_clock import stopped_after
 from worker import Worker, WorkerError
 
 from boomlib.contracts import PREDICTED_FOLDS
 from boomlib.harness.job import read_task
-from boomlib.harness.training import History
+from boomlib.harness.training import freeze
 from boomlib.report.tables.markdown import format_table
 
 
-class EnoughError(Exception):
-    """A training has taken all the steps that it was to take."""
-
-
-@contextlib.contextmanager
-def stopped_after(steps: int) -> Iterator[None]:
-    """Trainings of the block end when so many steps are done."""
-    finish = History.on_train_batch_end
-
-    def stop(self: History, trainer, module, outputs, batch, batch_idx) -> None:
-        finish(self, trainer, module, outputs, batch, batch_idx)
-        if batch_idx + 1 == steps:
-            raise EnoughError
-
-    History.on_train_batch_end = stop
-    try:
-        with contextlib.suppress(EnoughError):
-            yield
-    finally:
-        History.on_train_batch_end = finish
-
-
 def measure_peak(name: str, data: Path, steps: int) -> tuple[int, float]:
-    """Molecules, and the peak of this process's memory, MiB, once a network has trained and predicted."""
+    """Molecules, and the peak of this process's memory, MiB, once a network has trained, predicted and told its policy."""
     features = {feature: data / f"{feature}.parquet" for feature in load_networks()[name]["features"]}
     molecules, fold = read_task(data / "task.parquet", features)  # as a job does, which keeps all of them
     model = make_model(name, LEAST_EPOCHS)
     model.unlabelled = molecules.take(np.isin(fold, PREDICTED_FOLDS))
-    with tempfile.TemporaryDirectory() as folder, stopped_after(steps):
+    with tempfile.TemporaryDirectory() as folder, stopped_after(steps=steps):
         model.fit(molecules.take(fold == "train"), molecules.take(fold == "valid"), Path(folder))
+    freeze(model.network)  # as at the end of a training
     model.predict(model.unlabelled)
+    if hasattr(model, "policy"):
+        model.policy(molecules)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return len(molecules), peak / (1024**2 if sys.platform == "darwin" else 1024)
 

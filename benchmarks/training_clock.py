@@ -7,7 +7,7 @@ molecules without labels.
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import torch
@@ -35,7 +35,7 @@ class Profile:
     """
 
     def __init__(self, steps: int) -> None:
-        self.steps, self.seconds = steps, math.nan
+        self.steps, self.done, self.seconds = steps, 0, math.nan
         activity = ProfilerActivity.CUDA if torch.cuda.is_available() else ProfilerActivity.CPU
         self.recorder = profile(activities=[activity])
         self.recorder.start()
@@ -43,7 +43,7 @@ class Profile:
 
     def stop(self, steps: int) -> None:
         """So many steps are done."""
-        self.steps, self.seconds = steps, now() - self.begin
+        self.done, self.seconds = steps, now() - self.begin
         self.recorder.stop()
 
     def gpu_share(self) -> float:
@@ -56,9 +56,9 @@ class Profile:
         return busy / 1e6 / self.seconds
 
     def waits(self) -> float:
-        """How often a step waited until the GPU had done all that it was given."""
+        """How often a step waited until the GPU had done all that it was given; below 1 it is the profile that did."""
         counts = {each.key: each.count for each in self.recorder.key_averages()}
-        return counts.get("cudaStreamSynchronize", 0) / self.steps
+        return counts.get("cudaStreamSynchronize", 0) / self.done
 
     def largest(self, number: int) -> list[tuple[str, float]]:
         """Operations of the CPU that take longest, with their shares of the time; last all that is no operation."""
@@ -100,6 +100,29 @@ class Epoch:
         if number == steps:
             self.seconds = now() - self.begin
             self.processor = time.process_time() - self.processor_begin
+
+
+@contextmanager
+def stopped_after(epochs: int = 0, steps: int | None = None) -> Iterator[None]:
+    """Trainings end as if killed: once so many steps of the epoch after so many are done, or at the end of that epoch.
+
+    The latter is before its state is written.
+    """
+    hook = "on_train_epoch_end" if steps is None else "on_train_batch_end"
+    finish = getattr(History, hook)
+
+    def stop(self: History, trainer, module, *batch) -> None:
+        # the last of what follows is the batch's number
+        if trainer.current_epoch == epochs and (steps is None or batch[-1] + 1 == steps):
+            raise InterruptedError
+        finish(self, trainer, module, *batch)
+
+    setattr(History, hook, stop)
+    try:
+        with suppress(InterruptedError):
+            yield
+    finally:
+        setattr(History, hook, finish)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ rule featurize_part:
         part=r"\d+",
         parts=r"\d+",
     cache: "omit-software"
+    priority: 3  # trainings wait for it
     conda:
         "../envs/boomlib.yaml"
     threads: 8

@@ -45,6 +45,7 @@ rule pretrain:
         "logs/pretrain/{scheme}/{model}.tsv"
     wildcard_constraints:
         model=plan.constrain_pretrained(),
+    priority: 3  # trainings wait for it
     conda:
         "../envs/language.yaml"
     threads: 1

@@ -13,7 +13,7 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from boomlib.files import read_json, write_json
+from boomlib.files import ContractError, read_json, write_json
 from boomlib.harness.batches import Batches, cut_into_batches
 from boomlib.harness.composition import Reference, References
 from boomlib.harness.interface import Model, Molecules, Prediction, write_epochs
@@ -29,7 +29,8 @@ class Training(Rates):
 
     ``batch``: molecules a step. ``clip``: largest norm of the gradient; None: any. ``patience``: epochs without a
     better RMSE on valid after which training ends; None: never. ``compile``: whether torch.compile fuses the network's
-    operations, which takes a minute at first and needs a compiler (C++; on a GPU Triton).
+    operations in training, which takes a minute at first and needs a compiler (C++; on a GPU Triton). What it compiles
+    for depends on the batches that it sees first, so that a training that was killed may end with other last digits.
     """
 
     batch: int
@@ -96,10 +97,15 @@ class NetworkModel(Model):
     bfloat16: ClassVar[bool] = False
     """Whether matrix products may run in bfloat16 while training on a GPU; distances and sums over atoms do not."""
 
+    compilable: ClassVar[bool] = True
+    """Whether what is minimised is the network's own answer, which alone is compiled."""
+
     network: nn.Module
 
     def __init__(self, *, reference: Reference, training: Training, **common) -> None:
         super().__init__(**common)
+        if training.get("compile") and not self.compilable:
+            raise ContractError(f"{type(self).__name__} is not compiled; leave `compile` out of its `training`")
         self.references, self.training = References(reference, self.kind), training
 
     # -- what a family adds ------------------------------------------------------------------------------

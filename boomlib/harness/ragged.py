@@ -25,8 +25,11 @@ def count_up(start: Tensor, length: Tensor, total: int) -> Tensor:
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor in the processor's memory on another device, without waiting for what that still does."""
-    return tensor.to(device, non_blocking=True)
+    """A tensor in the processor's memory on another device, without waiting for what that still does.
+
+    It may change at once: memory that is not pinned is copied before this returns.
+    """
+    return tensor.to(device, non_blocking=device.type != "cpu")
 
 
 @dataclass(frozen=True)

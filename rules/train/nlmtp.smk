@@ -9,6 +9,6 @@ use rule train_gnn as train_nlmtp with:
         policy="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/policy.parquet",
     wildcard_constraints:
         model=plan.constrain_family("nlmtp"),
-    priority: 2
+    priority: 2  # the longest first
     conda:
         "../../envs/torch.yaml"

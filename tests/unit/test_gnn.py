@@ -1,6 +1,7 @@
 import dataclasses
 import itertools
 import json
+import shutil
 from typing import get_args
 
 import numpy as np
@@ -16,6 +17,7 @@ from boomlib.files import ContractError
 from boomlib.harness.composition import References
 from boomlib.harness.interface import Molecules
 from boomlib.harness.ragged import Ragged
+from boomlib.models.graph import graphs
 from boomlib.models.graph.gnn import GNN, Convolution, Geometry, Network
 from boomlib.models.graph.graphs import Graphs, GraphStore, find_elements
 from boomlib.models.graph.layers import read_out
@@ -390,3 +392,37 @@ def test_a_batch_that_does_not_fit_is_read_in_halves(labelled):
     assert [size for size in sizes if size <= 8] == [8] * 4
     with hold_at_most(0), pytest.raises(torch.OutOfMemoryError):
         model.read(network, store)
+
+
+@pytest.mark.parametrize("pairs", [1, 30, 60, 10_000])
+def test_a_batch_comes_in_equal_parts_and_answers_in_its_order(molecules, monkeypatch, pairs):
+    monkeypatch.setattr(graphs, "PAIRS", pairs)
+    store, rows = make_store(molecules, find_elements(molecules)), np.array([5, 2, 0, 7, 1, 3])
+    batch, whole = store.take_in_parts(rows), store.take(rows)
+    sizes = [part.pairs.shape[1] for part in batch.parts]
+    assert sum(sizes) == whole.pairs.shape[1]
+    assert len(sizes) <= max(1, round(sum(sizes) / pairs))
+    largest = max(store.numbers.length) ** 2 // 2
+    assert max(sizes) <= max(pairs * 1.5, pairs + largest)
+    assert torch.cat([part.size for part in batch.parts])[batch.place].tolist() == whole.size.tolist()
+
+
+def test_molecules_without_any_pair_are_one_part():
+    molecules = as_molecules(["[Ne]", "[Ar]", "[Xe]"])
+    batch = GraphStore.read(molecules, find_elements(molecules), geometry=False).take_in_parts(np.arange(3))
+    assert [len(part) for part in batch.parts] == [3]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("c++"), reason="torch.compile needs a C++ compiler")
+def test_a_compiled_training_ends_as_another(molecules, tmp_path):
+    labelled = dataclasses.replace(molecules, y=np.arange(len(molecules), dtype=float))
+    predicted = []
+    for compiled in (False, True):
+        folder = tmp_path / str(compiled)
+        folder.mkdir()
+        model = small_model("none", compile=compiled)
+        model.fit(labelled, labelled, folder)
+        predicted.append(model.predict(labelled).mean)
+    assert np.ptp(predicted[0]) > 0
+    np.testing.assert_allclose(predicted[1], predicted[0], rtol=1e-4, atol=1e-4)

@@ -30,6 +30,29 @@ def test_without_a_gpu_it_writes_a_row_a_model(tmp_path):
     assert [text.count(f"| {MODELS[name]['label']} ") for name in NAMES] == [2, 2]
 
 
+def test_what_takes_too_long_ends_with_all_that_it_has_started(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from gpu_workflow import run_for
+
+    log = tmp_path / "log"
+    with pytest.raises(subprocess.TimeoutExpired):
+        run_for(["bash", "-c", "sleep 600 & echo $!; wait"], log, 2)
+    child = int(log.read_text())
+    # a child that nobody has waited for yet is dead all the same
+    assert not os.path.exists(f"/proc/{child}") or "(sleep) Z" in open(f"/proc/{child}/stat").read()
+    with pytest.raises(subprocess.CalledProcessError):
+        run_for(["false"], log, 60)
+
+
+def test_the_peak_of_memory_is_that_of_a_process_that_trained_and_predicted(tmp_path):
+    write_benchmark(tmp_path, MODELS["tgnn_small"]["features"])
+    command = [sys.executable, ROOT / "benchmarks/memory.py", tmp_path, "--models", "tgnn_small", "--steps", "1"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    label, molecules, peak = [cell.strip() for cell in done.stdout.splitlines()[-1].strip("|").split("|")]
+    assert (label, molecules) == (MODELS["tgnn_small"]["label"], "24")
+    assert 100 < float(peak) < 4096
+
+
 def test_a_call_that_is_too_slow_or_fails_is_the_only_one_that_is_lost(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     from worker import Worker, WorkerError

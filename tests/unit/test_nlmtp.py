@@ -268,6 +268,18 @@ def test_without_support_the_policy_teaches_nothing():
     sum(found.values()).backward()
 
 
+def test_an_infinite_error_without_support_leaves_gradients_finite():
+    network, molecules = make_network(), make_tensors()
+    hidden = network(molecules, worlds(6, 0.0, 0.5), hidden=True)
+    policy = losses.Policy(torch.tensor([True, False, True, True, False, True]), torch.ones(6))
+    moved = torch.zeros(6, 1).index_fill(0, torch.tensor([1, 4]), torch.inf)
+    found = losses.policy_losses(
+        hidden, moved, policy, molecules, pseudo_outcome="observed", spread=1.0, environments=9
+    )
+    sum(found.values()).backward()
+    assert all(torch.isfinite(each.grad).all() for each in network.parameters() if each.grad is not None)
+
+
 def test_a_policy_carries_no_gradient():
     network, molecules = make_network(), make_tensors()
     hidden = network(molecules, worlds(6, 0.0, 0.5), hidden=True)

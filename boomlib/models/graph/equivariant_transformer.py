@@ -55,7 +55,7 @@ class Neighbours(nn.Module):
         """
         vector = positions[box[1]] - positions[box[0]]
         distance = torch.linalg.vector_norm(vector, dim=-1)
-        near = torch.nonzero(distance < self.cutoff)[:, 0]
+        near = torch.nonzero(distance < self.cutoff)[:, 0]  # once, which a mask would do each time that it picks
         lesser, greater = box[:, near]
         vector, distance = vector[near], distance[near]
         itself = torch.arange(len(positions), device=positions.device)

@@ -40,8 +40,8 @@ class GraphModel(NetworkModel):
         return GraphStore.read(molecules, self.elements, self.with_positions)
 
     def collate(self, store: GraphStore, rows: np.ndarray) -> Batch:
-        """Graphs side by side."""
-        return store.take_in_parts(rows)
+        """Graphs side by side; in one part where a network is compiled, which it would be for each number of parts."""
+        return store.take_whole(rows) if self.training.get("compile") else store.take_in_parts(rows)
 
     def save_start(self, folder: Path) -> None:
         """Write the elements."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from boomlib.files import MoleculeError
 from boomlib.harness.interface import Molecules
-from boomlib.harness.ragged import Ragged, count_up
+from boomlib.harness.ragged import Ragged, count_up, send
 
 PAIRS = 8192  # of atoms, of which the tensors of a network of the usual width fit into a processor's cache
 BOND_KINDS = 6  # of a pair of atoms: none, single, double, triple, aromatic, other
@@ -52,7 +52,7 @@ class Graphs:
     def to(self, device: torch.device) -> "Graphs":
         """The same on another device."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Graphs(**{name: each.to(device) if isinstance(each, Tensor) else each for name, each in values.items()})
+        return Graphs(**{name: send(each, device) if isinstance(each, Tensor) else each for name, each in values.items()})
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
-        return Batch([part.to(device) for part in self.parts], self.place.to(device))
+        return Batch([part.to(device) for part in self.parts], send(self.place, device))
 
 
 @dataclass(frozen=True)
@@ -132,10 +132,14 @@ class GraphStore:
             bonded = before[ends[0]] + ends[1] - ends[0] - 1
         return Graphs(x, z, pos, molecule, size, pairs, bonded, bonds[:, 2], int(sizes.max()))
 
+    def take_whole(self, rows: np.ndarray) -> Batch:
+        """The molecules at these positions in one part."""
+        return Batch([self.take(rows)], torch.arange(len(rows), device=self.numbers.start.device))
+
     def take_in_parts(self, rows: np.ndarray) -> Batch:
-        """The molecules at these positions, on a processor in equal parts of about :data:`PAIRS` pairs."""
+        """The molecules at these positions, on a processor in parts of much the same size, about :data:`PAIRS` pairs."""
         if self.numbers.start.device.type != "cpu":
-            return Batch([self.take(rows)], torch.arange(len(rows), device=self.numbers.start.device))
+            return self.take_whole(rows)
         size = self.numbers.length[rows]
         pairs = self.bonds.length[rows] if self.positions is None else size * (size - 1) // 2
         order = np.argsort(size, kind="stable")

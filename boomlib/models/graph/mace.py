@@ -325,10 +325,10 @@ class MACE(NetworkModel):
         """The exponential average of torch_ema, which follows faster at first."""
 
         def follow(average: Sequence[Tensor], weights: Sequence[Tensor], updates: Tensor) -> None:
-            # a tensor: a number would have to wait for the GPU
-            share = 1 - ((1 + updates) / (10 + updates).double()).clamp(max=self.training["ema_decay"])
+            count = int(updates)
+            share = 1 - min(self.training["ema_decay"], (1 + count) / (10 + count))
             for each, weight in zip(average, weights, strict=True):
-                each.lerp_(weight, share.to(each.dtype))
+                each.lerp_(weight, share)
 
         with building(self.training["default_dtype"]):
             average = AveragedModel(network, multi_avg_fn=follow)

@@ -40,15 +40,18 @@ class MaskedTokens(Trainee):
         shown = torch.where(hidden & (kind >= 1 - REPLACED), self.ordinary[chosen], shown)
         return shown, tokens.masked_fill(~hidden, IGNORED)
 
-    def losses(self, shown: Tensor, targets: Tensor) -> Tensor:
-        """Cross entropy of every hidden token, [hidden]."""
-        logits = self.network(input_ids=shown, attention_mask=(shown != self.padding).long()).logits
-        told = targets != IGNORED
-        return nn.functional.cross_entropy(logits[told].float(), targets[told], reduction="none")
+    def sum_losses(self, shown: Tensor, targets: Tensor) -> Tensor:
+        """Sum of the cross entropies of the hidden tokens, and how many there are, float32 [2]."""
+        logits = self.network(input_ids=shown, attention_mask=(shown != self.padding).long()).logits.float()
+        total = nn.functional.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+        )
+        return torch.stack([total, (targets != IGNORED).sum().float()])
 
     def training_step(self, tokens: Tensor) -> Tensor:
         """Mean cross entropy of one batch."""
-        loss = self.losses(*self.hide(tokens)).mean()
+        total, hidden = self.sum_losses(*self.hide(tokens))
+        loss = total / hidden
         self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(tokens))
         return loss
 
@@ -58,11 +61,12 @@ class MaskedTokens(Trainee):
 
     def validation_step(self, tokens: Tensor) -> None:
         """Cross entropies of one batch."""
-        self.sums.append(self.losses(*self.hide(tokens, self.generator)))
+        self.sums.append(self.sum_losses(*self.hide(tokens, self.generator)))
 
     def on_validation_epoch_end(self) -> None:
         """Mean over the hidden tokens."""
-        self.log("valid_loss", torch.cat(self.sums).mean())
+        total, hidden = torch.stack(self.sums).sum(dim=0)
+        self.log("valid_loss", total / hidden)
         self.sums.clear()
 
 

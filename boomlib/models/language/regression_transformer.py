@@ -135,6 +135,7 @@ class RegressionTransformer(LanguageModel):
     """
 
     language_model = XLNetLMHeadModel
+    compilable = False  # it is trained to tell digits, one of which it is shown, and not to answer
 
     def __init__(self, *, network: XLNetSettings, **common) -> None:
         super().__init__(network=network, read_out="kind", **common)

@@ -193,7 +193,7 @@ class Backbone(nn.Module):
         own = torch.eye(worlds * WORLD, dtype=torch.bool, device=x.device)
         if self.probe_sees_do:
             probe = torch.arange(1, worlds * WORLD, WORLD, device=x.device)
-            own[probe, probe - 1] = True
+            own[probe, probe - 1] = own.new_ones(())
         seen = visible.expand(-1, worlds, -1).repeat_interleave(WORLD, 1)
         bias = self.bias(torch.cat([seen, own.expand(n, -1, -1)], 2), x.dtype)
         x, alphas = x.flatten(1, 2), []

@@ -75,13 +75,15 @@ def policy_losses(
     kept = policy.supported
     m_observed, m_policy = hidden.outcome[:, 0], hidden.outcome[:, 1]
     around = moved[:, 0] if pseudo_outcome == "observed" else m_policy.detach()
-    error = m_policy - around - policy.weight * (molecules.outcome - m_observed.detach())
+    # first of all, as 0 times the slope of an infinite error would be no number
+    error = torch.where(kept, m_policy - around - policy.weight * (molecules.outcome - m_observed.detach()), 0)
+    gap = torch.where(kept[:, None], hidden.outcome[:, 1:] - moved, 0)
     return {
         "dr_func": mean_where(kept, (error / spread).square()),
         "dr_mean": (mean_where(kept, error) / spread).square(),
         # in z: a variance of squares of few molecules has tails that would drown every other term
         "rex": variance_over_groups(error.square(), molecules.environment, kept, environments),
-        "anchor": mean_where(kept, ((hidden.outcome[:, 1:] - moved) / spread).square().mean(1)),
+        "anchor": mean_where(kept, (gap / spread).square().mean(1)),
     }
 
 
