@@ -210,7 +210,7 @@ def test_small_variants_that_a_page_names_are_registered(page):
         ("boom", SMALL),
         ("graphs", FULL | TEXTS),
         ("csd10k", FULL | GRAPHS | TEXTS | {"nlmtp_small"}),
-        ("config", FULL | TEXTS | GRAPHS - {"chemprop_small", "egnn_small"}),
+        ("config", FULL | TEXTS | GRAPHS | {"nlmtp_small"}),
     ],
 )
 def test_shipped_configs_are_valid_and_leave_out_what_does_not_fit(name, missing):
