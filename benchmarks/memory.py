@@ -3,7 +3,7 @@
     python benchmarks/memory.py FOLDER --size small
 
 FOLDER holds a task and its feature tables, as sampling.py leaves them. Each network reads all molecules with labels,
-takes the first steps of its first epoch, then predicts all the others, in double precision, and tells its policy, if it
+takes the first steps of its first epoch, then predicts all the others, in double precision, and tells its policy if it
 has one. On the CPU, each in a process of its own.
 """
 
@@ -25,7 +25,7 @@ from boomlib.report.tables.markdown import format_table
 
 
 def measure_peak(name: str, data: Path, steps: int) -> tuple[int, float]:
-    """Molecules, and the peak of this process's memory, MiB, once a network has trained, predicted and told its policy."""
+    """Molecules, and the peak of this process's memory, MiB: a network trained, predicted and told its policy."""
     features = {feature: data / f"{feature}.parquet" for feature in load_networks()[name]["features"]}
     molecules, fold = read_task(data / "task.parquet", features)  # as a job does, which keeps all of them
     model = make_model(name, LEAST_EPOCHS)

@@ -65,11 +65,12 @@ def check_terminal(text):
 @pytest.mark.slow
 def test_two_runs_of_every_model_predict_the_same_bytes(tmp_path):
     # the models of the default configuration: the full size of some needs a GPU
-    models = read_yaml(CONFIG / "config.yaml")["models"]
+    given = read_yaml(CONFIG / "config.yaml")
+    models = given["models"]
     bytes_of = []
     for name in ("one", "two"):
         project = make_project(tmp_path / name)
-        project.write_config(models=models, tasks=["tiny/polarity"])
+        project.write_config(models=models, variants=given["variants"], tasks=["tiny/polarity"])
         check_terminal(project.snakemake("results/leaderboard.md").stdout)
         files = sorted((project.folder / "results").rglob("seed0.parquet"))
         bytes_of.append({file.parent.name: file.read_bytes() for file in files})

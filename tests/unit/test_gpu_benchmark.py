@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -37,9 +38,9 @@ def test_what_takes_too_long_ends_with_all_that_it_has_started(tmp_path, monkeyp
     log = tmp_path / "log"
     with pytest.raises(subprocess.TimeoutExpired):
         run_for(["bash", "-c", "sleep 600 & echo $!; wait"], log, 2)
-    child = int(log.read_text())
-    # a child that nobody has waited for yet is dead all the same
-    assert not os.path.exists(f"/proc/{child}") or "(sleep) Z" in open(f"/proc/{child}/stat").read()
+    state = Path(f"/proc/{int(log.read_text())}/stat")
+    # one that nobody has waited for yet is dead all the same
+    assert not state.exists() or "(sleep) Z" in state.read_text()
     with pytest.raises(subprocess.CalledProcessError):
         run_for(["false"], log, 60)
 
@@ -47,7 +48,9 @@ def test_what_takes_too_long_ends_with_all_that_it_has_started(tmp_path, monkeyp
 def test_the_peak_of_memory_is_that_of_a_process_that_trained_and_predicted(tmp_path):
     write_benchmark(tmp_path, MODELS["tgnn_small"]["features"])
     command = [sys.executable, ROOT / "benchmarks/memory.py", tmp_path, "--models", "tgnn_small", "--steps", "1"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
     label, molecules, peak = [cell.strip() for cell in done.stdout.splitlines()[-1].strip("|").split("|")]
     assert (label, molecules) == (MODELS["tgnn_small"]["label"], "24")
     assert 100 < float(peak) < 4096

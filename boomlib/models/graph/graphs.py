@@ -52,7 +52,9 @@ class Graphs:
     def to(self, device: torch.device) -> "Graphs":
         """The same on another device."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Graphs(**{name: send(each, device) if isinstance(each, Tensor) else each for name, each in values.items()})
+        return Graphs(
+            **{name: send(each, device) if isinstance(each, Tensor) else each for name, each in values.items()}
+        )
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class GraphStore:
         return Batch([self.take(rows)], torch.arange(len(rows), device=self.numbers.start.device))
 
     def take_in_parts(self, rows: np.ndarray) -> Batch:
-        """The molecules at these positions, on a processor in parts of much the same size, about :data:`PAIRS` pairs."""
+        """The molecules at these positions, on a processor in parts of like size, about :data:`PAIRS` pairs each."""
         if self.numbers.start.device.type != "cpu":
             return self.take_whole(rows)
         size = self.numbers.length[rows]
