@@ -1,8 +1,9 @@
 """How much memory do networks need for all molecules of a dataset? The peak of a process that trains and predicts.
 
-    python benchmarks/memory.py FOLDER --size small
+    python benchmarks/sampling.py /tmp/data --tasks qm9_characterised/hof/kde --molecules 200000
+    python benchmarks/memory.py /tmp/data/qm9_characterised-hof-kde --size small
 
-FOLDER holds a task and its feature tables, as sampling.py leaves them. Each network reads all molecules with labels,
+Each network reads all molecules with labels,
 takes the first steps of its first epoch, then predicts all the others, in double precision, and tells its policy if it
 has one. On the CPU, each in a process of its own.
 """
@@ -43,23 +44,26 @@ def measure_peak(name: str, data: Path, steps: int) -> tuple[int, float]:
 def main() -> None:
     """Measure each network, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="a folder that sampling.py has made")
+    parser.add_argument("data", type=Path, help="a task's folder that sampling.py has made")
     add_choice(parser)
     parser.add_argument("--steps", type=int, default=20, help="of training (20)")
     parser.add_argument("--limit", type=float, default=1800, metavar="SECONDS", help="of one network")
     arguments = parser.parse_args()
-    rows = []
+    rows, failed = [], False
     for name in choose(arguments, ["small"]):
         worker = Worker("memory", {"CUDA_VISIBLE_DEVICES": ""})
         try:
             molecules, peak = worker.call(arguments.limit, "measure_peak", name, arguments.data, arguments.steps)
         except WorkerError as error:
             print(f"{name}: {error}", file=sys.stderr)
+            failed = True
             continue
         worker.stop()
         print(f"{name}: {peak:.0f} MiB", file=sys.stderr)
         rows.append([load_networks()[name]["label"], f"{molecules:,}", f"{peak:,.0f}"])
-    print(format_table(["Model", "Molecules", "Peak, MiB"], rows, text_columns=1))
+    if rows:
+        print(format_table(["Model", "Molecules", "Peak, MiB"], rows, text_columns=1))
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Take random molecules out of a folder of results, as input for training_speed.py and gpu.py.
+"""Take random molecules out of a folder of results, as input for training_speed.py, memory.py and gpu.py.
 
     python benchmarks/sampling.py /tmp/data --tasks csd10k/hof/kde qm9_sample/hof/kde --molecules 1000
 
 Each task gets a folder, such as /tmp/data/csd10k-hof-kde, with its task table and the feature tables that networks
-read, cut to the same molecules. Where the results lack one, `snakemake --cores 2
-results/features/csd10k/graph.parquet`, for example, makes it.
+read, cut to the same molecules. Where the results lack some, it names what Snakemake has to make; your own dataset
+needs its `--configfile` behind that.
 """
 
 import argparse
@@ -31,10 +31,13 @@ def write_sample(results: Path, task: str, molecules: int, folder: Path) -> None
     table = read_table(results / f"tasks/{task}.parquet", TASK)
     rows = np.random.default_rng(0).permutation(table.num_rows)[:molecules]
     table = table.take(pa.array(np.sort(rows)))
+    features = {name: results / f"features/{dataset}/{name}.parquet" for name in list_features()}
+    if missing := [str(path) for path in features.values() if not path.exists()]:
+        raise SystemExit(f"what networks read is missing; run: snakemake --cores 2 {' '.join(missing)}")
     folder.mkdir(parents=True, exist_ok=True)
     write_table(table, folder / "task.parquet", TASK)
-    for name in list_features():
-        feature = read_table(results / f"features/{dataset}/{name}.parquet", FEATURE)
+    for name, path in features.items():
+        feature = read_table(path, FEATURE)
         chosen = feature.filter(pc.is_in(feature["molecule_id"], table["molecule_id"].combine_chunks()))
         write_table(chosen, folder / f"{name}.parquet", FEATURE)
 

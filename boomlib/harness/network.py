@@ -1,5 +1,9 @@
 """What all networks share: labels, batches, training, prediction, saving. A family adds what its network reads."""
 
+import importlib.util
+import logging
+import os
+import shutil
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import partial
@@ -19,7 +23,9 @@ from boomlib.harness.composition import Reference, References
 from boomlib.harness.interface import Model, Molecules, Prediction, write_epochs
 from boomlib.harness.optimisers import Rates, make_adamw
 from boomlib.harness.store import Store, place
-from boomlib.harness.training import Trainee, fit_module, freeze
+from boomlib.harness.training import Trainee, choose_device, fit_module, freeze
+
+logger = logging.getLogger(__name__)
 
 READ_ON_GPU = 16  # batches that are read at once
 
@@ -28,16 +34,39 @@ class Training(Rates):
     """How a network is trained: AdamW with a linear warm-up, then a cosine to 0.
 
     ``batch``: molecules a step. ``clip``: largest norm of the gradient; None: any. ``patience``: epochs without a
-    better RMSE on valid after which training ends; None: never. ``compile``: whether torch.compile fuses the network's
-    operations in training, which takes a minute at first and needs a compiler (C++; on a GPU Triton). What it compiles
-    for depends on the batches that it sees first, so that a training that was killed may end with other last digits.
+    better RMSE on valid after which training ends; None: never.
     """
 
     batch: int
     epochs: int
     clip: float | None
     patience: NotRequired[int | None]
+
+
+class CompilableTraining(Training):
+    """Training of a network whose own answer is what is trained.
+
+    ``compile``: whether torch.compile fuses the network's operations, which takes a minute at first and needs a
+    compiler (C++; on a GPU Triton). Dropout then draws otherwise. What is compiled for depends on the batches that
+    come first, so that a training that was killed may end with other last digits.
+    """
+
     compile: NotRequired[bool]
+
+
+def compile_network(network: nn.Module) -> nn.Module:
+    """The network with its operations fused; its weights are the same.
+
+    Raises:
+        ContractError: there is no compiler.
+    """
+    on_gpu = choose_device().type == "cuda"
+    found = importlib.util.find_spec("triton") if on_gpu else shutil.which(os.environ.get("CXX", "g++"))
+    if not found:
+        what = "Triton" if on_gpu else "a C++ compiler (g++, or what CXX names)"
+        raise ContractError(f"`compile: true` needs {what}; install it, or leave `compile` out of `training`")
+    logger.info("compiling, which takes a minute or so as the first batches come")
+    return torch.compile(network, dynamic=True)
 
 
 def squared_errors(network: nn.Module, x: object, z: Tensor) -> Tensor:
@@ -91,21 +120,16 @@ class NetworkModel(Model):
 
     Args:
         reference: see :class:`boomlib.harness.composition.References`.
-        training: see :class:`Training`, or a family's own.
+        training: see :class:`CompilableTraining`, or a family's own.
     """
 
     bfloat16: ClassVar[bool] = False
     """Whether matrix products may run in bfloat16 while training on a GPU; distances and sums over atoms do not."""
 
-    compilable: ClassVar[bool] = True
-    """Whether what is minimised is the network's own answer, which alone is compiled."""
-
     network: nn.Module
 
-    def __init__(self, *, reference: Reference, training: Training, **common) -> None:
+    def __init__(self, *, reference: Reference, training: CompilableTraining, **common) -> None:
         super().__init__(**common)
-        if training.get("compile") and not self.compilable:
-            raise ContractError(f"{type(self).__name__} is not compiled; leave `compile` out of its `training`")
         self.references, self.training = References(reference, self.kind), training
 
     # -- what a family adds ------------------------------------------------------------------------------
@@ -183,8 +207,7 @@ class NetworkModel(Model):
         plan, judged, unlabelled = self.plan_epochs(train), place(self.encode(valid)), self.unlabelled or valid
         valid_batches = Batches(self.group(judged, self.read_at_once), partial(self.make_batch, judged, z_valid))
         followed = place(self.encode(unlabelled))
-        compiled = self.training.get("compile")
-        network = torch.compile(self.network, dynamic=True) if compiled else self.network
+        network = compile_network(self.network) if self.training.get("compile") else self.network
         module = Regression(
             self.network,
             partial(self.optimise, steps=len(cut_into_batches(np.arange(len(train)), self.training["batch"]))),

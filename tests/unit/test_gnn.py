@@ -407,6 +407,13 @@ def test_a_batch_comes_in_equal_parts_and_answers_in_its_order(molecules, monkey
     assert torch.cat([part.size for part in batch.parts])[batch.place].tolist() == whole.size.tolist()
 
 
+def test_without_a_compiler_the_remedy_is_named(molecules, tmp_path, monkeypatch):
+    monkeypatch.setenv("CXX", str(tmp_path / "none"))
+    labelled = dataclasses.replace(molecules, y=np.arange(len(molecules), dtype=float))
+    with pytest.raises(ContractError, match=r"needs a C\+\+ compiler .*; install it, or leave `compile` out"):
+        small_model("none", compile=True).fit(labelled, labelled, tmp_path)
+
+
 def test_molecules_without_any_pair_are_one_part():
     molecules = as_molecules(["[Ne]", "[Ar]", "[Xe]"])
     batch = GraphStore.read(molecules, find_elements(molecules), geometry=False).take_in_parts(np.arange(3))

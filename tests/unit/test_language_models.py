@@ -88,11 +88,6 @@ def test_the_read_out_follows_the_kind_of_the_property():
 # -- training --------------------------------------------------------------------------------------------
 
 
-def test_a_model_that_is_not_compiled_says_so():
-    with pytest.raises(ContractError, match="RegressionTransformer is not compiled"):
-        make("regression_transformer_small", training={"compile": True})
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_can_learn_32_molecules_by_heart(name, molecules, tmp_path):

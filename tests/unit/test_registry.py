@@ -498,3 +498,12 @@ def test_both_sizes_of_nlmtp_follow_the_recipe():
     named = {"dr_func": 1.0, "dr_mean": 0.2, "observed": 1.0, "mdn": 0.5, "rex": 0.2, "lor": 0.1, "mmp": 0.2}
     assert {name: full["losses"][name] for name in named} == named
     assert (full["network"]["width"], full["training"]["epochs"], full["training"]["warm_up"]) == (512, 30, 2000)
+
+
+@pytest.mark.parametrize("name", ["regression_transformer", "chemprop", "mace", "nlmtp"])
+def test_what_is_not_compiled_refuses_it_when_the_workflow_is_read(name):
+    fused = {"of": name, "label": "fused", "parameters": {"training": {"compile": True}}}
+    models = registry.with_variants(MODELS, CONFIG | {"variants": {"fused": fused | {"of": "egnn"}}})
+    assert models["fused"]["parameters"]["training"]["compile"] is True
+    with pytest.raises(ContractError, match="unknown parameter 'compile'"):
+        registry.with_variants(MODELS, CONFIG | {"variants": {"fused": fused}})

@@ -14,6 +14,7 @@ from transformers import PretrainedConfig, PreTrainedModel, XLNetLMHeadModel
 
 from boomlib.files import ContractError
 from boomlib.harness.interface import Molecules, Prediction
+from boomlib.harness.network import Training
 from boomlib.harness.ragged import send
 from boomlib.models.language.language_model import LanguageModel, Texts
 from boomlib.text.tokens import Tokenizer
@@ -132,13 +133,13 @@ class RegressionTransformer(LanguageModel):
 
     Args:
         network: see :class:`XLNetSettings`.
+        training: see :class:`boomlib.harness.network.Training`; what is trained is no answer that could be compiled.
     """
 
     language_model = XLNetLMHeadModel
-    compilable = False  # it is trained to tell digits, one of which it is shown, and not to answer
 
-    def __init__(self, *, network: XLNetSettings, **common) -> None:
-        super().__init__(network=network, read_out="kind", **common)
+    def __init__(self, *, network: XLNetSettings, training: Training, **common) -> None:
+        super().__init__(network=network, training=training, read_out="kind", **common)
 
     def make_config(self, tokenizer: Tokenizer) -> PretrainedConfig:
         """XLNet with the ids of values behind those of texts."""
