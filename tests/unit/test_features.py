@@ -339,8 +339,11 @@ import pyarrow as pa
 LOCK = threading.Lock()
 
 def compute(smiles):
-    if smiles and not LOCK.acquire(timeout=5):
+    # free again for the next chunk, which the same worker may get
+    if smiles and not LOCK.acquire(timeout=60):
         raise RuntimeError("the lock is never free")
+    if smiles:
+        LOCK.release()
     return {"length": pa.array([len(text) for text in smiles], pa.int64())}
 """
 HOLDS = """
