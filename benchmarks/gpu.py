@@ -119,8 +119,8 @@ def write_checks(models: dict) -> str:
 
 def write_speed(models: dict) -> str:
     """The table of speed."""
-    header = ["Model", "Data", "Molecules", "Training, mol/s", "Prediction, mol/s", "GPU works", "Waits a step"]
-    header.append("Peak GPU MiB")
+    speeds = ["Training, mol/s", "Prediction, mol/s"]
+    header = ["Model", "Data", "Molecules", *speeds, "GPU works", "Waits a step", "Peak GPU MiB"]
     rows = [
         [
             load_networks()[name]["label"],

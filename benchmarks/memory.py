@@ -3,20 +3,18 @@
     python benchmarks/sampling.py /tmp/data --tasks qm9_characterised/hof/kde --molecules 200000
     python benchmarks/memory.py /tmp/data/qm9_characterised-hof-kde --size small
 
-Each network reads all molecules with labels,
-takes the first steps of its first epoch, then predicts all the others, in double precision, and tells its policy if it
-has one. On the CPU, each in a process of its own.
+Each network reads all molecules with labels, takes the first steps of its first epoch, then predicts all the others,
+in double precision, and tells its policy if it has one. On the CPU, each in a process of its own.
 """
 
 import argparse
-import resource
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 from networks import LEAST_EPOCHS, add_choice, choose, load_networks, make_model
-from training_clock import stopped_after
+from training_clock import peak_memory, stopped_after
 from worker import Worker, WorkerError
 
 from boomlib.contracts import PREDICTED_FOLDS
@@ -27,7 +25,8 @@ from boomlib.report.tables.markdown import format_table
 
 def measure_peak(name: str, data: Path, steps: int) -> tuple[int, float]:
     """Molecules, and the peak of this process's memory, MiB: a network trained, predicted and told its policy."""
-    features = {feature: data / f"{feature}.parquet" for feature in load_networks()[name]["features"]}
+    descriptor = load_networks()[name]
+    features = {feature: data / f"{feature}.parquet" for feature in descriptor["features"]}
     molecules, fold = read_task(data / "task.parquet", features)  # as a job does, which keeps all of them
     model = make_model(name, LEAST_EPOCHS)
     model.unlabelled = molecules.take(np.isin(fold, PREDICTED_FOLDS))
@@ -35,10 +34,9 @@ def measure_peak(name: str, data: Path, steps: int) -> tuple[int, float]:
         model.fit(molecules.take(fold == "train"), molecules.take(fold == "valid"), Path(folder))
     freeze(model.network)  # as at the end of a training
     model.predict(model.unlabelled)
-    if hasattr(model, "policy"):
+    if descriptor["answers_policy"]:
         model.policy(molecules)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return len(molecules), peak / (1024**2 if sys.platform == "darwin" else 1024)
+    return len(molecules), peak_memory()
 
 
 def main() -> None:

@@ -6,13 +6,11 @@ It runs with the code of both commits, and leaves the answer in FOLDER/{action}.
 """
 
 import argparse
-import resource
-import sys
 from pathlib import Path
 
 import numpy as np
 from networks import Parts, largest_difference, make_model, read_parts
-from training_clock import watching
+from training_clock import peak_memory, watching
 
 from boomlib.files import write_json
 from boomlib.harness.interface import Model
@@ -31,11 +29,10 @@ def measure(model: Model, parts: Parts, folder: Path) -> dict:
     """What each epoch took, without the first, which warms up, in seconds; and peak memory, MiB."""
     with watching() as epochs:
         train(model, parts, folder)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "molecules": len(parts.train),
         **{kind: [getattr(epoch, kind) for epoch in epochs[1:]] for kind in ("seconds", "processor", "making")},
-        "memory": peak / (1024**2 if sys.platform == "darwin" else 1024),
+        "memory": peak_memory(),
     }
 
 

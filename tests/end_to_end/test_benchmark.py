@@ -57,7 +57,7 @@ def test_snakemake_report(finished, tmp_path):
 def check_terminal(text):
     """What jobs have to say stands on lines of its own that name their log: no progress bars, no warnings."""
     told = [line for line in text.splitlines() if line.startswith("logs/")]
-    assert [line for line in told if re.search(r"^logs/train/.*/egnn_\w+/seed0\.log: epoch \d+ of \d+: ", line)]
+    assert [line for line in told if re.search(r"^logs/train/.*/egnn_brief/seed0\.log: epoch \d+ of \d+: ", line)]
     others = set(text.splitlines()) - set(told)
     assert [line for line in others if re.search(r"/s\]|%\||Warning|epoch", line)] == []
 

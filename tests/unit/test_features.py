@@ -340,7 +340,7 @@ LOCK = threading.Lock()
 
 def compute(smiles):
     # free again for the next chunk, which the same worker may get
-    if smiles and not LOCK.acquire(timeout=60):
+    if smiles and not LOCK.acquire(timeout=5):
         raise RuntimeError("the lock is never free")
     if smiles:
         LOCK.release()

@@ -422,7 +422,7 @@ def test_molecules_without_any_pair_are_one_part():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("c++"), reason="torch.compile needs a C++ compiler")
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 def test_a_compiled_network_has_the_same_answers_and_gradients_and_trains(molecules, tmp_path):
     store = GraphStore.read(molecules, find_elements(molecules), geometry=False)
     batch, network = store.take_whole(np.arange(8)), random_network("none", len(find_elements(molecules)) + 1)
