@@ -41,9 +41,19 @@ def check_families(models: Entries) -> None:
 
 
 def list_arguments(feature: str) -> list[str]:
-    """What a feature's ``compute`` takes: ``smiles``, ``geometry`` (the source's positions), keys of a dataset."""
+    """What a feature's ``compute`` takes.
+
+    ``smiles``, then tables (``geometry``, the source's positions, or another feature by its name), then keys of a
+    dataset.
+    """
     compute = read_source(source_file(f"boomlib.features.{feature}")).defined["compute"]
     return [argument.arg for argument in compute.args.args] if isinstance(compute, ast.FunctionDef) else []
+
+
+def list_tables(feature: str) -> list[str]:
+    """The tables that a feature reads, in the order of its arguments: ``geometry`` or other features."""
+    known = ("geometry", *registry.list_modules("features", "compute"))
+    return [name for name in list_arguments(feature) if name in known]
 
 
 def read_scheme_features(scheme: str) -> list[str]:

@@ -18,7 +18,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from joblib import Parallel, delayed, parallel_config
 
-from boomlib.contracts import GEOMETRY, check_ids, locate, locating, read_molecules, readable
+from boomlib.contracts import (
+    FEATURE,
+    GEOMETRY,
+    TableContract,
+    check_ids,
+    locate,
+    locating,
+    read_molecules,
+    readable,
+)
 from boomlib.files import ContractError, MoleculeError, atomic_path, commit
 from boomlib.processes import end_with
 from boomlib.progress import Progress
@@ -36,7 +45,7 @@ def compute_feature(
     out: str | os.PathLike,
     workers: int = 1,
     part: tuple[int, int] = (0, 1),
-    geometry: str | os.PathLike | None = None,
+    tables: Mapping[str, str | os.PathLike] | None = None,
     settings: Mapping[str, object] | None = None,
 ) -> None:
     """Write ``out`` with ``molecule_id`` and the columns of ``boomlib.features.{feature}``.
@@ -47,8 +56,8 @@ def compute_feature(
         molecules: the molecules table.
         out: the Parquet file to write, one row group a chunk; the same whatever ``workers`` is.
         workers: processes, of which there are no more than chunks.
-        geometry: the geometry table, for a feature that reads it: its ``compute`` gets the molecules' rows as well,
-            or None if the table is empty.
+        tables: the tables that the feature reads, in the order of its arguments: ``geometry`` or other features. Its
+            ``compute`` gets the molecules' rows of each as well, or None if the table is empty.
         settings: further arguments of ``compute``, keys of the dataset's entry; none: its own defaults.
         part: (i, n): compute the i-th of n parts; :func:`merge_parts` joins them to the same bytes as one job's.
 
@@ -61,11 +70,11 @@ def compute_feature(
     size = getattr(module, "CHUNK", CHUNK)
     starts = share(range(0, len(smiles), size), part)
     chunks = ((start, smiles[start : start + size]) for start in starts)
-    if geometry is not None:
-        chunks = add_geometry(chunks, geometry, len(smiles))
+    for name, path in (tables or {}).items():
+        chunks = add_rows(chunks, path, GEOMETRY if name == "geometry" else FEATURE, len(smiles))
     silence_rdkit()
     work = functools.partial(compute_chunk, module.compute, settings=settings or {})
-    schema = work((0, []) if geometry is None else (0, [], None))[0].schema
+    schema = work((0, [], *[None] * len(tables or {})))[0].schema
     progress = Progress(feature, "mol", sum(min(size, len(smiles) - start) for start in starts))
     with (
         locating(molecules),
@@ -81,21 +90,24 @@ def compute_feature(
     commit(out)
 
 
-def add_geometry(chunks: Iterable[tuple], path: str | os.PathLike, n: int) -> Iterator[tuple]:
-    """Add to each chunk (first id, SMILES) its rows of the geometry table, or None if the table is empty.
+def add_rows(
+    chunks: Iterable[tuple], path: str | os.PathLike, contract: TableContract, n: int
+) -> Iterator[tuple]:
+    """Add to each chunk (first id, SMILES, …) its rows of a table, or None if the table is empty.
 
     Memory holds the row groups of two chunks at most, however many molecules there are.
 
     Args:
         chunks: chunks of molecules, in order.
-        path: the geometry table.
+        path: the table.
+        contract: what it must be.
         n: how many molecules the dataset has.
 
     Raises:
         ContractError: the table is broken or not that of these molecules.
     """
     with readable(path), pq.ParquetFile(path) as file:
-        GEOMETRY.check(file.schema_arrow.empty_table(), str(path))
+        contract.check(file.schema_arrow.empty_table(), str(path))
         groups = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
         if not sum(groups):
             yield from ((*chunk, None) for chunk in chunks)
@@ -103,11 +115,11 @@ def add_geometry(chunks: Iterable[tuple], path: str | os.PathLike, n: int) -> It
         check_ids(file.read(["molecule_id"]), n, path)
         begins = np.cumsum([0, *groups[:-1]])
         read = functools.lru_cache(1)(file.read_row_groups)  # the next chunk mostly lies in the same ones
-        for start, smiles in chunks:
+        for start, smiles, *extra in chunks:
             first, last = np.searchsorted(begins, [start, start + len(smiles) - 1], "right") - 1
             rows = np.arange(start, start + len(smiles)) - begins[first]
             # a copy: a mere slice would send whole row groups to another process
-            yield start, smiles, read(range(first, last + 1)).take(pa.array(rows))
+            yield start, smiles, *extra, read(range(first, last + 1)).take(pa.array(rows))
 
 
 def compute_in_order(
@@ -171,7 +183,7 @@ def report_slow(feature: str, seconds: Mapping[int, float], known: pa.Table) -> 
 def compute_chunk(
     compute: Callable[..., dict[str, pa.Array]], chunk: tuple, settings: Mapping[str, object]
 ) -> tuple[pa.Table, dict[int, float]]:
-    """Apply ``compute`` to the molecules of one chunk (first id, SMILES, and their geometries if it reads them).
+    """Apply ``compute`` to the molecules of one chunk (first id, SMILES, and their rows of the tables that it reads).
 
     Returns:
         The feature's table, and how many seconds each molecule took, by id.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from boomlib import registry
-from boomlib.declared import check_families, list_arguments, read_scheme_features
+from boomlib.declared import check_families, list_arguments, list_tables, read_scheme_features
 from boomlib.files import ContractError, read_json
 from boomlib.given import GivenFiles, is_given
 from boomlib.mirror import find_in_mirror
@@ -195,10 +195,17 @@ class Plan:
         names = self.get_scheme_feature_names(wildcards)
         return [f"results/features/{wildcards['dataset']}/{name}.parquet" for name in names]
 
-    def get_geometry(self, wildcards: Wildcards) -> str | list[str]:
-        """Positions that the source brings, for a feature that reads them."""
-        path = f"results/data/{wildcards['dataset']}/geometry.parquet"
-        return path if "geometry" in list_arguments(wildcards["feature"]) else []
+    def get_table_names(self, wildcards: Wildcards) -> list[str]:
+        """Tables that a feature reads, by name."""
+        return list_tables(wildcards["feature"])
+
+    def get_tables(self, wildcards: Wildcards) -> list[str]:
+        """Where these tables are."""
+        folders = {"geometry": "data"}
+        return [
+            f"results/{folders.get(name, 'features')}/{wildcards['dataset']}/{name}.parquet"
+            for name in self.get_table_names(wildcards)
+        ]
 
     def get_feature_settings(self, wildcards: Wildcards) -> Entry:
         """Keys of the dataset's entry that a feature's ``compute`` takes."""

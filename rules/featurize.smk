@@ -1,6 +1,7 @@
 """Molecules -> feature tables, once a dataset, shared by all models.
 
-Needs: results/data/{dataset}/molecules.parquet, and geometry.parquet for conformers.
+Needs: results/data/{dataset}/molecules.parquet; geometry.parquet beside it for conformers; other features for those that
+read one.
 Offers: results/features/{dataset}/{feature}.parquet and results/features/{dataset}/ch2_pairs.parquet.
 
 With `feature_jobs: 1` one job computes a feature on all processors of its machine. With more, that many jobs share the
@@ -11,7 +12,7 @@ molecules, wherever a cluster has room, and their parts are merged in order to t
 rule featurize_part:
     input:
         molecules="results/data/{dataset}/molecules.parquet",
-        geometry=plan.get_geometry,
+        tables=plan.get_tables,
     output:
         features="results/features/{dataset}/{feature}/part{part}of{parts}.parquet",
     log:
@@ -29,6 +30,7 @@ rule featurize_part:
         runtime=120,
     params:
         part=plan.get_part,
+        table_names=plan.get_table_names,
         settings=plan.get_feature_settings,
         # part of what the cache goes by: a feature that is made again after a failure may be computed once more
         inputs=tell_lost_inputs,

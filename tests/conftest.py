@@ -18,12 +18,31 @@ from matplotlib.figure import Figure
 from rdkit import Chem
 from threadpoolctl import threadpool_limits
 
-from boomlib.contracts import write_table
+from boomlib.contracts import GEOMETRY, write_table
+from boomlib.declared import list_tables
 from boomlib.evaluation.comparison import COMPARED, RESAMPLED
+from boomlib.featurize import compute_feature
 from boomlib.runs import Run
 
 ROOT = Path(__file__).parent.parent
 PARTS = ("Snakefile", "boomlib", "config", "envs", "profiles", "rules", "workflow_scripts")
+
+
+def write_tables(feature: str, molecules: Path, folder: Path) -> dict[str, Path]:
+    """Compute what a feature reads besides molecules; returns where each table is."""
+    tables = {name: folder / f"{name}.parquet" for name in list_tables(feature)}
+    for name, path in tables.items():
+        if name == "geometry":
+            write_table(GEOMETRY.empty(), path, GEOMETRY)
+        else:
+            write_feature(name, molecules, path)
+    return tables
+
+
+def write_feature(feature: str, molecules: Path, out: Path, *arguments, **options) -> None:
+    """Compute a feature, and beforehand, into the same folder, what it reads."""
+    tables = write_tables(feature, molecules, out.parent)
+    compute_feature(feature, molecules, out, *arguments, tables=tables, **options)
 
 
 def make_molecules(n: int) -> pd.DataFrame:

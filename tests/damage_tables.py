@@ -34,7 +34,6 @@ from threadpoolctl import threadpool_limits
 from boomlib import registry
 from boomlib.contracts import read_table
 from boomlib.datasets.prepare import prepare
-from boomlib.featurize import compute_feature
 from boomlib.files import ContractError
 from boomlib.harness.job import Job, train_and_predict
 from boomlib.split import make_split
@@ -124,7 +123,7 @@ class Pipeline:
         key = (feature, *read_table(PREPARED[0])["smiles"].to_pylist())
         path = Path(f"{feature}.parquet")
         if key not in self.features:
-            compute_feature(feature, PREPARED[0], path)
+            write_feature(feature, PREPARED[0], path)
             self.features[key] = path.read_bytes()
         path.write_bytes(self.features[key])
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from conftest import make_molecules
+from conftest import make_molecules, write_feature
 
 from boomlib import contracts, registry
-from boomlib.featurize import compute_feature
 from boomlib.harness.job import Job, train_and_predict
 
 MODELS = registry.load_models()
@@ -75,7 +74,7 @@ def write_benchmark(folder: Path, features: Iterable[str]) -> None:
     }
     contracts.write_table(pa.table(task), folder / "task.parquet", contracts.TASK)
     for feature in features:
-        compute_feature(feature, folder / "molecules.parquet", folder / f"{feature}.parquet")
+        write_feature(feature, folder / "molecules.parquet", folder / f"{feature}.parquet")
 
 
 def feature_files(descriptor: dict, benchmark: Path) -> dict[str, Path]:

@@ -12,6 +12,6 @@ if __name__ == "__main__":
             snakemake.output.features,
             workers=snakemake.threads,
             part=(part - 1, parts),
-            geometry=snakemake.input.geometry or None,
+            tables=dict(zip(snakemake.params.table_names, snakemake.input.tables, strict=True)),
             settings=snakemake.params.settings,
         )

@@ -15,7 +15,6 @@ from tiny import MODELS, PROPERTY, TrainingJob, feature_files, small_descriptor,
 
 from boomlib import contracts
 from boomlib.features import elements
-from boomlib.featurize import compute_feature
 from boomlib.files import ContractError, MoleculeError
 from boomlib.harness.interface import Model, Molecules, PolicyModel, find_model_class
 from boomlib.harness.job import read_task, report_unseen
@@ -157,7 +156,7 @@ def strange(descriptor, tmp_path_factory) -> Molecules:
     folder = tmp_path_factory.mktemp("strange")
     contracts.write_molecules(folder / "molecules.parquet", STRANGE, {}, {})
     for feature in descriptor["features"]:
-        compute_feature(feature, folder / "molecules.parquet", folder / f"{feature}.parquet")
+        write_feature(feature, folder / "molecules.parquet", folder / f"{feature}.parquet")
     tables = {
         name: pq.read_table(path).drop_columns("molecule_id")
         for name, path in feature_files(descriptor, folder).items()

@@ -345,7 +345,7 @@ def run(tmp_path):
         table = pa.table(dict(zip(types, arrays, strict=True)))
         pq.write_table(table, tmp_path / "geometry.parquet", row_group_size=group_rows)
         arguments = ("conformers", tmp_path / "molecules.parquet", tmp_path / name)
-        compute_feature(*arguments, geometry=tmp_path / "geometry.parquet", **settings)
+        compute_feature(*arguments, tables={"geometry": tmp_path / "geometry.parquet"}, **settings)
         return contracts.read_table(tmp_path / name)
 
     return compute
@@ -462,5 +462,5 @@ def test_a_geometry_table_with_a_broken_row_group_is_refused(run, monkeypatch, t
     path.write_bytes(data)
     with pytest.raises(ContractError, match=r"geometry\.parquet: not readable as Parquet"):
         arguments = ("conformers", tmp_path / "molecules.parquet", tmp_path / "again.parquet", workers)
-        compute_feature(*arguments, geometry=path)
+        compute_feature(*arguments, tables={"geometry": path})
     assert not (tmp_path / "again.parquet").exists()

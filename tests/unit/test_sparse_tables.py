@@ -5,13 +5,12 @@ import collections
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import make_molecules
+from conftest import make_molecules, write_feature
 from tiny import TrainingJob, small_descriptor
 
 from boomlib import contracts
 from boomlib.evaluation.notes import inspect_task
 from boomlib.evaluation.score import score_run
-from boomlib.featurize import compute_feature
 from boomlib.files import ContractError, read_json
 from boomlib.report.figures.distribution import plot_distribution
 from boomlib.split import make_split
@@ -37,7 +36,7 @@ def write_task(folder, frame, scheme, **changes):
         folder / "molecules.parquet", frame["smiles"].tolist(), properties, dict.fromkeys(properties, "eV")
     )
     for feature in FEATURES:
-        compute_feature(feature, folder / "molecules.parquet", folder / f"{feature}.parquet")
+        write_feature(feature, folder / "molecules.parquet", folder / f"{feature}.parquet")
     return make_split(
         folder / "molecules.parquet",
         {"scaffolds": folder / "scaffolds.parquet"} if scheme == "scaffold" else {},

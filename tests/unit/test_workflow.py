@@ -13,7 +13,7 @@ from conftest import ROOT
 
 from boomlib import registry
 from boomlib.command import check_command, read_scalars
-from boomlib.declared import list_arguments, list_families
+from boomlib.declared import list_families
 from boomlib.files import ContractError
 from boomlib.text.checkpoint_files import write_record
 from boomlib.unmade import MakeAgain, has_lost_inputs, mark_unmade, unmark
@@ -124,8 +124,15 @@ def test_a_scheme_brings_the_features_that_it_reads():
     ]
 
 
-def test_positions_are_an_input_of_the_feature_that_takes_them():
-    assert [name for name in make_plan().features if "geometry" in list_arguments(name)] == ["conformers"]
+def test_a_feature_is_given_the_tables_that_it_reads():
+    plan = make_plan()
+    asked = [{"dataset": "qm9", "feature": feature} for feature in ("elements", "conformers", "xtb")]
+    assert [plan.get_table_names(each) for each in asked] == [[], ["geometry"], ["conformers"]]
+    assert [plan.get_tables(each) for each in asked] == [
+        [],
+        ["results/data/qm9/geometry.parquet"],
+        ["results/features/qm9/conformers.parquet"],
+    ]
 
 
 def test_a_feature_is_given_the_keys_of_the_dataset_that_it_takes():
