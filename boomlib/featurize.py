@@ -90,9 +90,7 @@ def compute_feature(
     commit(out)
 
 
-def add_rows(
-    chunks: Iterable[tuple], path: str | os.PathLike, contract: TableContract, n: int
-) -> Iterator[tuple]:
+def add_rows(chunks: Iterable[tuple], path: str | os.PathLike, contract: TableContract, n: int) -> Iterator[tuple]:
     """Add to each chunk (first id, SMILES, …) its rows of a table, or None if the table is empty.
 
     Memory holds the row groups of two chunks at most, however many molecules there are.

@@ -142,7 +142,9 @@ def describe_electrons(result: object, numbers: np.ndarray, positions: np.ndarra
         "charge_size": np.abs(charges).mean(),
         "charge_deviation": charges.std(),
         "bond_order_sum": pairs.sum(),
-        **dict(zip(BOND_STATISTICS, (bonds.mean(), bonds.min(), bonds.max()) if len(bonds) else (0, 0, 0), strict=True)),
+        **dict(
+            zip(BOND_STATISTICS, (bonds.mean(), bonds.min(), bonds.max()) if len(bonds) else (0, 0, 0), strict=True)
+        ),
         "nuclear_extent": numbers @ squares,
         "electronic_extent": (numbers - charges) @ squares,
     }

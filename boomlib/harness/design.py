@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -129,6 +130,16 @@ class Winsorized:
         return np.clip(np.where(np.isnan(values), self.median, values), self.low, self.high)
 
 
+class Columns(Protocol):
+    """Columns of some feature, of which something is learnt on train."""
+
+    def fit(self, train: Molecules) -> Self:
+        """Learn."""
+
+    def transform(self, molecules: Molecules) -> np.ndarray:
+        """Float64 [n, columns], without gaps."""
+
+
 class LinearDesign:
     """Columns of a linear model: elements and environments, and descriptors if wanted.
 
@@ -136,20 +147,34 @@ class LinearDesign:
     one they are divided by the number of atoms (environments: heavy atoms), so that it is a mean. Elements and
     descriptors are scaled to unit variance on train; environments are only centred, so that the penalty
     holds back the rare ones.
+
+    Args:
+        kind: ``extensive`` or ``intensive``.
+        radius: see :class:`Environments`.
+        min_molecules: likewise.
+        margin: see :class:`Winsorized`; None: no descriptors.
+        more: further columns, which are scaled as descriptors are; None: none.
     """
 
-    def __init__(self, kind: str, radius: int, min_molecules: int, margin: float | None) -> None:
-        self.kind, self.environments = kind, Environments(radius, min_molecules)
+    more: "Columns | None" = None  # a design of version 0.2.0 has none
+
+    def __init__(
+        self, kind: str, radius: int, min_molecules: int, margin: float | None, more: "Columns | None" = None
+    ) -> None:
+        self.kind, self.environments, self.more = kind, Environments(radius, min_molecules), more
         self.winsorized = None if margin is None else Winsorized(margin)
 
     def dense(self, molecules: Molecules) -> np.ndarray:
-        """Unscaled columns: elements, and descriptors if wanted."""
+        """Unscaled columns: elements, and descriptors and others if wanted."""
         elements = count_elements(molecules)
         if self.kind == "intensive":
             elements = elements / elements.sum(axis=1, keepdims=True)
-        if self.winsorized is None:
-            return elements
-        return np.hstack([elements, self.winsorized.transform(read_descriptors(molecules))])
+        blocks = [elements]
+        if self.winsorized is not None:
+            blocks.append(self.winsorized.transform(read_descriptors(molecules)))
+        if self.more is not None:
+            blocks.append(self.more.transform(molecules))
+        return np.hstack(blocks) if len(blocks) > 1 else elements
 
     def sparse(self, molecules: Molecules) -> sp.csr_array:
         """Unscaled columns that are mostly zero: environments."""
@@ -165,6 +190,8 @@ class LinearDesign:
         self.environments.fit(train)
         if self.winsorized is not None:
             self.winsorized.fit(read_descriptors(train))
+        if self.more is not None:
+            self.more.fit(train)
         elements = count_elements(train)
         # environments per heavy atom keep the magnitude of counts, and with it the meaning of one penalty
         self.mean_heavy = float(elements[:, 1:].sum(axis=1).mean())

@@ -316,7 +316,11 @@ def test_every_feature_is_timed_molecule_by_molecule_also_in_workers(tmp_path, m
         caplog.clear()
         write_feature(feature, tmp_path / "m.parquet", tmp_path / "out.parquet", workers)
         # also what a feature reads is timed
-        named = [each for each in (message.partition(" took ")[0] for message in caplog.messages) if each.endswith(f": {feature}")]
+        named = [
+            each
+            for each in (message.partition(" took ")[0] for message in caplog.messages)
+            if each.endswith(f": {feature}")
+        ]
         assert named == [f"x.csv, line {2 + row} ({text}): {feature}" for row, text in enumerate(SMILES[:3])]
 
 
@@ -329,7 +333,9 @@ def test_a_feature_that_reads_geometries_needs_no_default_for_them(tmp_path, mol
 
     monkeypatch.setattr(maccs, "compute", compute_with)
     contracts.write_table(contracts.GEOMETRY.empty(), tmp_path / "geometry.parquet", contracts.GEOMETRY)
-    compute.compute_feature("maccs", molecules, tmp_path / "out.parquet", tables={"geometry": tmp_path / "geometry.parquet"})
+    compute.compute_feature(
+        "maccs", molecules, tmp_path / "out.parquet", tables={"geometry": tmp_path / "geometry.parquet"}
+    )
     assert given == [None, None], "of no molecules, and of all"
     assert pq.read_table(tmp_path / "out.parquet")["length"].to_pylist() == [len(smiles) for smiles in SMILES]
 

@@ -5,13 +5,17 @@ With ``margin: null`` it uses counts alone: the additive group-contribution mode
 """
 
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 import joblib
 
 from boomlib.harness.design import LinearDesign
 from boomlib.harness.interface import Model, Molecules, Prediction, write_history
+from boomlib.harness.physics import Physics
 from boomlib.harness.ridge import Rows, fit_ridge
+
+
+Geometry = Literal["xtb", "xtb_embedded"]
 
 
 class RidgeSettings(TypedDict):
@@ -21,6 +25,7 @@ class RidgeSettings(TypedDict):
     min_molecules: int
     margin: float | None
     penalties: list[float]
+    physics: NotRequired[Geometry | None]
 
 
 class Ridge(Model):
@@ -31,13 +36,23 @@ class Ridge(Model):
         min_molecules: molecules of train that must show an environment.
         margin: how far descriptors may leave train's range, in widths of it; None = no descriptors.
         penalties: penalties to choose from.
+        physics: the feature with quantum-chemical columns to use; None = none. They may leave train's range as
+            descriptors may.
     """
 
     def __init__(
-        self, *, radius: int, min_molecules: int, margin: float | None, penalties: list[float], **common
+        self,
+        *,
+        radius: int,
+        min_molecules: int,
+        margin: float | None,
+        penalties: list[float],
+        physics: Geometry | None = None,
+        **common,
     ) -> None:
         super().__init__(**common)
-        self.design = LinearDesign(self.kind, radius, min_molecules, margin)
+        more = None if physics is None else Physics(physics, self.kind, 1.0 if margin is None else margin)
+        self.design = LinearDesign(self.kind, radius, min_molecules, margin, more)
         self.penalties = penalties
 
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:

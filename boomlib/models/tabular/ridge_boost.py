@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import joblib
+import numpy as np
 
 from boomlib.harness.interface import Model, Molecules, Prediction
 from boomlib.models.tabular.gradient_boosting import BoostingSettings, make_boosted_trees, stack_tree_columns
@@ -30,17 +31,20 @@ class RidgeBoost(Model):
         """Fit the ridge, then the trees; both stop or choose by valid."""
         self.ridge.fit(train, valid, folder)
         self.trees.fit(
-            stack_tree_columns(train, self.kind),
+            self.stack_columns(train),
             self.ridge.leave_one_out_residuals,
             find_unit(train.y),
-            (stack_tree_columns(valid, self.kind), valid.y - self.ridge.predict(valid).mean),
+            (self.stack_columns(valid), valid.y - self.ridge.predict(valid).mean),
         )
+
+    def stack_columns(self, molecules: Molecules) -> np.ndarray:
+        """What the trees see: descriptors, elements, and physics if the ridge has them, [n, columns]."""
+        columns, more = stack_tree_columns(molecules, self.kind), self.ridge.design.more
+        return columns if more is None else np.hstack([columns, more.transform(molecules)])
 
     def predict(self, molecules: Molecules) -> Prediction:
         """Sum of both."""
-        return Prediction(
-            self.ridge.predict(molecules).mean + self.trees.predict(stack_tree_columns(molecules, self.kind))
-        )
+        return Prediction(self.ridge.predict(molecules).mean + self.trees.predict(self.stack_columns(molecules)))
 
     def save(self, folder: Path) -> None:
         """Write both parts."""

@@ -1,0 +1,58 @@
+"""What a quantum-chemical method tells of molecules, as columns that a model can extrapolate with."""
+
+import numpy as np
+import pyarrow as pa
+
+from boomlib.features.xtb import COLUMNS
+from boomlib.harness.columns import stack_columns
+from boomlib.harness.composition import count_elements
+from boomlib.harness.design import Winsorized
+from boomlib.harness.interface import Molecules
+
+GROWING = ("atomisation_energy", "bond_order_sum", "nuclear_extent", "electronic_extent")
+"""Columns that grow with the molecule."""
+
+
+def read_physics(molecules: Molecules, feature: str) -> np.ndarray:
+    """The columns of a feature like ``xtb``, float64 [n, columns]; NaN where the method has no answer."""
+    table: pa.Table = molecules.features[feature].select(list(COLUMNS))
+    return stack_columns(table)
+
+
+class Physics:
+    """Columns of a feature like ``xtb`` without gaps and wild values. Everything is learnt on train.
+
+    Of what grows with the molecule the part that the elements explain (least squares) is taken away: total energies
+    span orders of magnitude, and what tells isomers apart would be lost in the clipping. For an intensive property the
+    rest is divided by the number of atoms. Then gaps become medians and values are clipped, as descriptors are
+    (:class:`boomlib.harness.design.Winsorized`).
+
+    Args:
+        feature: ``xtb`` or ``xtb_embedded``.
+        kind: ``extensive`` or ``intensive``.
+        margin: how far values may leave train's range, in widths of it.
+    """
+
+    def __init__(self, feature: str, kind: str, margin: float) -> None:
+        self.feature, self.kind, self.winsorized = feature, kind, Winsorized(margin)
+        self.growing = np.array([list(COLUMNS).index(name) for name in GROWING])
+
+    def fit(self, train: Molecules) -> "Physics":
+        """Learn what the elements contribute, and each column's range."""
+        elements, values = count_elements(train), read_physics(train, self.feature)[:, self.growing]
+        known = ~np.isnan(values).any(axis=1)
+        self.contributions = np.linalg.lstsq(elements[known], values[known], rcond=None)[0]
+        self.winsorized.fit(self.relate(train))
+        return self
+
+    def relate(self, molecules: Molecules) -> np.ndarray:
+        """Columns without what the elements explain, NaN where unknown, [n, columns]."""
+        elements, values = count_elements(molecules), read_physics(molecules, self.feature)
+        values[:, self.growing] -= elements @ self.contributions
+        if self.kind == "intensive":
+            values[:, self.growing] /= elements.sum(axis=1, keepdims=True)
+        return values
+
+    def transform(self, molecules: Molecules) -> np.ndarray:
+        """Filled and clipped columns, float64 [n, columns that vary on train]."""
+        return self.winsorized.transform(self.relate(molecules))
