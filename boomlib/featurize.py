@@ -80,9 +80,9 @@ def compute_feature(
         locating(molecules),
         pq.ParquetWriter(atomic_path(out), schema, compression="zstd") as writer,
         # closed at once where writing fails, or the workers would finish what they have
-        contextlib.closing(compute_in_order(work, chunks, max(1, min(workers, len(starts))))) as tables,
+        contextlib.closing(compute_in_order(work, chunks, max(1, min(workers, len(starts))))) as computed,
     ):
-        for columns, seconds in tables:
+        for columns, seconds in computed:
             writer.write_table(columns)
             progress.advance(columns.num_rows)
             report_notes(columns, known)

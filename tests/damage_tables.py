@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from conftest import write_feature
 from damages import DAMAGES
 from damages.tables import CONFIG_FILE, Refused, Same, Variant, make_table
 from rdkit import Chem

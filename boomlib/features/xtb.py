@@ -1,7 +1,7 @@
 """Electronic structure of each molecule by GFN2-xTB, a semi-empirical method, at its conformer as it stands.
 
-Bannwarth, Ehlert & Grimme, J. Chem. Theory Comput. 2019, 15, 1652 (the method); tblite (the program), a single point for
-each molecule of the feature ``conformers``, about 10 ms for one of QM9.
+Bannwarth, Ehlert & Grimme, J. Chem. Theory Comput. 2019, 15, 1652 (the method); tblite (the program). A single point
+for each molecule of the feature ``conformers``, about 10 ms for one of QM9.
 """
 
 import functools

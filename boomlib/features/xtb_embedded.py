@@ -1,4 +1,4 @@
-"""What :mod:`boomlib.features.xtb` tells, at the conformer that anybody can make, also where the source has a geometry."""
+"""What :mod:`boomlib.features.xtb` tells, at the conformer that anybody can make, whatever the source has."""
 
 from collections.abc import Sequence
 

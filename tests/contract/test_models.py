@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from conftest import write_feature
 from scipy.spatial.transform import Rotation
 from tiny import MODELS, PROPERTY, TrainingJob, feature_files, small_descriptor, write_benchmark
 

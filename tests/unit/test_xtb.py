@@ -74,7 +74,7 @@ def test_nothing_depends_on_where_a_molecule_is_how_it_turns_or_the_order_of_its
         positions = np.reshape(table["positions"][row].as_py(), (-1, 3))
         still = first(smiles, numbers, positions)
         order = np.random.default_rng(0).permutation(len(numbers))
-        turned = Rotation.random(rng=0).apply(positions) + [3.0, -2.0, 1.0]
+        turned = Rotation.random(rng=0).apply(positions) + np.array([3.0, -2.0, 1.0])
         moved = first(smiles, numbers[order], turned[order])
         for name in xtb.COLUMNS:
             assert moved[name] == pytest.approx(still[name], rel=1e-3, abs=1e-4), name

@@ -14,7 +14,6 @@ from boomlib.harness.interface import Model, Molecules, Prediction, write_histor
 from boomlib.harness.physics import Physics
 from boomlib.harness.ridge import Rows, fit_ridge
 
-
 Geometry = Literal["xtb", "xtb_embedded"]
 
 
