@@ -139,9 +139,12 @@ class Plan:
         return [[run.dataset, run.property, run.scheme, run.model, run.seed] for run in self.runs]
 
     def list_prepared(self) -> list[str]:
-        """Molecules, all features and splits of the runs: what needs the network, and no training."""
-        features = [
-            f"results/features/{name}/{feature}.parquet" for name in self.run_datasets for feature in self.features
+        """Molecules, features and splits that the runs read: what needs the network, and no training."""
+        read = {"elements"}.union(*(model["features"] for model in self.run_models.values()))
+        read = read.union(*(read_scheme_features(scheme) for scheme in self.config["schemes"]))
+        features = [f"results/features/{name}/{feature}.parquet" for name in self.run_datasets for feature in sorted(read)]
+        features += [
+            f"results/features/{dataset}/ch2_pairs.parquet" for dataset in {run.dataset: None for run in self.policy_runs}
         ]
         splits = [f"results/splits/{'/'.join(task)}.parquet" for task in self.tasks]
         starts = [model["parameters"].get("pretrained") for model in self.run_models.values()]
@@ -330,15 +333,13 @@ class Plan:
         ]
 
     def list_feature_needs(self, dataset: str, features: Iterable[str]) -> list[str]:
-        """Feature tables, each behind its parts."""
-        return [
-            path
-            for name in features
-            for path in (
-                *self.get_feature_parts({"dataset": dataset, "feature": name}),
-                f"results/features/{dataset}/{name}.parquet",
-            )
-        ]
+        """Feature tables, each behind its parts and behind the features that it reads."""
+        paths: list[str] = []
+        for name in features:
+            read = [table for table in list_tables(name) if table in self.features]
+            parts = self.get_feature_parts({"dataset": dataset, "feature": name})
+            paths += [*self.list_feature_needs(dataset, read), *parts, f"results/features/{dataset}/{name}.parquet"]
+        return list(dict.fromkeys(paths))
 
     def list_corpus_needs(self, scheme: str) -> list[str]:
         """The corpus of a scheme and what it stands on, in the order in which it is made."""

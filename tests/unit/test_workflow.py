@@ -138,16 +138,31 @@ def test_a_feature_is_given_the_tables_that_it_reads():
 def test_a_feature_is_given_the_keys_of_the_dataset_that_it_takes():
     plan = make_plan()
     given = {name: plan.get_feature_settings({"dataset": "csd10k", "feature": name}) for name in plan.features}
+    attempts = {"max_embedding_attempts": plan.datasets["csd10k"]["max_embedding_attempts"]}
     assert {name: settings for name, settings in given.items() if settings} == {
-        "conformers": {"max_embedding_attempts": plan.datasets["csd10k"]["max_embedding_attempts"]}
+        "conformers": attempts,
+        "embedded": attempts,
     }
 
 
-def test_prepared_is_all_that_is_needed_before_training():
-    prepared = make_plan(tasks=["csd10k/hof", "qm9/gap"], schemes=["scaffold"]).list_prepared()
+def test_prepared_is_all_that_the_runs_read_before_training():
+    asked = {"tasks": ["csd10k/hof", "qm9/gap"], "schemes": ["scaffold"]}
+    prepared = make_plan(**asked, models=["nlmtp_small", "egnn_small", "ridge"]).list_prepared()
     assert "results/features/qm9/conformers.parquet" in prepared
+    assert "results/features/qm9/scaffolds.parquet" in prepared
+    assert "results/features/csd10k/ch2_pairs.parquet" in prepared
     assert "results/splits/qm9/gap/scaffold.parquet" in prepared
-    assert not [path for path in prepared if "predictions" in path]
+    assert not [path for path in prepared if "predictions" in path or "xtb" in path or "maccs" in path]
+    prepared = make_plan(**asked, models=["physics_ridge"]).list_prepared()
+    assert "results/features/csd10k/xtb.parquet" in prepared
+    assert not [path for path in prepared if "ch2_pairs" in path]
+
+
+def test_a_run_needs_the_features_that_its_features_read():
+    plan = make_plan(tasks=["csd10k/hof"], models=["physics_ridge_embedded"])
+    needs = plan.list_needs(plan.runs[0])
+    embedded, xtb = (needs.index(f"results/features/csd10k/{name}.parquet") for name in ("embedded", "xtb_embedded"))
+    assert embedded < xtb
 
 
 def test_the_files_of_a_checkpoint_in_a_directory_are_inputs_and_no_others(tmp_path):
