@@ -1,7 +1,8 @@
 """Electronic structure of each molecule by GFN2-xTB, a semi-empirical method, at its conformer as it stands.
 
-Bannwarth, Ehlert & Grimme, J. Chem. Theory Comput. 2019, 15, 1652 (the method); tblite (the program). A single point
-for each molecule of the feature ``conformers``, about 10 ms for one of QM9.
+Bannwarth, Ehlert & Grimme, J. Chem. Theory Comput. 2019, 15, 1652 (the method); Grimme, Bannwarth & Shushkov, ibid.
+2017, 13, 1989 (GFN1-xTB, as a second opinion on energies, dipole and orbitals); tblite (the program). Single points
+for each molecule of the feature ``conformers``, about 15 ms for one of QM9.
 """
 
 import functools
@@ -10,11 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 from rdkit import Chem
-from tblite.interface import Calculator, TBLiteRuntimeError
+from tblite.interface import Calculator, Result, TBLiteRuntimeError
+
+from boomlib.features import orbitals
 
 CHUNK = 64
 
-METHOD = "GFN2-xTB"
+METHOD, SECOND_METHOD = "GFN2-xTB", "GFN1-xTB"
 BOHR = 0.529177210903  # Å (CODATA 2018)
 DEBYE = 2.541746473  # of one e·bohr
 GIGAHERTZ = 505.379008  # rotational constant times moment of inertia, GHz·Da·Å²
@@ -22,14 +25,13 @@ LEAST_INERTIA = 1e-3  # Da·Å²; below, a molecule does not turn about that axi
 BONDED = 0.3  # Wiberg bond order from which two atoms count as bonded
 TABLE = Chem.GetPeriodicTable()
 
-COLUMNS: dict[str, str] = {
+BOTH: dict[str, str] = {
     "atomisation_energy": "total energy minus the method's own free atoms, Ha",
-    "homo_minus_1": "orbital energy below the highest occupied one, Ha",
-    "homo": "highest occupied orbital energy, Ha",
-    "lumo": "lowest unoccupied orbital energy, Ha",
-    "lumo_plus_1": "orbital energy above it, Ha",
-    "gap": "lumo - homo, Ha",
     "dipole": "norm of the dipole moment, D; of an ion about the centre of nuclear charge",
+    **orbitals.COLUMNS,
+}
+COLUMNS: dict[str, str] = {
+    **BOTH,
     "quadrupole": "of the partial charges: norm of the traceless moment about the centre of nuclear charge, e·bohr²",
     "charge_least": "least partial charge of an atom, e",
     "charge_largest": "largest partial charge, e",
@@ -47,6 +49,7 @@ COLUMNS: dict[str, str] = {
     "gyration_radius": "root of the mean squared distance from the centre of mass, by mass, Å",
     "asphericity": "of the gyration tensor, by mass: 0 a sphere, 1 a line",
     "length": "largest distance of two atoms, Å",
+    **{f"gfn1_{name}": f"{text}, by GFN1-xTB" for name, text in BOTH.items()},
 }
 """What each column is, and its unit; all float32, null where there are no positions or no solution."""
 
@@ -101,29 +104,46 @@ def solve(smiles: str, numbers: np.ndarray, positions: np.ndarray | None) -> tup
     centred = positions - weight @ positions
     for name, settings in ATTEMPTS:
         try:
-            calculator = Calculator(METHOD, numbers, centred / BOHR, charge=charge, uhf=unpaired)
-            calculator.set("verbosity", 0)
-            for key, value in settings.items():
-                calculator.set(key, value)
-            result = calculator.singlepoint()
-            electronic = describe_electrons(result, numbers, centred / BOHR)
+            calculator, result = run(METHOD, numbers, centred, charge, unpaired, settings)
+            found = describe_both(METHOD, calculator, result, numbers)
+            found |= describe_charges(result, numbers, centred / BOHR)
+            calculator, result = run(SECOND_METHOD, numbers, centred, charge, unpaired, settings)
+            second = describe_both(SECOND_METHOD, calculator, result, numbers)
         except TBLiteRuntimeError as error:
             reason = str(error)
             continue
-        return electronic | describe_shape(numbers, centred), None if name == "usual" else name
+        found |= describe_shape(numbers, centred) | {f"gfn1_{key}": value for key, value in second.items()}
+        return found, None if name == "usual" else name
     return {}, f"no self-consistent charges: {reason}"
 
 
-def describe_electrons(result: object, numbers: np.ndarray, positions: np.ndarray) -> dict[str, float]:
-    """What a single point tells.
+def run(
+    method: str, numbers: np.ndarray, positions: np.ndarray, charge: int, unpaired: int, settings: Mapping[str, float]
+) -> tuple[Calculator, Result]:
+    """A single point with integrals at positions, Å [n, 3]; raises TBLiteRuntimeError if the charges do not settle."""
+    calculator = Calculator(method, numbers, positions / BOHR, charge=charge, uhf=unpaired)
+    for key, value in {"verbosity": 0, "save-integrals": 1, **settings}.items():
+        calculator.set(key, value)
+    return calculator, calculator.singlepoint()
+
+
+def describe_both(method: str, calculator: Calculator, result: Result, numbers: np.ndarray) -> dict[str, float]:
+    """What is read of both methods."""
+    return {
+        "atomisation_energy": float(result.get("energy")) - sum(free_atom(method, each) for each in numbers.tolist()),
+        "dipole": DEBYE * float(np.linalg.norm(result.get("dipole"))),
+        **orbitals.describe_orbitals(calculator, result, numbers),
+    }
+
+
+def describe_charges(result: Result, numbers: np.ndarray, positions: np.ndarray) -> dict[str, float]:
+    """What charges and bond orders tell.
 
     Args:
         result: tblite's.
         numbers: atomic numbers, int [n].
         positions: from the centre of nuclear charge, bohr [n, 3].
     """
-    energies, occupied = result.get("orbital-energies"), result.get("orbital-occupations") > 1e-6
-    filled, empty = np.sort(energies[occupied]), np.sort(energies[~occupied])
     charges, orders = result.get("charges"), np.atleast_3d(result.get("bond-orders")).sum(axis=2)
     pairs = orders[np.triu_indices(len(numbers), 1)]
     bonds = pairs[pairs >= BONDED]
@@ -131,11 +151,6 @@ def describe_electrons(result: object, numbers: np.ndarray, positions: np.ndarra
     # tblite 0.8 tells a quadrupole of the density too, but one whose norm changes when the molecule is turned
     moment = 1.5 * (charges[:, None] * positions).T @ positions - 0.5 * charges @ squares * np.eye(3)
     return {
-        "atomisation_energy": float(result.get("energy")) - sum(map(free_atom, numbers.tolist())),
-        **place(filled[::-1], ("homo", "homo_minus_1")),
-        **place(empty, ("lumo", "lumo_plus_1")),
-        **({"gap": empty[0] - filled[-1]} if len(filled) and len(empty) else {}),
-        "dipole": DEBYE * float(np.linalg.norm(result.get("dipole"))),
         "quadrupole": np.linalg.norm(moment),
         "charge_least": charges.min(),
         "charge_largest": charges.max(),
@@ -153,18 +168,13 @@ def describe_electrons(result: object, numbers: np.ndarray, positions: np.ndarra
 BOND_STATISTICS = ("bond_order_mean", "bond_order_least", "bond_order_largest")
 
 
-def place(energies: np.ndarray, names: Sequence[str]) -> dict[str, float]:
-    """Names to the first energies, as far as there are any."""
-    return dict(zip(names, energies.tolist(), strict=False))
-
-
 @functools.cache
-def free_atom(number: int) -> float:
+def free_atom(method: str, number: int) -> float:
     """Energy of a free atom with as few unpaired electrons as it can have, Ha.
 
     The method has no exchange between spins; which state it is hardly matters, and is the same for every molecule.
     """
-    calculator = Calculator(METHOD, np.array([number]), np.zeros((1, 3)), uhf=number % 2)
+    calculator = Calculator(method, np.array([number]), np.zeros((1, 3)), uhf=number % 2)
     calculator.set("verbosity", 0)
     return float(calculator.singlepoint().get("energy"))
 
