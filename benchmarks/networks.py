@@ -13,7 +13,7 @@ from boomlib.contracts import PREDICTED_FOLDS
 from boomlib.harness.interface import Model, Molecules, find_model_class
 from boomlib.harness.job import read_task
 
-WITHOUT = ("control", "tabular")  # families without networks of ours
+WITHOUT = ("committee", "control", "tabular")  # families without networks of ours
 LEAST_EPOCHS = 3  # Chemprop's learning rate rises for two, and then falls
 
 

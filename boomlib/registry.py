@@ -187,8 +187,8 @@ def load_models(folder: StrPath = CONFIG / "models") -> Entries:
     """Read every descriptor ``config/models/{model}.yaml``; returns them by model name, sorted.
 
     Raises:
-        ContractError: a descriptor breaks the schema, is ``of`` an unknown model or of itself, or gives its class
-            unknown, missing or wrong hyper-parameters.
+        ContractError: a descriptor breaks the schema, is ``of`` an unknown model or of itself, gives its class
+            unknown, missing or wrong hyper-parameters, or has wrong members (:func:`check_members`).
     """
     paths = {path.stem: path for path in sorted(Path(folder).glob("*.yaml")) if not path.name.startswith(".")}
     for name, path in paths.items():
@@ -208,6 +208,8 @@ def load_models(folder: StrPath = CONFIG / "models") -> Entries:
             raise ContractError(f"{paths[name]}: of: {left[name]['of']} leads back to itself; let one stand alone")
         for name in ready:
             models[name] = make_model(left.pop(name), models, str(paths[name]))
+    for name in models:
+        check_members(name, models, str(paths[name]))
     return dict(sorted(models.items()))
 
 
@@ -218,7 +220,7 @@ def with_variants(models: Entries, config: Mapping[str, Any], where: str = "conf
 
     Raises:
         ContractError: the configuration breaks its schema; or a variant is of an unknown model, has the name of a
-            registered one, or gives its class unknown, missing or wrong hyper-parameters.
+            registered one, gives its class unknown, missing or wrong hyper-parameters, or has wrong members.
     """
     check_schema(config, "config", where)
     made = dict(models)
@@ -227,6 +229,8 @@ def with_variants(models: Entries, config: Mapping[str, Any], where: str = "conf
         if name in models:
             raise ContractError(f"{at}: a registered model has this name; choose another")
         made[name] = make_model(variant, made, at)
+    for name in config.get("variants", {}):
+        check_members(name, made, f"{where}: variants.{name}")
     return made
 
 
@@ -248,6 +252,33 @@ def make_model(written: Entry, models: Entries, at: str) -> Entry:
     check_start(model["parameters"].get("pretrained"), f"{at}: parameters.pretrained")
     check_parameters(model["class"], model["parameters"], at)
     return model
+
+
+def list_members(model: Entry) -> list[str]:
+    """The models whose predictions a model reads, its parameter ``members``; of most none."""
+    members: list[str] = model["parameters"].get("members", [])
+    return members
+
+
+def check_members(name: str, models: Entries, at: str) -> None:
+    """Check the members of a model of ``models``; ``at`` is named as the place.
+
+    Raises:
+        ContractError: there is none; or one is unknown, named twice, a control or a model with members of its own.
+    """
+    if "members" not in models[name]["parameters"]:
+        return
+    at, members = f"{at}: parameters.members", list_members(models[name])
+    if not members:
+        raise ContractError(f"{at}: no model; name those whose predictions '{name}' reads")
+    for member in members:
+        check_known("model", member, models, at)
+        if members.count(member) > 1:
+            raise ContractError(f"{at}: '{member}' stands there twice; name it once")
+        if models[member]["family"] == "control":
+            raise ContractError(f"{at}: '{member}' is a control, which bounds models and is none; leave it out")
+        if "members" in models[member]["parameters"]:
+            raise ContractError(f"{at}: '{member}' reads predictions of models itself; name its members instead")
 
 
 def merge_parameters(base: Entry, changes: Entry) -> Entry:
@@ -289,7 +320,8 @@ def check_config(config: Mapping[str, Any], datasets: Entries, models: Entries, 
                 f"{where}: models: {other} and {name} share the label '{models[name]['label']}', by which tables and "
                 "figures tell them apart; give one of them another"
             )
-        check_directory(models[name]["parameters"].get("pretrained"), f"{where}: models: {name}")
+        for each in (name, *list_members(models[name])):
+            check_directory(models[each]["parameters"].get("pretrained"), f"{where}: models: {each}")
     return config
 
 

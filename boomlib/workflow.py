@@ -16,7 +16,7 @@ from boomlib.files import ContractError, read_json
 from boomlib.given import GivenFiles, is_given
 from boomlib.mirror import find_in_mirror
 from boomlib.provenance import code_hash
-from boomlib.registry import Entries, Entry
+from boomlib.registry import Entries, Entry, list_members
 from boomlib.report.figures.catalogue import list_figures
 from boomlib.report.roles import assign_roles
 from boomlib.runs import Run, list_runs
@@ -68,6 +68,7 @@ class Plan:
         properties: the names of all properties of all datasets.
         runs: all runs.
         run_models: the descriptors of the run's models, in their order.
+        trained_models: these, and those that they read predictions of, which are on the leaderboard if listed alone.
         run_datasets: the entries of the run's datasets.
         roles: labels of the run's models, and which are controls or answer a policy.
         policy_runs: the runs that evaluate a policy.
@@ -106,6 +107,8 @@ class Plan:
         self.properties = sorted({name for dataset in self.datasets.values() for name in dataset["properties"]})
         self.runs = list_runs(self.config)
         self.run_models = {name: self.models[name] for name in self.config["models"]}
+        members = {each: self.models[each] for model in self.run_models.values() for each in list_members(model)}
+        self.trained_models = self.run_models | members
         self.run_datasets = {name: self.datasets[name] for name in sorted({run.dataset for run in self.runs})}
         self.roles = assign_roles(self.run_models)
         self.policy_runs = [run for run in self.runs if run.model in self.roles.evaluators]
@@ -120,7 +123,8 @@ class Plan:
             self.get_given_sources({"dataset": dataset})
         for run in dict.fromkeys(replace(run, seed=0) for run in self.runs):
             self.list_needs(run)
-            self.get_given_checkpoint(asdict(run))
+            for each in (run, *self.list_member_runs(run)):
+                self.get_given_checkpoint(asdict(each))
 
     def constrain(self, chosen: Callable[[Entry], bool]) -> str:
         """A regular expression for the models whose descriptor is ``chosen``."""
@@ -147,7 +151,7 @@ class Plan:
             f"results/features/{dataset}/ch2_pairs.parquet" for dataset in {run.dataset: None for run in self.policy_runs}
         ]
         splits = [f"results/splits/{'/'.join(task)}.parquet" for task in self.tasks]
-        starts = [model["parameters"].get("pretrained") for model in self.run_models.values()]
+        starts = [model["parameters"].get("pretrained") for model in self.trained_models.values()]
         if "mlm" in starts:
             splits += [f"results/corpora/{scheme}.parquet" for scheme in self.config["schemes"]]
         hub = [locate_hub(each)[0] for each in starts if isinstance(each, dict) and "hub" in each]
@@ -261,6 +265,15 @@ class Plan:
         """The files of the checkpoint that a model starts from, if people give it, each with its hash."""
         return {path: self.given[path] for path in self.get_checkpoint(wildcards) if is_given(path)}
 
+    def get_members(self, wildcards: Wildcards) -> list[str]:
+        """The predictions that a model reads, of its own task and seed."""
+        place = "results/predictions/{dataset}/{property}/{scheme}/{{}}/seed{seed}.parquet".format(**wildcards)
+        return [place.format(name) for name in list_members(self.models[wildcards["model"]])]
+
+    def list_member_runs(self, run: Run) -> list[Run]:
+        """The runs whose predictions a run reads."""
+        return [replace(run, model=name) for name in list_members(self.models[run.model])]
+
     def differs_from_mirror(self, job: Mapping[str, Sequence[str]]) -> bool:
         """Whether the mirror has other files than those of the checkpoint of the hub that a job has brought here."""
         folder = Path(job["output"][0]).parent
@@ -308,6 +321,11 @@ class Plan:
 
     def list_needs(self, run: Run) -> list[str]:
         """What the score of a run stands on, in the order in which it is made."""
+        scores = [f"results/metrics/{run.stem}.json", f"results/resamples/{run.stem}.parquet"]
+        return self.list_training_needs(run) + scores
+
+    def list_training_needs(self, run: Run) -> list[str]:
+        """The predictions of a run and what they stand on, in the order in which it is made."""
         wildcards, model = asdict(run), self.models[run.model]
         pretrained = model["parameters"].get("pretrained") == "mlm"
         needs = [
@@ -316,10 +334,9 @@ class Plan:
             *self.list_feature_needs(run.dataset, model["features"]),
             *(self.list_corpus_needs(run.scheme) if pretrained else []),
             *self.get_checkpoint(wildcards),
+            *(path for member in self.list_member_runs(run) for path in self.list_training_needs(member)),
             f"results/predictions/{run.stem}.parquet",
             f"results/predictions/{run.stem}/run.json",
-            f"results/metrics/{run.stem}.json",
-            f"results/resamples/{run.stem}.parquet",
         ]
         return list(dict.fromkeys(needs))
 

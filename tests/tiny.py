@@ -60,8 +60,8 @@ def small_descriptor(name: str) -> dict:
     return MODELS[name] | {"parameters": shrink(MODELS[name]["parameters"])}
 
 
-def write_benchmark(folder: Path, features: Iterable[str]) -> None:
-    """Write the molecules table, the blinded task table and some feature tables."""
+def write_benchmark(folder: Path, features: Iterable[str], members: Iterable[str] = ()) -> None:
+    """Write the molecules table, the blinded task table, some feature tables and predictions of some members."""
     frame = make_molecules(len(FOLDS))
     smiles, values = frame["smiles"].tolist(), frame[PROPERTY].to_numpy()
     contracts.write_molecules(folder / "molecules.parquet", smiles, {PROPERTY: values}, {PROPERTY: "kcal/mol"})
@@ -75,6 +75,16 @@ def write_benchmark(folder: Path, features: Iterable[str]) -> None:
     contracts.write_table(pa.table(task), folder / "task.parquet", contracts.TASK)
     for feature in features:
         write_feature(feature, folder / "molecules.parquet", folder / f"{feature}.parquet")
+    asked = np.isin(fold, contracts.PREDICTED_FOLDS)
+    for name in members:  # nobody has trained them: labels with errors of their own
+        predicted = values + np.random.default_rng(list(name.encode())).normal(size=len(values))
+        path = folder / f"predictions/{name}.parquet"
+        contracts.write_predictions(path, np.flatnonzero(asked), fold[asked], predicted[asked])
+
+
+def member_files(descriptor: dict, benchmark: Path) -> dict[str, Path]:
+    """The predictions that a model reads."""
+    return {name: benchmark / f"predictions/{name}.parquet" for name in registry.list_members(descriptor)}
 
 
 def feature_files(descriptor: dict, benchmark: Path) -> dict[str, Path]:
@@ -93,6 +103,7 @@ class TrainingJob:
         arguments = {
             "task": self.benchmark / "task.parquet",
             "features": feature_files(self.descriptor, self.benchmark),
+            "members": member_files(self.descriptor, self.benchmark),
             "predictions": self.predictions,
             "run": self.folder / "run.json",
             "model": {key: self.descriptor[key] for key in ("class", "parameters")},

@@ -20,6 +20,9 @@ if __name__ == "__main__":
                 keep_model=snakemake.params.keep_model,
                 policy=snakemake.output.get("policy"),
                 checkpoint=[*snakemake.input.checkpoint, *snakemake.params.given],
+                members=dict(
+                    zip(snakemake.params.parameters.get("members", ()), snakemake.input.members, strict=True)
+                ),
                 truth=snakemake.input.truth or None,
                 log=snakemake.log[0],
             )

@@ -16,6 +16,9 @@ from boomlib.files import atomic_path, commit
 
 STATE = "state"  # a run's subfolder while a model trains: what it goes on from when it was killed
 
+MEMBERS = "members"
+"""Predictions of other models in native units, a column a model by its name; NaN for train, which none predicts."""
+
 
 @dataclass(frozen=True)
 class Molecules:
@@ -25,7 +28,8 @@ class Molecules:
         molecule_id: int64 [n].
         smiles: str [n].
         y: labels in native units, float64 [n]; NaN where the model may not see them.
-        features: feature tables by name, rows aligned with ``molecule_id``.
+        features: feature tables by name, rows aligned with ``molecule_id``; of a model with members also
+            :data:`MEMBERS`.
     """
 
     molecule_id: np.ndarray

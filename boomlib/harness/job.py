@@ -4,8 +4,9 @@ import os
 import shutil
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +28,7 @@ from boomlib.contracts import (
 )
 from boomlib.files import ContractError, MoleculeError, sha256, write_json, write_text
 from boomlib.harness.composition import count_elements
-from boomlib.harness.interface import STATE, Molecules, find_model_class
+from boomlib.harness.interface import MEMBERS, STATE, Molecules, find_model_class
 from boomlib.provenance import RunRecord, code_hash, content_hash, hash_training
 
 FAILURE = "failure.json"
@@ -35,7 +36,10 @@ SHOWN = 5  # reasons that a message names
 
 
 def read_task(
-    task: str | os.PathLike, features: Mapping[str, str | os.PathLike], truth: np.ndarray | None = None
+    task: str | os.PathLike,
+    features: Mapping[str, str | os.PathLike],
+    truth: np.ndarray | None = None,
+    members: Mapping[str, str | os.PathLike] = MappingProxyType({}),
 ) -> tuple[Molecules, np.ndarray]:
     """Read a task table and its feature tables.
 
@@ -43,6 +47,7 @@ def read_task(
         task: the blinded task table.
         features: feature files by name; each must hold every molecule of the task.
         truth: the labels of all molecules of the dataset, by molecule_id, for the oracle alone.
+        members: predictions of this task by the name of their model, for a model that reads some.
 
     Returns:
         All molecules of the task (``y`` is NaN on id and ood) and their fold, str [n].
@@ -77,8 +82,17 @@ def read_task(
                     "every model predicts every molecule, so mend or remove them in the source"
                 )
         tables[name] = feature.drop_columns("molecule_id")
-    y = table["y"].to_numpy() if truth is None else truth[ids]
-    return Molecules(ids, smiles, np.asarray(y, dtype=np.float64), tables), table["fold"].to_numpy().astype(str)
+    y, fold = table["y"].to_numpy() if truth is None else truth[ids], table["fold"].to_numpy().astype(str)
+    if members:
+        tables[MEMBERS] = pa.table({name: align_predictions(path, table, fold) for name, path in members.items()})
+    return Molecules(ids, smiles, np.asarray(y, dtype=np.float64), tables), fold
+
+
+def align_predictions(path: str | os.PathLike, task: pa.Table, fold: np.ndarray) -> np.ndarray:
+    """Predictions of a task, float64, a row a molecule of it; NaN for train."""
+    aligned = np.full(len(fold), np.nan)
+    aligned[np.isin(fold, PREDICTED_FOLDS)] = read_predictions(path, fold, task)["y_pred"].to_numpy()
+    return aligned
 
 
 @dataclass(frozen=True)
@@ -99,6 +113,7 @@ class Job:
         keep_model: whether to save the fitted model.
         policy: the policy table to write, for a model that evaluates one.
         checkpoint: the files of the checkpoint that the model starts from, all in one folder; none: from scratch.
+        members: predictions files by the name of their model, for a model that reads some.
         truth: the molecules table, for a model whose descriptor says ``sees_truth``.
         log: the job's log, named in ``failure.json``.
     """
@@ -116,6 +131,7 @@ class Job:
     keep_model: bool = False
     policy: str | os.PathLike | None = None
     checkpoint: Sequence[str | os.PathLike] = ()
+    members: Mapping[str, str | os.PathLike] = field(default_factory=dict)
     truth: str | os.PathLike | None = None
     log: str | None = None
 
@@ -132,7 +148,7 @@ class Job:
     @property
     def inputs(self) -> list[str | os.PathLike]:
         """All files that decide the outcome."""
-        return [self.task, *self.features.values(), *self.checkpoint]
+        return [self.task, *self.features.values(), *self.checkpoint, *self.members.values()]
 
 
 def train_and_predict(job: Job) -> None:
@@ -167,7 +183,7 @@ def run_model(job: Job) -> dict:
     """Make, fit and ask the model; returns what ``run.json`` says of that."""
     check_checkpoint(job.model["parameters"].get("pretrained"), job.checkpoint)
     labels = property_values(read_molecules(job.truth), job.property, job.truth) if job.truth else None
-    molecules, fold = read_task(job.task, job.features, labels)
+    molecules, fold = read_task(job.task, job.features, labels, job.members)
     model = find_model_class(job.model["class"])(threads=job.threads, **job.common, **job.model["parameters"])
     asked = np.isin(fold, PREDICTED_FOLDS)
     model.unlabelled = molecules.take(asked)

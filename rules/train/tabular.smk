@@ -7,6 +7,7 @@ rule train_tabular:
         features=plan.get_features,
         truth=plan.get_truth,
         checkpoint=plan.get_made_checkpoint,
+        members=plan.get_members,
     output:
         predictions="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet",
         run="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/run.json",

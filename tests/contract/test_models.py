@@ -12,12 +12,12 @@ import pytest
 import torch
 from conftest import write_feature
 from scipy.spatial.transform import Rotation
-from tiny import MODELS, PROPERTY, TrainingJob, feature_files, small_descriptor, write_benchmark
+from tiny import MODELS, PROPERTY, TrainingJob, feature_files, member_files, small_descriptor, write_benchmark
 
-from boomlib import contracts
+from boomlib import contracts, registry
 from boomlib.features import elements
 from boomlib.files import ContractError, MoleculeError
-from boomlib.harness.interface import Model, Molecules, PolicyModel, find_model_class
+from boomlib.harness.interface import MEMBERS, Model, Molecules, PolicyModel, find_model_class
 from boomlib.harness.job import read_task, report_unseen
 from boomlib.harness.training import History
 from boomlib.provenance import hash_training
@@ -40,9 +40,13 @@ def descriptor(request) -> dict:
 
 @pytest.fixture(scope="session")
 def benchmark(tmp_path_factory):
-    """A folder with the molecules table, the blinded task table and every feature that some model reads."""
+    """A folder with the molecules table, the blinded task table and all that some model reads besides."""
     folder = tmp_path_factory.mktemp("contract")
-    write_benchmark(folder, {feature for model in MODELS.values() for feature in model["features"]})
+    write_benchmark(
+        folder,
+        {feature for model in MODELS.values() for feature in model["features"]},
+        {member for model in MODELS.values() for member in registry.list_members(model)},
+    )
     return folder
 
 
@@ -50,7 +54,8 @@ def benchmark(tmp_path_factory):
 def data(descriptor, benchmark) -> tuple[Molecules, Molecules, Molecules]:
     """Train, valid and the molecules to predict, as the model gets them."""
     truth = pq.read_table(benchmark / "molecules.parquet")[PROPERTY].to_numpy() if descriptor["sees_truth"] else None
-    molecules, fold = read_task(benchmark / "task.parquet", feature_files(descriptor, benchmark), truth)
+    files = feature_files(descriptor, benchmark), truth, member_files(descriptor, benchmark)
+    molecules, fold = read_task(benchmark / "task.parquet", *files)
     return tuple(
         molecules.take(rows) for rows in (fold == "train", fold == "valid", np.isin(fold, contracts.PREDICTED_FOLDS))
     )
@@ -106,8 +111,16 @@ def test_one_seed_gives_the_same_bits_twice_and_leaves_the_molecules_as_they_wer
 @pytest.mark.parametrize("unit", [2.0**-106, 2.0**92], ids=["smallest", "largest"])
 def test_the_smallest_and_the_largest_labels_are_learnt_alike(descriptor, fitted, data, tmp_path, unit):
     """As far as labels may go (boomlib/datasets/labels.py), by powers of two, which round nothing."""
-    other = fit(descriptor, [dataclasses.replace(each, y=each.y * unit) for each in data], tmp_path)
-    asked = dataclasses.replace(data[2], y=data[2].y * unit)
+
+    def change(molecules: Molecules) -> Molecules:
+        features = dict(molecules.features)
+        if MEMBERS in features:
+            said = features[MEMBERS]
+            features[MEMBERS] = pa.table({name: said[name].to_numpy() * unit for name in said.column_names})
+        return dataclasses.replace(molecules, y=molecules.y * unit, features=features)
+
+    train, valid, asked = map(change, data)
+    other = fit(descriptor, (train, valid), tmp_path)
     np.testing.assert_allclose(other.predict(asked).mean / unit, fitted.predict(data[2]).mean, rtol=1e-6)
 
 
@@ -162,6 +175,9 @@ def strange(descriptor, tmp_path_factory) -> Molecules:
         name: pq.read_table(path).drop_columns("molecule_id")
         for name, path in feature_files(descriptor, folder).items()
     }
+    if members := registry.list_members(descriptor):
+        said = np.random.default_rng(0).normal(size=(len(members), len(STRANGE)))
+        tables[MEMBERS] = pa.table(dict(zip(members, said, strict=True)))
     y = np.full(len(STRANGE), 0.0 if descriptor["sees_truth"] else np.nan)
     return Molecules(np.arange(len(STRANGE)), np.array(STRANGE, dtype=object), y, tables)
 
@@ -337,7 +353,7 @@ def test_a_pickle_in_place_of_a_state_is_refused_and_not_opened(descriptor, data
     (tmp_path / "state").mkdir()
     for name in ("last.ckpt", "last.pt"):
         torch.save({"epoch": 1, "state_dict": Trap()}, tmp_path / "state" / name)
-    if descriptor["class"].startswith(("control.", "tabular.")):  # without a state to go on from
+    if descriptor["class"].startswith(("committee.", "control.", "tabular.")):  # without a state to go on from
         fit(descriptor, data, tmp_path)
     else:
         with pytest.raises(ContractError, match=r"state/last\.(ckpt|pt): .* no other pickle .* run again"):

@@ -143,6 +143,26 @@ def test_an_edited_csv_reruns_all_that_reads_it(finished, tmp_path):
     assert jobs_of("ridge") | REPORT <= planned
 
 
+def test_a_committee_runs_again_for_its_members_and_itself_alone(finished, tmp_path):
+    project = finished.copy(tmp_path / "p")
+    both = {"of": "committee", "label": "Both", "parameters": {"members": ["ridge", "group_contribution"]}}
+    project.write_config(models=["oracle", "mlp", "both"], variants={"both": both})
+    member = "Train group_contribution (seed 0) on tiny/size, kde split"  # not listed, and so not scored
+    assert project.planned() == jobs_of("both") | {member} | REPORT
+    scored = "results/metrics/tiny/size/kde/both/seed0.json"
+    project.snakemake(scored)
+    assert project.planned(scored) == set()
+    weights = pd.read_csv(project.folder / "results/predictions/tiny/size/kde/both/seed0/history.csv")
+    assert weights["member"].tolist() == ["ridge", "group_contribution"]
+    project.edit("config/models/mlp.yaml", "learning_rate: 0.001", "learning_rate: 0.002")
+    assert project.planned(scored) == set()
+    project.edit("boomlib/models/committee.py", "or 1.0  #", "or 2.0  #")
+    assert project.planned(scored) == jobs_of("both")
+    project.edit("boomlib/models/committee.py", "or 2.0  #", "or 1.0  #")
+    project.edit("config/models/group_contribution.yaml", "min_molecules: 3", "min_molecules: 4")
+    assert project.planned(scored) == jobs_of("both") | {member}
+
+
 OLD, FUTURE = 1e9, 3e9  # 2001 and 2065
 
 
