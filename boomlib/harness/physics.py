@@ -1,9 +1,7 @@
 """What a quantum-chemical method tells of molecules, as columns that a model can extrapolate with."""
 
 import numpy as np
-import pyarrow as pa
 
-from boomlib.features.xtb import COLUMNS
 from boomlib.harness.columns import stack_columns
 from boomlib.harness.composition import count_elements
 from boomlib.harness.design import Winsorized
@@ -13,10 +11,14 @@ GROWING = ("atomisation_energy", "bond_order_sum", "nuclear_extent", "electronic
 """Columns that grow with the molecule."""
 
 
+def list_columns(molecules: Molecules, feature: str) -> list[str]:
+    """Names of the columns of a feature like ``xtb``, but for its notes."""
+    return [name for name in molecules.features[feature].column_names if name != "note"]
+
+
 def read_physics(molecules: Molecules, feature: str) -> np.ndarray:
-    """The columns of a feature like ``xtb``, float64 [n, columns]; NaN where the method has no answer."""
-    table: pa.Table = molecules.features[feature].select(list(COLUMNS))
-    return stack_columns(table)
+    """These columns, float64 [n, columns]; NaN where the method has no answer."""
+    return stack_columns(molecules.features[feature].select(list_columns(molecules, feature)))
 
 
 class Physics:
@@ -35,10 +37,11 @@ class Physics:
 
     def __init__(self, feature: str, kind: str, margin: float) -> None:
         self.feature, self.kind, self.winsorized = feature, kind, Winsorized(margin)
-        self.growing = np.array([list(COLUMNS).index(name) for name in GROWING])
 
     def fit(self, train: Molecules) -> "Physics":
         """Learn what the elements contribute, and each column's range."""
+        names = list_columns(train, self.feature)
+        self.growing = np.array([names.index(name) for name in GROWING])
         elements, values = count_elements(train), read_physics(train, self.feature)[:, self.growing]
         known = ~np.isnan(values).any(axis=1)
         self.contributions = np.linalg.lstsq(elements[known], values[known], rcond=None)[0]
