@@ -127,7 +127,7 @@ def compare(
 ) -> tuple[float, float]:
     """RMSE on valid by the command line and by ours, native units."""
     model = find_model_class(descriptor["class"])(kind=kind, seed=seed, **descriptor["parameters"])
-    model.references.fit(train)
+    model.references.fit_transform(train, valid)
     theirs = COMMAND_LINES[descriptor["family"]](model, descriptor["parameters"], train, valid, folder)
     model.fit(train, valid, folder)
     ours = model.predict(valid).mean

@@ -40,6 +40,22 @@ def check_families(models: Entries) -> None:
             )
 
 
+def check_references(models: Entries) -> None:
+    """Raise :class:`ContractError` unless a network whose ``reference`` is a ridge regression reads its features."""
+    source = read_source(source_file("boomlib.harness.references"))
+    features, physics = (ast.literal_eval(source.defined[name]) for name in ("FEATURES", "PHYSICS"))
+    for name, model in models.items():
+        reference = model["parameters"].get("reference")
+        if not isinstance(reference, str) or reference not in physics:
+            continue
+        wanted = [*features, *filter(None, [physics[reference]])]
+        lacking = [each for each in wanted if each not in model["features"]]
+        if lacking:
+            raise ContractError(
+                f"model {name}: features: `reference: {reference}` reads {', '.join(wanted)}; add {', '.join(lacking)}"
+            )
+
+
 def list_arguments(feature: str) -> list[str]:
     """What a feature's ``compute`` takes.
 

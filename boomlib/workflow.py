@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from boomlib import registry
-from boomlib.declared import check_families, list_arguments, list_tables, read_scheme_features
+from boomlib.declared import check_families, check_references, list_arguments, list_tables, read_scheme_features
 from boomlib.files import ContractError, read_json
 from boomlib.given import GivenFiles, is_given
 from boomlib.mirror import find_in_mirror
@@ -102,6 +102,7 @@ class Plan:
         self.models = registry.with_variants(registry.load_models(), config, where)
         self.config = registry.check_config(config, self.datasets, self.models, where)
         check_families(self.models)
+        check_references(self.models)
         self.features = registry.list_modules("features", "compute")
         self.schemes = registry.list_modules("splits", "assign")
         self.properties = sorted({name for dataset in self.datasets.values() for name in dataset["properties"]})

@@ -17,11 +17,11 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from boomlib.files import ContractError, read_json, write_json
+from boomlib.files import ContractError
 from boomlib.harness.batches import Batches, cut_into_batches
-from boomlib.harness.composition import Reference, References
 from boomlib.harness.interface import Model, Molecules, Prediction, write_epochs
 from boomlib.harness.optimisers import Rates, make_adamw
+from boomlib.harness.references import Reference, make_references
 from boomlib.harness.store import Store, place
 from boomlib.harness.training import Trainee, choose_device, fit_module, freeze
 
@@ -116,10 +116,10 @@ class Regression(Trainee):
 
 
 class NetworkModel(Model):
-    """A network on labels without what the composition explains; molecules need the feature ``elements``.
+    """A network on what a simple model, its reference, leaves of labels; molecules need the features that it reads.
 
     Args:
-        reference: see :class:`boomlib.harness.composition.References`.
+        reference: see :class:`boomlib.harness.references.References`.
         training: see :class:`CompilableTraining`, or a family's own.
     """
 
@@ -130,7 +130,7 @@ class NetworkModel(Model):
 
     def __init__(self, *, reference: Reference, training: CompilableTraining, **common) -> None:
         super().__init__(**common)
-        self.references, self.training = References(reference, self.kind), training
+        self.references, self.training = make_references(reference, self.kind), training
 
     # -- what a family adds ------------------------------------------------------------------------------
 
@@ -202,8 +202,8 @@ class NetworkModel(Model):
         """Train; ``epochs.parquet`` gets each epoch's predictions of the molecules in :attr:`unlabelled`."""
         torch.set_num_threads(self.threads)
         self.network = self.start(train)
-        self.references.fit(train)
-        z, z_valid = (torch.as_tensor(self.references.transform(part), dtype=torch.float32) for part in (train, valid))
+        left = self.references.fit_transform(train, valid), self.references.transform(valid)
+        z, z_valid = (torch.as_tensor(each, dtype=torch.float32) for each in left)
         plan, judged, unlabelled = self.plan_epochs(train), place(self.encode(valid)), self.unlabelled or valid
         valid_batches = Batches(self.group(judged, self.read_at_once), partial(self.make_batch, judged, z_valid))
         followed = place(self.encode(unlabelled))
@@ -233,7 +233,8 @@ class NetworkModel(Model):
             bfloat16=self.bfloat16,
         )
         self.trained_on = module.trained_on
-        write_epochs(folder, unlabelled.molecule_id, [self.references.inverse(unlabelled, each) for each in history])
+        explained, spread = self.references.predict(unlabelled), self.references.spread
+        write_epochs(folder, unlabelled.molecule_id, [explained + spread * each for each in history])
         freeze(self.network)
 
     def make_batch(self, store: Store, z: Tensor, rows: np.ndarray) -> tuple[object, Tensor]:
@@ -260,18 +261,18 @@ class NetworkModel(Model):
         return z
 
     def predict(self, molecules: Molecules) -> Prediction:
-        """Composition's part plus the network's."""
+        """The reference's part plus the network's."""
         z = self.read(self.network, place(self.encode(molecules)))
         return Prediction(self.references.inverse(molecules, z))
 
     def save(self, folder: Path) -> None:
-        """Write weights (safetensors), references (JSON) and what :meth:`start` learnt."""
+        """Write weights (safetensors), references and what :meth:`start` learnt."""
         save_model(self.network, folder / "weights.safetensors")
-        write_json(folder / "references.json", self.references.as_dict())
+        self.references.save(folder)
         self.save_start(folder)
 
     def load(self, folder: Path) -> None:
         """Read them."""
-        self.references.restore(read_json(folder / "references.json"))
+        self.references.load(folder)
         self.network = freeze(self.load_start(folder))
         load_model(self.network, folder / "weights.safetensors")

@@ -24,10 +24,11 @@ from boomlib.provenance import hash_training
 
 
 def list_models() -> list:
-    """All models; of `{name}` and `{name}_small`, two sizes of one network, the first is slow."""
+    """All models; slow of `{name}` and `{name}_small`, two sizes of one network, the first, and networks on ridge."""
+    slow = {name for name in MODELS if f"{name}_small" in MODELS or name.endswith("_on_ridge")}
     return [
         # those of one model on one worker, which then fits it once
-        pytest.param(name, marks=[pytest.mark.xdist_group(name)] + [pytest.mark.slow] * (f"{name}_small" in MODELS))
+        pytest.param(name, marks=[pytest.mark.xdist_group(name)] + [pytest.mark.slow] * (name in slow))
         for name in MODELS
     ]
 

@@ -79,7 +79,7 @@ def test_answers_are_those_that_chemprop_gives_with_the_same_network(parts, labe
 def test_a_step_is_chemprops_own(labelled):
     """The same first weights and batches: the loss that Chemprop's own module minimises, and its optimiser."""
     ours, theirs = small_model(), small_model().start(labelled).mpnn
-    ours.references.fit(labelled)
+    ours.references.fit_transform(labelled, labelled)
     network, graphs = ours.start(labelled), ours.encode(labelled)
     z = torch.as_tensor(ours.references.transform(labelled), dtype=torch.float32)
     points = [MoleculeDatapoint.from_smi(text, y=[value]) for text, value in zip(SMILES, z.tolist(), strict=True)]

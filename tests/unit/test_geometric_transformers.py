@@ -11,8 +11,8 @@ from torchmdnet.utils import atomic_masses
 
 from boomlib.contracts import Origin, locating, write_molecules
 from boomlib.files import ContractError
-from boomlib.harness.composition import References
 from boomlib.harness.job import check_readable
+from boomlib.harness.references import CompositionReferences
 from boomlib.models.graph import equivariant_transformer, graphormer
 from boomlib.models.graph.equivariant_transformer import OBSERVABLES, EquivariantTransformer, Neighbours
 from boomlib.models.graph.graphormer import Graphormer
@@ -325,6 +325,6 @@ def test_no_constant_shifts_an_observable(small, tmp_path, read_out):
 
 def test_references_of_nothing_scale_alone():
     molecules = as_molecules(["C", "O", "N"], np.array([10.0, 12.0, 17.0]))
-    references, y = References("none", "extensive").fit(molecules), molecules.y
+    references, y = CompositionReferences("none", "extensive").fit(molecules), molecules.y
     assert references.transform(molecules) == pytest.approx(y / y.std())
     assert references.inverse(molecules, np.array([0.0, 1.0, -2.0])) == pytest.approx(np.array([0, 1, -2]) * y.std())

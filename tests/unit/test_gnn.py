@@ -1,6 +1,5 @@
 import dataclasses
 import itertools
-import json
 import shutil
 from typing import get_args
 
@@ -14,10 +13,10 @@ from scipy.spatial.transform import Rotation
 
 from boomlib.features import conformers, elements, graph
 from boomlib.files import ContractError
-from boomlib.harness.composition import References
 from boomlib.harness.interface import Molecules
 from boomlib.harness.network import compile_network
 from boomlib.harness.ragged import Ragged
+from boomlib.harness.references import CompositionReferences
 from boomlib.models.graph import graphs
 from boomlib.models.graph.gnn import GNN, Convolution, Geometry, Network
 from boomlib.models.graph.graphs import Graphs, GraphStore, find_elements
@@ -172,21 +171,22 @@ def test_references_find_what_the_elements_contribute_and_extrapolate_it():
         return sum(contribution[atom.GetSymbol()] for atom in Chem.AddHs(Chem.MolFromSmiles(text)).GetAtoms())
 
     train, larger = as_molecules(smiles, np.array([value(text) for text in smiles])), as_molecules(["C" * 9 + "O"])
-    exact = References("elements", "extensive").fit(train)
+    exact = CompositionReferences("elements", "extensive").fit(train)
     assert exact.contributions[[0, 5, 7]] == pytest.approx([4.0, -30.0, -75.0])
     assert np.count_nonzero(np.abs(exact.contributions) > 1e-9) == 3
     assert exact.inverse(larger, np.zeros(1)) == pytest.approx([value("C" * 9 + "O")])
     noisy = dataclasses.replace(train, y=np.random.default_rng(0).normal(size=len(smiles)))
-    references = References("elements", "extensive").fit(noisy)
+    references = CompositionReferences("elements", "extensive").fit(noisy)
     z = references.transform(noisy)
     assert np.std(z) == pytest.approx(1)
     assert references.inverse(noisy, z) == pytest.approx(noisy.y)
 
 
-def test_references_come_back_from_json_with_every_digit(molecules):
-    fitted = References("elements", "extensive").fit(dataclasses.replace(molecules, y=np.arange(8) / 3))
-    restored = References("elements", "extensive")
-    restored.restore(json.loads(json.dumps(fitted.as_dict())))
+def test_references_come_back_from_json_with_every_digit(molecules, tmp_path):
+    fitted = CompositionReferences("elements", "extensive").fit(dataclasses.replace(molecules, y=np.arange(8) / 3))
+    restored = CompositionReferences("elements", "extensive")
+    fitted.save(tmp_path)
+    restored.load(tmp_path)
     z = np.linspace(-1, 1, 8)
     assert restored.inverse(molecules, z).tobytes() == fitted.inverse(molecules, z).tobytes()
 
@@ -195,8 +195,10 @@ def test_references_of_an_intensive_property_average_and_mean_is_the_mean(molecu
     batch = make_batch(molecules, "none")
     y = read_out(batch.x[:, :-1] @ torch.arange(6.0), batch, "intensive").numpy()
     molecules, nothing = dataclasses.replace(molecules, y=y), np.zeros(len(y))
-    assert References("elements", "intensive").fit(molecules).inverse(molecules, nothing) == pytest.approx(y)
-    mean = References("mean", "intensive").fit(molecules)
+    assert CompositionReferences("elements", "intensive").fit(molecules).inverse(molecules, nothing) == pytest.approx(
+        y
+    )
+    mean = CompositionReferences("mean", "intensive").fit(molecules)
     assert mean.inverse(molecules, nothing) == pytest.approx(y.mean())
     assert np.std(mean.transform(molecules)) == pytest.approx(1)
 

@@ -15,6 +15,7 @@ from boomlib import registry
 from boomlib.command import check_command, read_scalars
 from boomlib.declared import list_families
 from boomlib.files import ContractError
+from boomlib.provenance import source_file
 from boomlib.text.checkpoint_files import write_record
 from boomlib.unmade import MakeAgain, has_lost_inputs, mark_unmade, unmark
 from boomlib.workflow import Plan, one_of
@@ -398,7 +399,8 @@ def test_mistakes_in_a_scheme_are_named_before_anything_runs(tmp_path, monkeypat
     assert old in text
     file = tmp_path / "scaffold.py"
     file.write_text(text.replace(old, new))
-    monkeypatch.setattr("boomlib.declared.source_file", lambda module: file)
+    found = {"boomlib.splits.scaffold": file}
+    monkeypatch.setattr("boomlib.declared.source_file", lambda module: found.get(module) or source_file(module))
     with pytest.raises(ContractError, match=f"scaffold.py.*{message}"):
         make_plan(schemes=["scaffold"])
 

@@ -72,7 +72,7 @@ class Chemprop(NetworkModel):
         activation: of both, by its name in Chemprop.
         dropout: of both.
         training: see :class:`ChempropTraining`.
-        reference: see :class:`boomlib.harness.composition.References`; ``mean`` is what Chemprop's own scaler does.
+        reference: see :class:`boomlib.harness.references.References`; ``mean`` is what Chemprop's own scaler does.
     """
 
     def __init__(

@@ -14,8 +14,8 @@ from torchmdnet.models.output_modules import (
 from torchmdnet.models.torchmd_et import TorchMD_ET
 
 from boomlib.harness.columns import split_lists
-from boomlib.harness.composition import Reference
 from boomlib.harness.interface import Molecules
+from boomlib.harness.references import Reference
 from boomlib.models.graph.graph_model import GraphModel
 from boomlib.models.graph.graphs import Graphs
 from boomlib.models.graph.layers import GraphNetwork, read_out
@@ -121,7 +121,7 @@ class EquivariantTransformer(GraphModel):
         heads: attention heads.
         basis: radial basis functions.
         cutoff: Å.
-        reference: see :class:`boomlib.harness.composition.References`; ``none`` for an observable, as a constant may
+        reference: see :class:`boomlib.harness.references.References`; ``none`` for an observable, as a constant may
             shift neither a norm nor a moment.
         training: see :class:`boomlib.harness.network.Training`.
     """

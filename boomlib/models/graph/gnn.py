@@ -162,7 +162,7 @@ class GNN(GraphModel):
         depth: convolutions.
         basis: radial basis functions of a distance, for a model that sees any.
         reach: centre of the last one, Å.
-        reference: see :class:`boomlib.harness.composition.References`.
+        reference: see :class:`boomlib.harness.references.References`.
         training: see :class:`boomlib.harness.network.Training`.
     """
 

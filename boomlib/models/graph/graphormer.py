@@ -119,7 +119,7 @@ class Graphormer(GraphModel):
         heads: attention heads.
         basis: Gaussians of a distance.
         reach: centre of the last one, Å.
-        reference: see :class:`boomlib.harness.composition.References`.
+        reference: see :class:`boomlib.harness.references.References`.
         training: see :class:`boomlib.harness.network.Training`.
     """
 

@@ -137,7 +137,7 @@ class LanguageModel(NetworkModel):
         isomeric: whether the SMILES tell stereochemistry and isotopes.
         enumeration: 0: each molecule is read in its canonical spelling. k > 0: training reads another random spelling
             in each epoch, prediction averages over k.
-        reference: see :class:`boomlib.harness.composition.References`.
+        reference: see :class:`boomlib.harness.references.References`.
         read_out: over tokens: ``sum``, ``mean``, or ``kind``: a sum for an extensive property, a mean for an intensive
             one; ``crossed``: the other way round, for an ablation.
         pretrained: None, ``mlm``, or where a checkpoint is; the files themselves come as :attr:`checkpoint`. A
