@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from boomlib.files import ContractError, StrPath
+from boomlib.given import is_given
 from boomlib.provenance import ROOT
 from boomlib.signatures import check_parameters, read_source, suggestion
 from boomlib.strict_yaml import read_yaml
@@ -323,6 +324,14 @@ def check_config(config: Mapping[str, Any], datasets: Entries, models: Entries, 
         for each in (name, *list_members(models[name])):
             check_directory(models[each]["parameters"].get("pretrained"), f"{where}: models: {each}")
     return config
+
+
+def check_files_of(datasets: Entries, where: str) -> None:
+    """Raise :class:`ContractError` unless the own files of datasets exist, or are what the workflow makes."""
+    for name, dataset in datasets.items():
+        file = dataset.get("file")
+        if file is not None and is_given(file) and not Path(file).is_file():
+            raise ContractError(f"{where}: datasets.{name}.file: no file {file} in {Path.cwd()}; correct the path")
 
 
 def check_directory(start: object, at: str) -> None:

@@ -34,14 +34,6 @@ def one_of(names: Iterable[str]) -> str:
     return "|".join(map(re.escape, sorted(names))) or "(?!x)x"
 
 
-def check_files_of(datasets: Entries, where: str) -> None:
-    """Raise :class:`ContractError` unless the own files of datasets exist, or are what the workflow makes."""
-    for name, dataset in datasets.items():
-        file = dataset.get("file")
-        if file is not None and is_given(file) and not Path(file).is_file():
-            raise ContractError(f"{where}: datasets.{name}.file: no file {file} in {Path.cwd()}; correct the path")
-
-
 def locate_hub(start: Mapping[str, str]) -> list[str]:
     """The checkpoint of a repository of the hub, given by its name and a commit: its weights, its record."""
     return [f"results/pretrained/hub/{name_hub_folder(start)}/{file}" for file in MADE]
@@ -118,7 +110,7 @@ class Plan:
             name: list(self.datasets[name]["properties"])
             for name in sorted({*self.run_datasets, *self.config["corpus"]})
         }
-        check_files_of({name: self.datasets[name] for name in self.corpus}, where)
+        registry.check_files_of({name: self.datasets[name] for name in self.corpus}, where)
         self.given = GivenFiles(".snakemake/given.json")
         for dataset in self.corpus:
             self.get_given_sources({"dataset": dataset})
