@@ -7,7 +7,7 @@ from boomlib.harness.composition import count_elements
 from boomlib.harness.design import Winsorized
 from boomlib.harness.interface import Molecules
 
-GROWING = ("atomisation_energy", "bond_order_sum", "nuclear_extent", "electronic_extent")
+GROWING = ("atomisation_energy", "gfn1_atomisation_energy", "bond_order_sum", "nuclear_extent", "electronic_extent")
 """Columns that grow with the molecule."""
 
 
