@@ -62,8 +62,8 @@ class Model(ABC):
         kind: ``extensive`` or ``intensive``; the model reads out a sum or a mean over atoms accordingly.
         seed: seed of everything random in the model; two fits with one seed predict the same bits.
         threads: processors that the job was given. Results must not depend on it.
-        observable: which quantity of quantum chemistry the property is, for a model with a read-out of its own for it:
-            ``dipole_moment`` (a norm, D), ``electronic_spatial_extent`` (⟨R²⟩, bohr²) or None for any other.
+        observable: which quantity the property is, for a model that knows it: ``dipole_moment`` (a norm, D),
+            ``electronic_spatial_extent`` (⟨R²⟩, bohr²), ``mass_density`` or None for any other.
     """
 
     unlabelled: Molecules | None = None

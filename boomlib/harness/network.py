@@ -21,6 +21,7 @@ from boomlib.files import ContractError
 from boomlib.harness.batches import Batches, cut_into_batches
 from boomlib.harness.interface import Model, Molecules, Prediction, write_epochs
 from boomlib.harness.optimisers import Rates, make_adamw
+from boomlib.harness.quantity import Quantity
 from boomlib.harness.references import Reference, make_references
 from boomlib.harness.store import Store, place
 from boomlib.harness.training import Trainee, choose_device, fit_module, freeze
@@ -121,6 +122,7 @@ class NetworkModel(Model):
     Args:
         reference: see :class:`boomlib.harness.references.References`.
         training: see :class:`CompilableTraining`, or a family's own.
+        volume: whether a density is learnt as a volume, see :class:`boomlib.harness.quantity.Quantity`.
     """
 
     bfloat16: ClassVar[bool] = False
@@ -128,9 +130,13 @@ class NetworkModel(Model):
 
     network: nn.Module
 
-    def __init__(self, *, reference: Reference, training: CompilableTraining, **common) -> None:
+    def __init__(
+        self, *, reference: Reference, training: CompilableTraining, volume: bool = False, **common
+    ) -> None:
         super().__init__(**common)
-        self.references, self.training = make_references(reference, self.kind), training
+        self.quantity, self.training = Quantity(self.kind, self.observable, volume), training
+        self.kind = self.quantity.kind
+        self.references = make_references(reference, self.kind)
 
     # -- what a family adds ------------------------------------------------------------------------------
 
@@ -201,6 +207,7 @@ class NetworkModel(Model):
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Train; ``epochs.parquet`` gets each epoch's predictions of the molecules in :attr:`unlabelled`."""
         torch.set_num_threads(self.threads)
+        train, valid = (self.quantity.fit(train).learn(part) for part in (train, valid))
         self.network = self.start(train)
         left = self.references.fit_transform(train, valid), self.references.transform(valid)
         z, z_valid = (torch.as_tensor(each, dtype=torch.float32) for each in left)
@@ -234,7 +241,8 @@ class NetworkModel(Model):
         )
         self.trained_on = module.trained_on
         explained, spread = self.references.predict(unlabelled), self.references.spread
-        write_epochs(folder, unlabelled.molecule_id, [explained + spread * each for each in history])
+        followed_values = [self.quantity.tell(unlabelled, explained + spread * each) for each in history]
+        write_epochs(folder, unlabelled.molecule_id, followed_values)
         freeze(self.network)
 
     def make_batch(self, store: Store, z: Tensor, rows: np.ndarray) -> tuple[object, Tensor]:
@@ -263,16 +271,18 @@ class NetworkModel(Model):
     def predict(self, molecules: Molecules) -> Prediction:
         """The reference's part plus the network's."""
         z = self.read(self.network, place(self.encode(molecules)))
-        return Prediction(self.references.inverse(molecules, z))
+        return Prediction(self.quantity.tell(molecules, self.references.inverse(molecules, z)))
 
     def save(self, folder: Path) -> None:
         """Write weights (safetensors), references and what :meth:`start` learnt."""
         save_model(self.network, folder / "weights.safetensors")
         self.references.save(folder)
+        self.quantity.save(folder)
         self.save_start(folder)
 
     def load(self, folder: Path) -> None:
         """Read them."""
         self.references.load(folder)
+        self.quantity.load(folder)
         self.network = freeze(self.load_start(folder))
         load_model(self.network, folder / "weights.safetensors")

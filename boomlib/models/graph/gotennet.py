@@ -153,7 +153,7 @@ class GotenNet(GraphModel):
         basis: radial basis functions.
         cutoff: Å.
         dropout: of attention weights.
-        reference: see :class:`boomlib.harness.composition.References`.
+        reference: see :class:`boomlib.harness.references.References`.
         training: see :class:`boomlib.harness.network.Training`.
     """
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
 import joblib
+import numpy as np
 
 from boomlib.harness.design import LinearDesign
 from boomlib.harness.interface import Model, Molecules, Prediction, write_history
 from boomlib.harness.physics import Physics
+from boomlib.harness.quantity import Quantity
 from boomlib.harness.ridge import Rows, fit_ridge
 
 Geometry = Literal["xtb", "xtb_embedded"]
@@ -25,6 +27,7 @@ class RidgeSettings(TypedDict):
     margin: float | None
     penalties: list[float]
     physics: NotRequired[Geometry | None]
+    volume: NotRequired[bool]
 
 
 class Ridge(Model):
@@ -37,6 +40,7 @@ class Ridge(Model):
         penalties: penalties to choose from.
         physics: the feature with quantum-chemical columns to use; None = none. They may leave train's range as
             descriptors may.
+        volume: whether a density is learnt as a volume, see :class:`boomlib.harness.quantity.Quantity`.
     """
 
     def __init__(
@@ -47,29 +51,39 @@ class Ridge(Model):
         margin: float | None,
         penalties: list[float],
         physics: Geometry | None = None,
+        volume: bool = False,
         **common,
     ) -> None:
         super().__init__(**common)
-        more = None if physics is None else Physics(physics, self.kind, 1.0 if margin is None else margin)
-        self.design = LinearDesign(self.kind, radius, min_molecules, margin, more)
+        self.quantity = Quantity(self.kind, self.observable, volume)
+        kind = self.quantity.kind
+        more = None if physics is None else Physics(physics, kind, 1.0 if margin is None else margin)
+        self.design = LinearDesign(kind, radius, min_molecules, margin, more)
         self.penalties = penalties
 
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Learn the design from train and solve for all penalties."""
+        train, valid = (self.quantity.fit(train).learn(part) for part in (train, valid))
         x = self.design.fit(train).transform(train)
         fitted = fit_ridge(Rows([x]), train.y, Rows([self.design.transform(valid)]), valid.y, self.penalties)
         self.weights, self.intercept = fitted.weights, fitted.intercept
         self.leave_one_out_residuals, self.penalty = fitted.leave_one_out, fitted.penalty
         write_history(folder, ("penalty", "valid_rmse"), fitted.history)
 
+    def explain(self, molecules: Molecules) -> np.ndarray:
+        """Intercept plus weighted columns, of the quantity that is learnt, float64 [n]."""
+        return self.design.transform(molecules) @ self.weights + self.intercept
+
     def predict(self, molecules: Molecules) -> Prediction:
-        """Intercept plus weighted columns."""
-        return Prediction(self.design.transform(molecules) @ self.weights + self.intercept)
+        """What this says of the property."""
+        return Prediction(self.quantity.tell(molecules, self.explain(molecules)))
 
     def save(self, folder: Path) -> None:
         """Write design and weights with joblib (a pickle: load only files of your own)."""
         joblib.dump((self.design, self.weights, self.intercept), folder / "model.joblib")
+        self.quantity.save(folder)
 
     def load(self, folder: Path) -> None:
         """Read design and weights."""
         self.design, self.weights, self.intercept = joblib.load(folder / "model.joblib")
+        self.quantity.load(folder)

@@ -30,21 +30,23 @@ class RidgeBoost(Model):
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Fit the ridge, then the trees; both stop or choose by valid."""
         self.ridge.fit(train, valid, folder)
+        quantity = self.ridge.quantity
         self.trees.fit(
             self.stack_columns(train),
             self.ridge.leave_one_out_residuals,
-            find_unit(train.y),
-            (self.stack_columns(valid), valid.y - self.ridge.predict(valid).mean),
+            find_unit(quantity.learn(train).y),
+            (self.stack_columns(valid), quantity.learn(valid).y - self.ridge.explain(valid)),
         )
 
     def stack_columns(self, molecules: Molecules) -> np.ndarray:
         """What the trees see: descriptors, elements, and physics if the ridge has them, [n, columns]."""
-        columns, more = stack_tree_columns(molecules, self.kind), self.ridge.design.more
+        columns, more = stack_tree_columns(molecules, self.ridge.quantity.kind), self.ridge.design.more
         return columns if more is None else np.hstack([columns, more.transform(molecules)])
 
     def predict(self, molecules: Molecules) -> Prediction:
         """Sum of both."""
-        return Prediction(self.ridge.predict(molecules).mean + self.trees.predict(self.stack_columns(molecules)))
+        both = self.ridge.explain(molecules) + self.trees.predict(self.stack_columns(molecules))
+        return Prediction(self.ridge.quantity.tell(molecules, both))
 
     def save(self, folder: Path) -> None:
         """Write both parts."""
