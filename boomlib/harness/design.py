@@ -108,19 +108,29 @@ class Winsorized:
     ``margin`` times its width: one wild value can spoil a linear model's whole test error, but clipping right at
     train's extremes forbids it to extrapolate (csd10k/hof, OOD RMSE of ridge: 24 kcal/mol clipped at the
     extremes, 17 with a margin of 1). Columns that are constant on train are dropped.
+
+    Args:
+        margin: how far values may leave train's range, in widths of it.
+        tails: share of train's molecules at each end, and one more, that have no say in the range, so that a wild value
+            in train does not widen it; 0: all have a say.
     """
 
-    def __init__(self, margin: float) -> None:
-        self.margin = margin
+    def __init__(self, margin: float, tails: float = 0.0) -> None:
+        self.margin, self.tails = margin, tails
+
+    def find_range(self, column: np.ndarray) -> tuple[float, float]:
+        """Least and largest value of a column of train without its tails."""
+        known = np.sort(column[~np.isnan(column)])
+        beyond = min(1 + int(self.tails * len(known)), (len(known) - 1) // 2) if self.tails else 0
+        return known[beyond], known[len(known) - 1 - beyond]
 
     def fit(self, values: np.ndarray) -> "Winsorized":
         """Learn medians and ranges from train's ``values``, [n, columns]."""
         self.columns = np.flatnonzero([len(np.unique(column[~np.isnan(column)])) > 1 for column in values.T])
         # column by column: train may be large, and NaN-aware functions copy what they read
         kept = [values[:, column] for column in self.columns]
-        self.median, low, high = (
-            np.array([find(column) for column in kept]) for find in (np.nanmedian, np.nanmin, np.nanmax)
-        )
+        self.median = np.array([np.nanmedian(column) for column in kept])
+        low, high = np.array([self.find_range(column) for column in kept]).reshape(-1, 2).T
         self.low, self.high = low - self.margin * (high - low), high + self.margin * (high - low)
         return self
 

@@ -9,6 +9,7 @@ from boomlib.harness.interface import Molecules
 
 GROWING = ("atomisation_energy", "gfn1_atomisation_energy", "bond_order_sum", "nuclear_extent", "electronic_extent")
 """Columns that grow with the molecule."""
+TAILS = 0.001  # see Winsorized
 
 
 def list_columns(molecules: Molecules, feature: str) -> list[str]:
@@ -36,7 +37,7 @@ class Physics:
     """
 
     def __init__(self, feature: str, kind: str, margin: float) -> None:
-        self.feature, self.kind, self.winsorized = feature, kind, Winsorized(margin)
+        self.feature, self.kind, self.winsorized = feature, kind, Winsorized(margin, TAILS)
 
     def fit(self, train: Molecules) -> "Physics":
         """Learn what the elements contribute, and each column's range."""
@@ -45,6 +46,11 @@ class Physics:
         elements, values = count_elements(train), read_physics(train, self.feature)[:, self.growing]
         known = ~np.isnan(values).any(axis=1)
         self.contributions = np.linalg.lstsq(elements[known], values[known], rcond=None)[0]
+        # least squares follow a wild value, which then stands out of what they leave: once more without such
+        left = values - elements @ self.contributions
+        usual = Winsorized(self.winsorized.margin, TAILS).fit(left[known])
+        tame = (usual.transform(left) == left[:, usual.columns]).all(axis=1)
+        self.contributions = np.linalg.lstsq(elements[tame], values[tame], rcond=None)[0]
         self.winsorized.fit(self.relate(train))
         return self
 
