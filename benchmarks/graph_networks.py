@@ -123,7 +123,7 @@ def main() -> None:
         network = Network(len(elements) + 1, kind="extensive", geometry=geometry, **sizes).to(device)
         nn.init.normal_(network.contribution[-1].weight)  # which is 0 before training
         dense = DenseNetwork(network)
-        store = GraphStore.read(molecules, elements, geometry != "none").to(device)
+        store = GraphStore.read(molecules, elements, None if geometry == "none" else "conformers").to(device)
         rows = cut_into_batches(np.arange(len(store)), arguments.batch)
         batches = [store.take_in_parts(each) for each in rows]
         padded = [pad(store.take(each)) for each in rows]

@@ -51,7 +51,7 @@ def random_network(geometry, atom_features, kind="extensive") -> Network:
 
 def make_store(molecules, elements, geometry=True) -> GraphStore:
     """The molecules, with positions in double precision."""
-    store = GraphStore.read(molecules, elements, geometry)
+    store = GraphStore.read(molecules, elements, "conformers" if geometry else None)
     return dataclasses.replace(store, positions=store.positions.double()) if geometry else store
 
 
@@ -419,14 +419,14 @@ def test_without_a_compiler_the_remedy_is_named(molecules, tmp_path, monkeypatch
 
 def test_molecules_without_any_pair_are_one_part():
     molecules = as_molecules(["[Ne]", "[Ar]", "[Xe]"])
-    batch = GraphStore.read(molecules, find_elements(molecules), geometry=False).take_in_parts(np.arange(3))
+    batch = GraphStore.read(molecules, find_elements(molecules), None).take_in_parts(np.arange(3))
     assert [len(part) for part in batch.parts] == [3]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 def test_a_compiled_network_has_the_same_answers_and_gradients_and_trains(molecules, tmp_path):
-    store = GraphStore.read(molecules, find_elements(molecules), geometry=False)
+    store = GraphStore.read(molecules, find_elements(molecules), None)
     batch, network = store.take_whole(np.arange(8)), random_network("none", len(find_elements(molecules)) + 1)
     found = []
     for each in (network, compile_network(network)):

@@ -186,7 +186,7 @@ def test_unknown_key_of_a_model_names_the_file(tmp_path):
 SMALL = {model for model in MODELS if model.endswith("_small")}
 FULL = {model.removesuffix("_small") for model in SMALL}
 GRAPHS = {model for model in MODELS if MODELS[model]["family"] in ("gnn", "torchmd", "mace", "chemprop")}
-CHANGED = {model for model in MODELS if re.search("_small_(on|volume)", model)}
+CHANGED = {model for model in MODELS if re.search("_small_(on|volume|embedded)", model)}
 EXTRAPOLATING = {model for model in MODELS if model.startswith("physics_")} | {
     "volume_increments",
     "bilinear",
@@ -237,7 +237,8 @@ def test_every_shipped_config_with_its_variants_is_valid(path):
 
 def test_every_model_is_in_some_shipped_config():
     written = [registry.read_yaml(registry.CONFIG / f"{name}.yaml") for name in ("boom", "graphs", "language")]
-    written += [registry.read_yaml(path) for path in registry.CONFIG.glob("extrapolation*.yaml")]
+    extrapolating = (*registry.CONFIG.glob("extrapolation*.yaml"), registry.CONFIG / "geometry.yaml")
+    written += [registry.read_yaml(path) for path in extrapolating]
     assert set(MODELS) - {model for each in written for model in each["models"]} == set()
 
 

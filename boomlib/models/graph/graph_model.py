@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,17 +14,20 @@ from boomlib.harness.network import NetworkModel
 from boomlib.models.graph.graphs import Batch, GraphStore, find_elements
 from boomlib.models.graph.layers import GraphNetwork
 
+Conformers = Literal["conformers", "embedded"]
+
 
 class GraphModel(NetworkModel):
     """A network on graphs; see :class:`boomlib.harness.network.NetworkModel`.
 
     Args:
         with_positions: whether the network sees positions; its pairs of atoms are then all instead of the bonds.
+        conformers: the feature whose positions these are.
     """
 
-    def __init__(self, *, with_positions: bool, **common) -> None:
+    def __init__(self, *, with_positions: bool, conformers: Conformers = "conformers", **common) -> None:
         super().__init__(**common)
-        self.with_positions = with_positions
+        self.conformers = conformers if with_positions else None
 
     @abstractmethod
     def make_network(self, atom_features: int) -> GraphNetwork:
@@ -37,7 +41,7 @@ class GraphModel(NetworkModel):
 
     def encode(self, molecules: Molecules) -> GraphStore:
         """Graphs of the molecules."""
-        return GraphStore.read(molecules, self.elements, self.with_positions)
+        return GraphStore.read(molecules, self.elements, self.conformers)
 
     def collate(self, store: GraphStore, rows: np.ndarray) -> Batch:
         """Graphs side by side; in one part where a network is compiled, which it would be for each number of parts."""

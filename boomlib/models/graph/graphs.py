@@ -96,8 +96,8 @@ class GraphStore:
     elements: Tensor
 
     @classmethod
-    def read(cls, molecules: Molecules, elements: np.ndarray, geometry: bool) -> "GraphStore":
-        """The graphs of molecules with the feature ``graph``, and with ``conformers`` if ``geometry``.
+    def read(cls, molecules: Molecules, elements: np.ndarray, conformers: str | None) -> "GraphStore":
+        """The graphs of molecules with the feature ``graph``, and with the positions of another one, if it is named.
 
         Raises:
             MoleculeError: the atoms of a conformer are not those of the graph.
@@ -108,7 +108,7 @@ class GraphStore:
             numbers,
             Ragged.from_column(table, "formal_charges").values,
             read_bonds(molecules),
-            read_positions(molecules, numbers) if geometry else None,
+            None if conformers is None else read_positions(molecules, conformers, numbers),
             torch.as_tensor(elements.astype(np.int64)),
         )
 
@@ -194,13 +194,13 @@ def read_bonds(molecules: Molecules) -> Ragged:
     return Ragged.of(torch.from_numpy(bonds[np.lexsort((bonds[:, 1], bonds[:, 0], molecule))]), ends.length)
 
 
-def read_positions(molecules: Molecules, numbers: Ragged) -> Tensor:
-    """Positions of all atoms, float32 [atoms, 3], Å.
+def read_positions(molecules: Molecules, conformers: str, numbers: Ragged) -> Tensor:
+    """Positions of all atoms by a feature like ``conformers``, float32 [atoms, 3], Å.
 
     Raises:
         MoleculeError: the atoms of a conformer are not those of ``numbers``.
     """
-    table = molecules.features["conformers"]
+    table = molecules.features[conformers]
     named = Ragged.from_column(table, "atomic_numbers")
     other = named.length != numbers.length
     if not other.any():
@@ -209,7 +209,7 @@ def read_positions(molecules: Molecules, numbers: Ragged) -> Tensor:
     if other.any():
         raise MoleculeError(
             "the atoms of its conformer are not those of its graph; delete the feature files graph.parquet and "
-            "conformers.parquet and rerun",
+            f"{conformers}.parquet and rerun",
             molecules.smiles[other],
         )
     return Ragged.from_column(table, "positions", width=3).values.float()
