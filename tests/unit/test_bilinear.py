@@ -1,0 +1,160 @@
+"""Bilinear transduction."""
+
+import functools
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from conftest import make_molecules
+from sklearn.cross_decomposition import PLSRegression
+from sklearn.neural_network import MLPRegressor
+from threadpoolctl import threadpool_limits
+
+from boomlib.features import elements, morgan_counts
+from boomlib.harness.interface import Molecules
+from boomlib.models.tabular.bilinear import Bilinear, draw_pairs, find_directions, multiply
+
+RIDGE = {"radius": 0, "min_molecules": 2, "margin": None, "penalties": [0.001, 0.1, 10]}
+PENALTIES = [0.001, 1, 1000, 1e6]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    with threadpool_limits(1):
+        yield
+
+
+def molecules_of(smiles, y) -> Molecules:
+    """Molecules with the two tables that counts come from."""
+    tables = {"elements": elements.compute(smiles), "morgan_counts": morgan_counts.compute(smiles)}
+    features = {name: pa.table(columns) for name, columns in tables.items()}
+    return Molecules(np.arange(len(smiles)), np.array(smiles, dtype=object), np.asarray(y, dtype=float), features)
+
+
+def make(carbons, oxygens) -> Molecules:
+    """Chains whose label is the product of carbons and oxygens, which changes of one are worth by the other."""
+    pairs = [(c, o) for c in carbons for o in oxygens]
+    return molecules_of(["C" * c + "O" * o for c, o in pairs], [c * o for c, o in pairs])
+
+
+@functools.cache
+def task() -> tuple[Molecules, Molecules, Molecules]:
+    """Train, valid and test molecules with an additive property."""
+    frame = make_molecules(90)
+    everything = molecules_of(frame["smiles"].tolist(), frame["size"])
+    order = np.random.default_rng(3).permutation(90)
+    return tuple(everything.take(rows) for rows in np.split(order, [60, 75]))
+
+
+def new(seed=0, components=6, pairs=20, anchors=5, kind="extensive") -> Bilinear:
+    sizes = {"components": components, "pairs": pairs, "anchors": anchors}
+    return Bilinear(kind=kind, seed=seed, ridge=RIDGE, penalties=PENALTIES, **sizes)
+
+
+def fit(folder, train, valid, **arguments) -> Bilinear:
+    model = new(**arguments)
+    model.fit(train, valid, folder)
+    return model
+
+
+def rmse(predicted, molecules) -> float:
+    return float(np.sqrt(np.mean((predicted - molecules.y) ** 2)))
+
+
+def test_a_product_is_followed_beyond_trains_range_where_a_line_and_a_perceptron_are_not(tmp_path):
+    train, valid = make(range(2, 13), range(1, 7)), make(range(3, 12, 3), range(1, 7))
+    beyond = make(range(16, 21), range(1, 7))
+    model = fit(tmp_path, train, valid, components=2, anchors=6)
+    perceptron = MLPRegressor((100, 100), max_iter=2000, random_state=0).fit(model.find_components(train), train.y)
+    own = rmse(perceptron.predict(model.find_components(train)), train)
+    assert own < 1, "the perceptron has learnt train"
+    line = rmse(model.ridge.predict(beyond).mean, beyond)
+    curve = rmse(perceptron.predict(model.find_components(beyond)), beyond)
+    error = rmse(model.predict(beyond).mean, beyond)
+    assert error < 0.5 * min(line, curve), (error, line, curve)
+    assert error < 0.05 * beyond.y.max()
+
+
+def test_the_slope_depends_on_where_a_change_starts(tmp_path):
+    """The true slope along the first component is a line in the second, and W has it."""
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(200, 2))
+    anchors, ends = draw_pairs(200, 5, 0)
+    end = np.column_stack([z[ends, 0], z[anchors, 1]])  # one component changes, the other stays
+    columns = multiply(z[anchors], end)
+    wanted = end.prod(axis=1) - z[anchors].prod(axis=1)
+    weights = np.linalg.lstsq(columns, wanted, rcond=None)[0]
+    np.testing.assert_allclose(columns @ weights, wanted, atol=1e-9)
+    np.testing.assert_allclose(weights, [0, 0, 0, 1, 0, 0], atol=1e-9)
+
+
+def test_each_pair_is_there_in_both_directions():
+    anchors, ends = draw_pairs(7, 3, 0)
+    pairs = sorted(zip(anchors.tolist(), ends.tolist(), strict=True))
+    assert pairs == sorted(zip(ends.tolist(), anchors.tolist(), strict=True))
+    assert np.bincount(anchors[:21]).tolist() == [3] * 7
+
+
+def test_components_are_those_of_partial_least_squares_with_unit_variance():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(80, 10)) @ rng.normal(size=(10, 10))
+    x -= x.mean(axis=0)
+    y = x @ rng.normal(size=10) + rng.normal(size=80)
+    z = x @ find_directions([x[:50], x[50:]], y, 4)
+    np.testing.assert_allclose(z.T @ z / 80, np.eye(4), atol=1e-8)
+    scores = PLSRegression(4, scale=False).fit(x, y).x_scores_
+    for ours, theirs in zip(z.T, scores.T, strict=True):
+        assert abs(np.corrcoef(ours, theirs)[0, 1]) == pytest.approx(1, abs=1e-8)
+
+
+def test_there_are_no_more_components_than_the_columns_have():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(40, 3)) @ rng.normal(size=(3, 12))
+    x -= x.mean(axis=0)
+    assert find_directions([x], rng.normal(size=40), 8).shape == (12, 3)
+    assert not find_directions([x], np.full(40, 2.0), 8).any()
+
+
+def test_constant_labels_are_predicted(tmp_path):
+    train, valid, test = task()
+    same = [Molecules(each.molecule_id, each.smiles, np.full(len(each), -3.0), each.features) for each in (train, valid)]
+    np.testing.assert_allclose(fit(tmp_path, *same).predict(test).mean, -3)
+
+
+def test_a_wild_molecule_changes_no_other_prediction(tmp_path):
+    train, valid, test = task()
+    model = fit(tmp_path, train, valid)
+    smiles = [*test.smiles, "C" * 300 + "[Og]"]
+    together = model.predict(molecules_of(smiles, np.full(len(smiles), np.nan)))
+    assert np.isfinite(together.mean).all()
+    alone = model.predict(test)
+    np.testing.assert_allclose(together.mean[:-1], alone.mean, rtol=1e-10)
+    np.testing.assert_allclose(together.std[:-1], alone.std, rtol=1e-8)
+
+
+def test_the_seed_draws_the_pairs_and_nothing_else_is_random(tmp_path):
+    train, valid, test = task()
+    first, again, other = (fit(tmp_path, train, valid, seed=seed).predict(test) for seed in (0, 0, 1))
+    assert first.mean.tobytes() == again.mean.tobytes()
+    assert first.std.tobytes() == again.std.tobytes()
+    assert not np.array_equal(first.mean, other.mean)
+    np.testing.assert_allclose(first.mean, other.mean, atol=0.1 * train.y.std())
+
+
+@pytest.mark.parametrize("kind", ["extensive", "intensive"])
+def test_a_loaded_model_predicts_the_same(tmp_path, kind):
+    train, valid, test = task()
+    model = fit(tmp_path, train, valid, kind=kind)
+    model.save(tmp_path)
+    loaded = new(kind=kind)
+    loaded.load(tmp_path)
+    assert loaded.predict(test).mean.tobytes() == model.predict(test).mean.tobytes()
+    assert loaded.predict(test).std.tobytes() == model.predict(test).std.tobytes()
+
+
+def test_more_anchors_than_molecules_are_all_molecules(tmp_path):
+    train, valid, test = task()
+    model = fit(tmp_path, train, valid, anchors=1000)
+    assert model.describe(test)[1].shape == (len(test), len(train))
+    assert (model.predict(test).std > 0).all()
+    assert (fit(tmp_path, train, valid, anchors=1).predict(test).std == 0).all()
