@@ -28,44 +28,47 @@ class Bilinear(Model):
 
     ŷ is a ridge regression, wᵀx, and r what it leaves of an anchor when it is fitted to the others, so that
     y(x) - y(a) is wᵀ(x - a) and a part that depends, linearly, on where the change starts. z are a few linear
-    combinations of the columns, as partial least squares finds them. W is a ridge regression too, on differences of
-    random pairs of train, each pair in both directions. As both embeddings are linear, a prediction leaves the range of
-    train from each anchor along a straight line.
+    combinations of the columns, as partial least squares finds them, of unit variance on train. As both embeddings are
+    linear, a prediction leaves the range of train along a straight line from each anchor.
 
-    On train components have unit variance and are uncorrelated. Differences of random pairs then have no preferred
-    direction, and are the denser the shorter they are: it is from its nearest molecules of train that a molecule's
-    difference is most like those that W was fitted to. These are its anchors; how much they disagree is told too.
+    Anchors are a molecule's nearest ones of train by z. W is a ridge regression too, on differences of train that were
+    found in the same way, between each molecule and its own nearest ones, in both directions: those between molecules
+    far apart would flatten W, as a line through them misses the curve between. How much anchors disagree is told too.
 
     Args:
         ridge: see :class:`boomlib.models.tabular.ridge.Ridge`.
         components: how many z has, or fewer, where the columns have no more to tell.
-        pairs: so many for each molecule of train.
-        anchors: so many for a prediction.
-        penalties: of W, to choose from on valid; under a large one the anchors' residuals alone are left.
+        anchors: so many for a prediction, and for each molecule of train in the fit of W.
+        penalties: of W, to choose from by the RMSE on valid of what each anchor says alone: in their mean, W matters
+            little within the range of train, where anchors lie on all sides.
     """
 
     def __init__(
-        self, *, ridge: RidgeSettings, components: int, pairs: int, anchors: int, penalties: list[float], **common
+        self, *, ridge: RidgeSettings, components: int, anchors: int, penalties: list[float], **common
     ) -> None:
         super().__init__(**common)
         self.ridge = Ridge(**ridge, **common)
-        self.components, self.pairs, self.anchors, self.penalties = components, pairs, anchors, penalties
+        self.components, self.anchors, self.penalties = components, anchors, penalties
 
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
-        """Fit the ridge, then W; ``history.csv`` has the RMSE on valid for each penalty of W."""
+        """Fit the ridge, then W; ``history.csv`` has that RMSE on valid for each penalty of W."""
         self.ridge.fit(train, valid, folder)
         self.directions = find_directions(Blocks(train, self.ridge.design.transform), train.y, self.components)
         self.z, self.residuals = self.find_components(train), self.ridge.leave_one_out_residuals
         self.tree = KDTree(self.z)
-        pairs = Pairs(self.z, *draw_pairs(len(train), self.pairs, self.seed))
-        told = [(columns.mean(axis=1), left.mean(axis=1)) for columns, left in Blocks(valid, self.describe)]
-        columns, left = (np.concatenate(each) for each in zip(*told, strict=True))
+        pairs = Pairs(self.z, *pair_up(self.find_nearest(self.z, self.anchors + 1)))
         differences = self.residuals[pairs.ends] - self.residuals[pairs.anchors]
-        wanted = valid.y - self.ridge.predict(valid).mean - left
+        left = np.vstack([anchored for _, anchored in Blocks(valid, self.describe)])
+        wanted = (valid.y - self.ridge.predict(valid).mean)[:, None] - left
+        from_anchors = Blocks(valid, lambda block: np.concatenate(self.describe(block)[0]))
         # both directions of each pair: the differences' mean, which would be the intercept, is zero
-        fitted = fit_ridge(Rows(pairs), differences, Rows([columns]), wanted, self.penalties)
+        fitted = fit_ridge(Rows(pairs), differences, Rows(from_anchors), wanted.ravel(), self.penalties)
         self.weights = fitted.weights
         write_history(folder, ("penalty", "valid_rmse"), fitted.history)
+
+    def find_nearest(self, z: np.ndarray, count: int) -> np.ndarray:
+        """Rows of the molecules of train that are nearest to components z [n, components], int [n, ``count``]."""
+        return self.tree.query(z, min(count, len(self.z)), return_distance=False)
 
     def find_components(self, molecules: Molecules) -> np.ndarray:
         """Components of molecules, float64 [n, components]."""
@@ -74,7 +77,7 @@ class Bilinear(Model):
     def describe(self, molecules: Molecules) -> tuple[np.ndarray, np.ndarray]:
         """The columns of W from each anchor, [n, anchors, columns], and the anchors' residuals, [n, anchors]."""
         z = self.find_components(molecules)
-        rows = self.tree.query(z, min(self.anchors, len(self.z)), return_distance=False)
+        rows = self.find_nearest(z, self.anchors)
         return multiply(self.z[rows], z[:, None]), self.residuals[rows]
 
     def predict(self, molecules: Molecules) -> Prediction:
@@ -119,11 +122,13 @@ def find_directions(x: Iterable[np.ndarray], y: np.ndarray, components: int) -> 
     return found * np.sqrt(len(y)) if found.size else np.zeros((len(direction), 1))
 
 
-def draw_pairs(n: int, pairs: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Anchors and ends of random pairs of n molecules: ``pairs`` from each one, and as many back to it."""
-    first = np.repeat(np.arange(n), pairs)
-    second = np.random.default_rng(seed).integers(n, size=n * pairs)
-    return np.concatenate([first, second]), np.concatenate([second, first])
+def pair_up(nearest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Anchors and ends of the pairs of each molecule with its nearest ones, int [n, nearest], and back.
+
+    A molecule is among its own nearest ones; a pair of one molecule has no difference and counts for nothing.
+    """
+    first, second = np.repeat(np.arange(len(nearest)), nearest.shape[1]), nearest.ravel()
+    return np.concatenate([second, first]), np.concatenate([first, second])
 
 
 def multiply(anchor: np.ndarray, end: np.ndarray) -> np.ndarray:
