@@ -1,5 +1,6 @@
 """Bilinear transduction."""
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -12,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from boomlib.features import elements, morgan_counts
 from boomlib.harness.interface import Molecules
-from boomlib.models.tabular.bilinear import Bilinear, pair_up, find_directions, multiply
+from boomlib.models.tabular.bilinear import Bilinear, find_directions, multiply, pair_up
 
 RIDGE = {"radius": 0, "min_molecules": 2, "margin": None, "penalties": [0.001, 0.1, 10]}
 PENALTIES = [0.001, 1, 1000, 1e6]
@@ -115,9 +116,7 @@ def test_there_are_no_more_components_than_the_columns_have():
 
 def test_constant_labels_are_predicted(tmp_path):
     train, valid, test = task()
-    same = [
-        Molecules(each.molecule_id, each.smiles, np.full(len(each), -3.0), each.features) for each in (train, valid)
-    ]
+    same = [dataclasses.replace(each, y=np.full(len(each), -3.0)) for each in (train, valid)]
     np.testing.assert_allclose(fit(tmp_path, *same).predict(test).mean, -3)
 
 

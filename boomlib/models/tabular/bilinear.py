@@ -132,7 +132,7 @@ def pair_up(nearest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def multiply(anchor: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Each component's difference times 1 and times each component of the anchor, [..., components * (1 + components)].
+    """Each component's difference, and its products with the anchor's, [..., components * (1 + components)].
 
     Args:
         anchor: components, [..., components].
