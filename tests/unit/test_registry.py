@@ -191,6 +191,7 @@ EXTRAPOLATING = {model for model in MODELS if model.startswith("physics_")} | {
     "volume_increments",
     "bilinear",
     "committee",
+    "committee_embedded",
 }
 TEXTS = {model for model in MODELS if MODELS[model]["family"] == "language"}
 

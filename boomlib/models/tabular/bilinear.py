@@ -53,13 +53,14 @@ class Bilinear(Model):
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Fit the ridge, then W; ``history.csv`` has that RMSE on valid for each penalty of W."""
         self.ridge.fit(train, valid, folder)
+        train, valid = (self.ridge.quantity.learn(part) for part in (train, valid))
         self.directions = find_directions(Blocks(train, self.ridge.design.transform), train.y, self.components)
         self.z, self.residuals = self.find_components(train), self.ridge.leave_one_out_residuals
         self.tree = KDTree(self.z)
         pairs = Pairs(self.z, *pair_up(self.find_nearest(self.z, self.anchors + 1)))
         differences = self.residuals[pairs.ends] - self.residuals[pairs.anchors]
         left = np.vstack([anchored for _, anchored in Blocks(valid, self.describe)])
-        wanted = (valid.y - self.ridge.predict(valid).mean)[:, None] - left
+        wanted = (valid.y - self.ridge.explain(valid))[:, None] - left
         from_anchors = Blocks(valid, lambda block: np.concatenate(self.describe(block)[0]))
         # both directions of each pair: the differences' mean, which would be the intercept, is zero
         fitted = fit_ridge(Rows(pairs), differences, Rows(from_anchors), wanted.ravel(), self.penalties)
@@ -83,8 +84,9 @@ class Bilinear(Model):
     def predict(self, molecules: Molecules) -> Prediction:
         """Mean and standard deviation over the anchors."""
         told = [left + columns @ self.weights for columns, left in Blocks(molecules, self.describe)]
-        from_anchors = self.ridge.predict(molecules).mean[:, None] + np.vstack(told)
-        return Prediction(from_anchors.mean(axis=1), from_anchors.std(axis=1))
+        from_anchors = (self.ridge.explain(molecules)[:, None] + np.vstack(told)).T
+        values = np.stack([self.ridge.quantity.tell(molecules, each) for each in from_anchors])
+        return Prediction(values.mean(axis=0), values.std(axis=0))
 
     def save(self, folder: Path) -> None:
         """Write both parts with joblib (a pickle: load only files of your own)."""
