@@ -2,4 +2,4 @@
 
 NEUTRAL = "a name; what it stands for is hashed itself, and scores are made anew for each version"
 
-VERSION = "0.2.0"
+VERSION = "0.3.0"

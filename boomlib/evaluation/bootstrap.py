@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from boomlib.evaluation.metrics import METRICS
+from boomlib.evaluation.metrics import METRICS, count_trimmed
 
 BLOCK = 1 << 19
 """Weights held in memory at once (4 MiB); blocks change the speed and not the result."""
@@ -45,13 +45,54 @@ def centred_ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return below
 
 
-def weighted_metrics(y_true: np.ndarray, y_pred: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Every metric of :data:`METRICS` on each resample.
+def weighted_r2(y_true: np.ndarray, y_pred: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """R² on each resample of molecules of one bin, [block]; NaN where the labels drawn are constant, or none is drawn.
+
+    Args:
+        y_true: float64 [n], n ≥ 0.
+        y_pred: float64 [n].
+        weights: how often each molecule occurs, [n, block]; columns may sum to anything.
+    """
+    drawn = weights > 0
+    lowest = np.where(drawn, y_true[:, None], np.inf).min(axis=0, initial=np.inf)
+    highest = np.where(drawn, y_true[:, None], -np.inf).max(axis=0, initial=-np.inf)
+    x = y_true - y_true.mean() if len(y_true) else y_true
+    terms = np.stack([np.ones_like(x), (y_pred - y_true) ** 2, x, x**2])
+    n, ee, sx, sxx = np.einsum("ij,jk->ik", terms, weights)
+    return np.where(lowest < highest, 1 - ee / (sxx - sx**2 / n), np.nan)
+
+
+def weighted_order_metrics(error: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """The metrics of errors in their order, ``median_ae`` and ``rmse_trimmed``, on each resample, [block] each.
+
+    Args:
+        error: float64 [n].
+        weights: how often each molecule occurs, [n, block]; each column sums to n.
+    """
+    n = len(error)
+    kept = n - count_trimmed(n)
+    order = np.argsort(np.abs(error), kind="stable")
+    ordered = np.abs(error)[order]
+    drawn = np.cumsum(weights[order], axis=0)
+    # the k-th smallest is the first up to which k are drawn
+    lower, upper = (ordered[(drawn < k).sum(axis=0)] for k in ((n + 1) // 2, n // 2 + 1))
+    counted = np.diff(np.minimum(drawn, kept), axis=0, prepend=0)
+    return {
+        "median_ae": (lower + upper) / 2,
+        "rmse_trimmed": np.sqrt(np.einsum("i,ij->j", ordered**2, counted) / kept),
+    }
+
+
+def weighted_metrics(
+    y_true: np.ndarray, y_pred: np.ndarray, weights: np.ndarray, *, median: float
+) -> dict[str, np.ndarray]:
+    """Every metric of :data:`METRICS` that has an interval on each resample.
 
     Args:
         y_true: float64 [n].
         y_pred: float64 [n].
         weights: how often each molecule occurs, [n, block]; each column sums to n.
+        median: of train's labels.
 
     Returns:
         Float64 [block] by metric; NaN where undefined.
@@ -69,6 +110,7 @@ def weighted_metrics(y_true: np.ndarray, y_pred: np.ndarray, weights: np.ndarray
     rank_sxy = np.einsum("ij,ij,ij->j", weights, rank_x, rank_y)
     rank_sxx = np.einsum("ij,ij,ij->j", weights, rank_x, rank_x)
     rank_syy = np.einsum("ij,ij,ij->j", weights, rank_y, rank_y)
+    bins = y_true < median, y_true >= median
     # the ranks are exact, so their variance is zero just where a resample is constant
     constant_x, constant_y = rank_sxx == 0, rank_syy == 0
 
@@ -80,29 +122,40 @@ def weighted_metrics(y_true: np.ndarray, y_pred: np.ndarray, weights: np.ndarray
             "pearson": np.where(constant_x | constant_y, np.nan, sxy / np.sqrt(sxx * syy)),
             "spearman": rank_sxy / np.sqrt(rank_sxx * rank_syy),
             "bias": e / n,
+            "r2_binned": sum(weighted_r2(y_true[rows], y_pred[rows], weights[rows]) for rows in bins) / len(bins),
+            **weighted_order_metrics(error, weights),
         }
     return {name: np.clip(values, *METRICS[name].bounds) for name, values in metrics.items()}
 
 
 def bootstrap_intervals(
-    y_true: np.ndarray, y_pred: np.ndarray, *, resamples: int = 1000, level: float = 0.95, seed: int = 0
+    y_true: np.ndarray,
+    y_pred: np.ndarray,
+    *,
+    median: float,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
     """Percentile bootstrap interval of every metric over the molecules.
 
     Args:
         y_true: float64 [n], n ≥ 1, in the property's unit.
         y_pred: float64 [n].
+        median: of train's labels.
         resamples: number of resamples.
         level: coverage that the interval aims at.
         seed: seed of the resamples.
 
     Returns:
-        (low, high) by metric, over the resamples on which the metric is defined; NaN if there is none.
+        (low, high) by metric, over the resamples on which the metric is defined; NaN if there is none, and for a
+        metric that has no interval.
     """
-    blocks = [weighted_metrics(y_true, y_pred, w) for w in draw_weights(len(y_true), resamples, seed)]
+    drawn = draw_weights(len(y_true), resamples, seed)
+    blocks = [weighted_metrics(y_true, y_pred, weights, median=median) for weights in drawn]
     tails = [(1 - level) / 2, (1 + level) / 2]
-    intervals = {}
-    for name in METRICS:
+    intervals = dict.fromkeys(METRICS, (float("nan"), float("nan")))
+    for name in blocks[0]:
         values = np.concatenate([block[name] for block in blocks])
         values = values[np.isfinite(values)]
         low, high = np.quantile(values, tails) if len(values) else (np.nan, np.nan)

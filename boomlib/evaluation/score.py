@@ -60,7 +60,7 @@ def score(y: np.ndarray, fold: np.ndarray, y_pred: np.ndarray, *, resamples: int
         ``normalised_rmse`` (RMSE over floor) and ``metrics``: by name a value with the ends of its interval,
         ``low`` and ``high``. What is undefined is None; an empty fold has n = 0 and None everywhere else.
     """
-    train_mean = y[fold == "train"].mean()
+    train_mean, median = y[fold == "train"].mean(), float(np.median(y[fold == "train"]))
     folds: dict[str, dict[str, Any]]
     errors: dict[str, float]
     folds, errors = {}, {}
@@ -71,8 +71,8 @@ def score(y: np.ndarray, fold: np.ndarray, y_pred: np.ndarray, *, resamples: int
             continue
         # a model that diverged overflows; its metrics come out as infinity, hence None
         with np.errstate(over="ignore", invalid="ignore"):
-            values = {metric.name: metric.function(true, predicted) for metric in METRICS.values()}
-            intervals = bootstrap_intervals(true, predicted, resamples=resamples)
+            values = {metric.name: metric.compute(true, predicted, median) for metric in METRICS.values()}
+            intervals = bootstrap_intervals(true, predicted, median=median, resamples=resamples)
         errors[name] = values["rmse"]
         floor = rmse(true, np.full(len(true), train_mean))
         folds[name] = {

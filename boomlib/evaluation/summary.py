@@ -33,10 +33,14 @@ COLUMNS = (*TEXT_COLUMNS[:8], *NUMBERS, *TEXT_COLUMNS[8:])
 
 
 def list_measurements(result: Mapping[str, Any]) -> Iterable[tuple[str, str, str, str, int, tuple[float, ...]]]:
-    """Yield fold, metric, unit, direction, molecules, (value, low, high) of one run; NaN where undefined."""
+    """Yield fold, metric, unit, direction, molecules, (value, low, high) of one run; NaN where undefined.
+
+    What a version of the benchmark has not measured is undefined in its results.
+    """
+    undefined = dict.fromkeys(("value", "low", "high"))
     for fold, scores in result["folds"].items():
         for metric in METRICS.values():
-            found = scores["metrics"][metric.name] if scores["n"] else dict.fromkeys(("value", "low", "high"))
+            found = scores["metrics"].get(metric.name, undefined) if scores["n"] else undefined
             unit = result["unit"] if metric.unit == "property" else ""
             values = tuple(as_float(found[key]) for key in ("value", "low", "high"))
             yield fold, metric.name, unit, metric.direction, scores["n"], values

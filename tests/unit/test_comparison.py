@@ -25,12 +25,12 @@ def test_a_resamples_rmse_is_that_of_a_loop():
 def test_all_models_see_the_resamples_of_the_intervals():
     y, p, _ = make_errors(50)
     interval = np.quantile(resample_rmse(y, p, resamples=200), [0.025, 0.975])
-    assert bootstrap_intervals(y, p, resamples=200)["rmse"] == pytest.approx(tuple(interval))
+    assert bootstrap_intervals(y, p, median=0, resamples=200)["rmse"] == pytest.approx(tuple(interval))
 
 
 def test_a_paired_interval_tells_what_the_single_ones_do_not():
     y, near, far = make_errors(60)
-    intervals = [bootstrap_intervals(y, p)["rmse"] for p in (near, far)]
+    intervals = [bootstrap_intervals(y, p, median=0)["rmse"] for p in (near, far)]
     assert intervals[0][1] > intervals[1][0], "the intervals overlap"
     values = {"near": rmse(y, near), "far": rmse(y, far)}
     behind = compare_to_best(values, {"near": resample_rmse(y, near), "far": resample_rmse(y, far)})

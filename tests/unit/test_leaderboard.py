@@ -217,9 +217,10 @@ def test_nobody_is_ranked_or_best_where_there_is_nothing_to_learn(results):
 def test_details_have_arrows_and_intervals(results):
     _, _, text = results
     table = rows(text, "RMSE over molecules</summary>")
-    assert table[0][2:] == ["RMSE ↓", "95 % interval", "MAE ↓", "R² ↑", "Pearson ↑", "Spearman ↑", "Bias →0"]
+    assert table[0][2:9] == ["RMSE ↓", "95 % interval", "MAE ↓", "R² ↑", "Pearson ↑", "Spearman ↑", "Bias →0"]
+    assert table[0][9:] == ["R² binned ↑", "Median AE ↓", "RMSE without worst 1 % ↓", "Worst five"]
     assert table[1][2:4] == ["2.00", "— (n = 3)"], "three molecules have no interval"
-    assert table[1][6:] == ["1.000", "1.000", "2.00"]
+    assert table[1][6:] == ["1.000", "1.000", "2.00", "—", "2.00", "2.00", "1.000"]
     assert len(table) == 1 + 2 * 4
 
 

@@ -39,8 +39,20 @@ def test_folds_floor_and_ratio_by_hand():
     assert folds["ood"]["floor"] == pytest.approx(np.sqrt((25 + 16 + 16) / 3))
     assert folds["ood"]["normalised_rmse"] == pytest.approx(np.sqrt(18 / 57))
     assert found["ood_id_ratio"] == pytest.approx(np.sqrt(6))
+    # train's median is 2: of OOD -2 is below it, and one label has no R²
+    assert folds["ood"]["metrics"]["r2_binned"]["value"] is None
+    share = folds["ood"]["metrics"]["worst_five_share"]
+    assert share == {"value": pytest.approx(1), "low": None, "high": None}
     low, high = (folds["ood"]["metrics"]["rmse"][key] for key in ("low", "high"))
     assert 0 <= low < np.sqrt(6) <= high <= 3
+
+
+def test_bins_are_parted_by_the_median_of_train_and_not_of_the_fold():
+    y = np.array([0.0, 1.0, 100.0, 1.0, 4.0, -1.0, -2.0, 2.0, 3.0, 5.0])
+    fold = np.array(["train"] * 3 + ["id"] * 2 + ["ood"] * 5)
+    y_pred = y + np.where(np.isin(y, (-1, 5)), 1, 0)
+    found = score(y, fold, y_pred, resamples=5)["folds"]["ood"]["metrics"]["r2_binned"]["value"]
+    assert found == pytest.approx(((1 - 1 / 0.5) + (1 - 1 / (14 / 3))) / 2)
 
 
 def test_both_ends_of_the_training_range_are_interior():

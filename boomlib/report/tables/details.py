@@ -20,5 +20,5 @@ def tabulate_details(ranked: RankedModels) -> str:
                 interval = f"{NONE} (n = {n:.0f})"
             numbers = [format_metric(name, frame.loc[model, task]) for name, frame in values.items()]
             rows.append([title, label, numbers[0], interval, *numbers[1:]])
-    rmse, *others = [f"{metric.label} {metric.arrow}" for metric in METRICS.values()]
+    rmse, *others = [f"{metric.label} {metric.arrow}".strip() for metric in METRICS.values()]
     return format_table(["Task", "Model", rmse, "95 % interval", *others], rows, text_columns=2)
