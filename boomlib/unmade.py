@@ -18,7 +18,17 @@ NEUTRAL = "tells what has to be made, and makes nothing"
 # what a leaderboard stands on: never let be where it is gone
 EVIDENCE = tuple(
     f"results/{each}"
-    for each in ("predictions/", "metrics/", "resamples/", "notes/", "policy/", "plots/", "leaderboard.", "runs.")
+    for each in (
+        "predictions/",
+        "metrics/",
+        "resamples/",
+        "notes/",
+        "hardest/",
+        "policy/",
+        "plots/",
+        "leaderboard.",
+        "runs.",
+    )
 )
 
 

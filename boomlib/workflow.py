@@ -369,7 +369,15 @@ class Plan:
             for name in ("fragmentations", "ch2_pairs")
         ]
         policies = [f"results/policy/{run.stem}.json" for run in self.policy_runs]
-        return [*pairs, *policies, *self.list_figures({}), "results/leaderboard.csv", "results/leaderboard.md"]
+        hardest = [f"results/hardest/{'/'.join(task)}.json" for task in self.tasks]
+        return [
+            *pairs,
+            *policies,
+            *hardest,
+            *self.list_figures({}),
+            "results/leaderboard.csv",
+            "results/leaderboard.md",
+        ]
 
     def report_success(self) -> None:
         """After a command that has not failed, remove the partial page of an earlier one."""

@@ -2,7 +2,8 @@
 
 Needs: molecules, split and predictions.
 Offers: results/metrics/{dataset}/{property}/{scheme}/{model}/seed{seed}.json, results/resamples/….parquet of the same
-name, and for a model that evaluates a policy results/policy/….json; results/notes/{dataset}/{property}/{scheme}.json.
+name, and for a model that evaluates a policy results/policy/….json; results/notes/{dataset}/{property}/{scheme}.json and,
+of all models of a task, results/hardest/….json of the same name.
 """
 
 
@@ -63,6 +64,34 @@ rule evaluate:
         "Score {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
         "../workflow_scripts/evaluate.py"
+
+
+rule find_hardest:
+    input:
+        molecules="results/data/{dataset}/molecules.parquet",
+        split="results/splits/{dataset}/{property}/{scheme}.parquet",
+        predictions=plan.get_predictions,
+    output:
+        hardest="results/hardest/{dataset}/{property}/{scheme}.json",
+    log:
+        "logs/find_hardest/{dataset}/{property}/{scheme}.log",
+    benchmark:
+        "logs/find_hardest/{dataset}/{property}/{scheme}.tsv"
+    localrule: True
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        controls=sorted(plan.roles.controls),
+        inputs=tell_lost_inputs,
+        code=code_of("workflow_scripts.find_hardest"),
+    message:
+        "Find the hardest molecules of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
+    script:
+        "../workflow_scripts/find_hardest.py"
 
 
 rule evaluate_policy:

@@ -1,6 +1,7 @@
 """Metrics -> summary, figures and the leaderboard.
 
-Needs: the metrics, record and predictions of every run, the policy of those that answer one, the notes on every task.
+Needs: the metrics, record and predictions of every run, the policy of those that answer one, the notes on every task and its
+hardest molecules.
 Offers: results/leaderboard.csv (metrics) and results/runs.csv (a row a run); from these results/leaderboard.md and
 results/plots/….
 """
@@ -106,6 +107,36 @@ rule plot_parity:
         "../workflow_scripts/plot_parity.py"
 
 
+rule plot_hardest:
+    input:
+        hardest="results/hardest/{dataset}/{property}/{scheme}.json",
+    output:
+        figure=report(
+            "results/plots/hardest/{dataset}/{property}/{scheme}.png",
+            caption="captions/hardest.rst",
+            category="Hardest molecules",
+            labels={"task": "{dataset}/{property}", "split": "{scheme}"},
+        ),
+    log:
+        "logs/plot_hardest/{dataset}/{property}/{scheme}.log",
+    benchmark:
+        "logs/plot_hardest/{dataset}/{property}/{scheme}.tsv"
+    localrule: True
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        inputs=tell_lost_inputs,
+        code=code_of("workflow_scripts.plot_hardest", "boomlib.report.figures.hardest"),
+    message:
+        "Draw the hardest molecules of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
+    script:
+        "../workflow_scripts/plot_hardest.py"
+
+
 rule plot_policy:
     input:
         molecules="results/data/{dataset}/molecules.parquet",
@@ -209,6 +240,7 @@ rule leaderboard:
         policy=[f"results/policy/{run.stem}.json" for run in plan.policy_runs],
         rejects=[f"results/data/{name}/rejects.csv" for name in plan.run_datasets],
         notes=[f"results/notes/{'/'.join(task)}.json" for task in plan.tasks],
+        hardest=[f"results/hardest/{'/'.join(task)}.json" for task in plan.tasks],
         doubles=[f"results/data/{name}/doubles.csv" for name in plan.run_datasets],
         splits=[f"results/splits/{'/'.join(task)}.parquet" for task in plan.tasks],
         figures=plan.list_figures,

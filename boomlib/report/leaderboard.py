@@ -17,12 +17,16 @@ from boomlib.report.tables.details import tabulate_details
 from boomlib.report.tables.doubles import list_doubles
 from boomlib.report.tables.errors import tabulate_errors, tabulate_tail_interior
 from boomlib.report.tables.failures import tabulate_failures
+from boomlib.report.tables.hardest import list_hardest
 from boomlib.report.tables.overall import tabulate_ranking
 from boomlib.report.tables.policy import tabulate_policies
 from boomlib.report.tables.ranked import RankedModels
 from boomlib.report.tables.sources import tabulate_sources
 from boomlib.report.tables.splits import tabulate_splits
 from boomlib.report.tables.training import list_versions, tabulate_training
+
+APART = ("policy", "hardest")
+"""Figures that stand beside tables of their own."""
 
 
 def read_notes(results_dir: Path, scheme: str, tasks: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
@@ -39,6 +43,7 @@ def read_notes(results_dir: Path, scheme: str, tasks: Iterable[tuple[str, str]])
 def describe_scheme(ranked: RankedModels, figures: list[CataloguedFigure], results_dir: Path) -> dict:
     """Heading, text, notes, tables and figures of one scheme, for the template."""
     module = importlib.import_module(f"boomlib.splits.{ranked.scheme}")
+    figures = [each for each in figures if each.scheme == ranked.scheme]
     return {
         "title": module.TITLE,
         "description": module.TEXT,
@@ -48,7 +53,8 @@ def describe_scheme(ranked: RankedModels, figures: list[CataloguedFigure], resul
         "id_rmse": tabulate_errors(ranked, "id"),
         "tail_interior": tabulate_tail_interior(ranked),
         "details": tabulate_details(ranked),
-        "figures": [each for each in figures if each.scheme == ranked.scheme and each.kind != "policy"],
+        "hardest": list_hardest(results_dir, ranked, figures),
+        "figures": [each for each in figures if each.kind not in APART],
     }
 
 
@@ -89,7 +95,8 @@ def write_leaderboard(
 
     Args:
         page: the Markdown file.
-        results_dir: the folder of results, for the scores of policies, notes on tasks and figures.
+        results_dir: the folder of results, for the scores of policies, hardest molecules, notes on tasks and
+            figures.
         metrics: the tidy table, see :func:`boomlib.evaluation.summary.tabulate_metrics`.
         records: the table of runs, see :func:`boomlib.evaluation.records.tabulate_runs`; done or not, in the order
             of the tables.

@@ -224,6 +224,38 @@ def test_details_have_arrows_and_intervals(results):
     assert len(table) == 1 + 2 * 4
 
 
+HARD = {
+    "name": "molecule 7",
+    "smiles": "C|" + "C" * 100,
+    "fold": "ood",
+    "label": 329.0,
+    "median": 28.8,
+    "low": 26.7,
+    "high": 31.0,
+    "scaled_error": 17.4,
+    "doubted": True,
+}
+
+
+def test_the_hardest_molecules_of_each_task(results):
+    folder, runs, text = results
+    assert "Hardest" not in text
+    easier = HARD | {"name": "line 9", "smiles": "CC.O", "fold": "id", "doubted": False}
+    write_json(folder / "hardest/data/x/kde.json", {"molecules": [HARD, easier]})
+    write_json(folder / "hardest/data/y/kde.json", {"molecules": [easier]})
+    write_json(folder / "hardest/data/y/scaffold.json", {"molecules": [HARD]})  # of another scheme
+    write_text(folder / "plots/hardest/data/x/kde.png", "")
+    text = write(folder, runs)
+    assert rows(text, "<summary>data/x (eV): 1 suspect</summary>")[1:] == [
+        ["1", "molecule 7", f"`C\\|{'C' * 77}…`", "**suspect label**", "OOD", "329", "28.8", "[26.7, 31.0]", "17.4"],
+        ["2", "line 9", "`CC.O`", "", "ID", "329", "28.8", "[26.7, 31.0]", "17.4"],
+    ]
+    assert len(rows(text, "<summary>data/y (D)</summary>")) == 2
+    assert text.count("### Hardest molecules") == 1
+    shown = "\n\n![Hardest molecules of data/x, kde split](plots/hardest/data/x/kde.png)\n\n</details>\n"
+    assert text.count("plots/hardest") == text.count(shown) == 1
+
+
 def test_six_molecules_have_an_interval(results):
     folder, runs, _ = results
     path = folder / f"metrics/{runs[-1].stem}.json"

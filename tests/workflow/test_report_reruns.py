@@ -8,6 +8,7 @@ FIGURES = {
     "ratio": "Plot the overview ratio of the kde split",
     "parity": "Plot predictions of tiny/size, kde split",
     "distribution": "Plot the distribution of tiny/size, kde split",
+    "hardest": "Draw the hardest molecules of tiny/size, kde split",
 }
 
 
@@ -18,8 +19,10 @@ FIGURES = {
         ("figures/ratio.py", "s=16", "s=15", {FIGURES["ratio"]}),
         ("figures/parity.py", "0.04 * ", "0.05 * ", {FIGURES["parity"]}),
         ("figures/distribution.py", "bins=80", "bins=70", {FIGURES["distribution"]}),
+        ("figures/hardest.py", "RESOLUTION = 300", "RESOLUTION = 200", {FIGURES["hardest"]}),
         ("figures/density.py", "bins: int = 90", "bins: int = 80", {FIGURES["parity"]}),
         ("figures/style.py", '"font.size": 8', '"font.size": 9', set(FIGURES.values())),
+        ("tables/hardest.py", "LONGEST = 80", "LONGEST = 60", set()),
         ("tables/overall.py", ".2f", ".3f", set()),
         ("leaderboard.md.j2", "# Leaderboard", "# The leaderboard", set()),
     ],

@@ -9,7 +9,7 @@ from boomlib.runs import Run
 
 OVERVIEW = {"heatmap": "Normalised OOD RMSE", "ratio": "OOD RMSE over ID RMSE"}
 """Captions of what is drawn of a whole scheme, from ``leaderboard.csv``."""
-BY_TASK = {"parity": "Predicted against true", "distribution": "Distribution of"}
+BY_TASK = {"parity": "Predicted against true", "distribution": "Distribution of", "hardest": "Hardest molecules of"}
 
 
 @dataclass(frozen=True)
