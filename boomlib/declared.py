@@ -2,17 +2,21 @@
 
 import ast
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from boomlib import registry
 from boomlib.files import ContractError
 from boomlib.provenance import source_file
 from boomlib.registry import Entries
-from boomlib.signatures import read_source
+from boomlib.signatures import name_of, read_source
 
 NEUTRAL = "what it reads reaches a stage as an input or a parameter"
 
 FAMILIES = Path(__file__).parent.parent / "rules/train"
+NEEDS = ("SMILES", "embedded geometry", "the source's geometry")
+"""What a model may need of a molecule, from what anybody has to what only the source's calculations give."""
+EMBEDS = "max_embedding_attempts"  # the key of a dataset that features which embed molecules take
 # the constants of a module of boomlib.splits
 SCHEME = {
     "TITLE": "a heading",
@@ -70,6 +74,39 @@ def list_tables(feature: str) -> list[str]:
     """The tables that a feature reads, in the order of its arguments: ``geometry`` or other features."""
     known = ("geometry", *registry.list_modules("features", "compute"))
     return [name for name in list_arguments(feature) if name in known]
+
+
+def list_read(features: Iterable[str]) -> set[str]:
+    """These features and all tables that they read, directly or not."""
+    left, found = list(features), set()
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += [] if name == "geometry" else list_tables(name)
+    return found
+
+
+def brings_geometry(reader: str) -> bool:
+    """Whether a reader hands over the positions of atoms: the argument ``geometry`` of its ``Rows``."""
+    source = read_source(source_file(f"boomlib.datasets.{reader}"))
+    calls = [node for defined in source.defined.values() for node in ast.walk(defined) if isinstance(node, ast.Call)]
+    return any(
+        keyword.arg == "geometry" for call in calls if name_of(call.func) == "Rows" for keyword in call.keywords
+    )
+
+
+def find_needs(features: Iterable[str], reader: str) -> str:
+    """What predicting a new molecule takes, one of :data:`NEEDS`: the most that one of the features takes.
+
+    Args:
+        features: those that a model reads.
+        reader: the reader of the dataset. Where it brings no positions, a feature that reads ``geometry`` embeds.
+    """
+    read = list_read(features)
+    if "geometry" in read and brings_geometry(reader):
+        return NEEDS[2]
+    return NEEDS[1] if any(EMBEDS in list_arguments(name) for name in read - {"geometry"}) else NEEDS[0]
 
 
 def read_scheme_features(scheme: str) -> list[str]:

@@ -29,7 +29,7 @@ def scale_errors(y: np.ndarray, fold: np.ndarray, y_pred: np.ndarray) -> np.ndar
         y_pred: float64 [models, n].
     """
     error = np.abs(y_pred - y)
-    scaled = np.zeros_like(error)
+    scaled: np.ndarray = np.zeros_like(error)
     for name in np.unique(fold):
         rows = fold == name
         with np.errstate(over="ignore"):  # of a model that diverged

@@ -12,6 +12,7 @@ from boomlib.evaluation.records import list_recorded
 from boomlib.files import read_json, write_text
 from boomlib.report.figures.catalogue import CataloguedFigure, find_figures
 from boomlib.report.making import describe_making
+from boomlib.report.needs import list_needs
 from boomlib.report.roles import assign_roles
 from boomlib.report.tables.details import tabulate_details
 from boomlib.report.tables.doubles import list_doubles
@@ -40,7 +41,12 @@ def read_notes(results_dir: Path, scheme: str, tasks: Iterable[tuple[str, str]])
     ]
 
 
-def describe_scheme(ranked: RankedModels, figures: list[CataloguedFigure], results_dir: Path) -> dict:
+def describe_scheme(
+    ranked: RankedModels,
+    needs: Mapping[str, Mapping[str, str]],
+    figures: list[CataloguedFigure],
+    results_dir: Path,
+) -> dict:
     """Heading, text, notes, tables and figures of one scheme, for the template."""
     module = importlib.import_module(f"boomlib.splits.{ranked.scheme}")
     figures = [each for each in figures if each.scheme == ranked.scheme]
@@ -48,7 +54,7 @@ def describe_scheme(ranked: RankedModels, figures: list[CataloguedFigure], resul
         "title": module.TITLE,
         "description": module.TEXT,
         "notes": read_notes(results_dir, ranked.scheme, ranked.titles),
-        "overall": tabulate_ranking(ranked),
+        "overall": tabulate_ranking(ranked, needs),
         "ood_rmse": tabulate_errors(ranked, "ood"),
         "id_rmse": tabulate_errors(ranked, "id"),
         "tail_interior": tabulate_tail_interior(ranked),
@@ -110,7 +116,7 @@ def write_leaderboard(
     done = records["status"] == "done"
     figures = find_figures(results_dir, runs, roles, finished=bool(done.all()))
     units = {(run.dataset, run.property): datasets[run.dataset]["properties"][run.property]["unit"] for run in runs}
-    schemes = pd.unique(records["scheme"])
+    schemes, needs = pd.unique(records["scheme"]), list_needs(models, datasets, roles)
     policies = [run for run in list_recorded(records[done]) if run.model in roles.evaluators]
     effects, pairs = tabulate_policies(results_dir, policies, roles)
     text = render(
@@ -118,7 +124,8 @@ def write_leaderboard(
         runs=len(runs),
         lost=int((~done).sum()),
         schemes=[
-            describe_scheme(RankedModels(metrics, scheme, roles, units), figures, results_dir) for scheme in schemes
+            describe_scheme(RankedModels(metrics, scheme, roles, units), needs, figures, results_dir)
+            for scheme in schemes
         ],
         policies=len(policies),
         effects=effects,

@@ -27,6 +27,7 @@ LABELS = {"good": "Good | model", "same": "Same", "half": "Half", "oracle": "Ora
 DATASETS = {
     "data": {
         "label": "Our data",
+        "reader": "table",
         "licence": "CC0",
         "doi": "10.1/x",
         "note": "Half of\nthe molecules.",
@@ -78,7 +79,10 @@ def make_results(folder):
 
 
 CONFIG = {"tasks": ["data/x", "data/y"], "schemes": ["kde"], "models": ["oracle", "half", "good", "same"]}
-MODELS = {name: {"label": label, "family": "tabular", "source": "Ours."} for name, label in LABELS.items()}
+MODELS = {
+    name: {"label": label, "family": "tabular", "features": ["elements"], "source": "Ours."}
+    for name, label in LABELS.items()
+}
 MODELS["oracle"]["family"] = "control"
 MODELS["good"]["source"] = "From the\npaper."
 
@@ -137,14 +141,21 @@ def test_overall(results):
     _, _, text = results
     table = rows(text, "### Overall")
     assert [row[0] for row in table[1:]] == ["Good \\| model", "Same", "Half", "*Oracle*"]
-    assert [row[1] for row in table[1:]] == ["1.50", "1.50", "—", "—"]
-    assert [row[3] for row in table[1:]] == ["2.00", "2.00", "—", "—"]
-    assert [row[4:] for row in table[1:]] == [
+    assert [row[2] for row in table[1:]] == ["1.50", "1.50", "—", "—"]
+    assert [row[4] for row in table[1:]] == ["2.00", "2.00", "—", "—"]
+    assert [row[5:] for row in table[1:]] == [
         ["2 of 2", "4 of 4"],
         ["2 of 2", "4 of 4"],
         ["1 of 2", "1 of 4"],
         ["2 of 2", "4 of 4"],
     ]
+
+
+def test_what_models_need(results):
+    folder, runs, text = results
+    assert [row[1] for row in rows(text, "### Overall")] == ["Needs", "SMILES", "SMILES", "SMILES", "—"]
+    text = write(folder, runs, good={"features": ["xtb"]}, oracle={"features": ["conformers"]})
+    assert [row[1] for row in rows(text, "### Overall")[1:]] == ["embedded geometry", "SMILES", "SMILES", "—"]
 
 
 def test_how_models_were_trained(results):
@@ -208,7 +219,7 @@ def test_nobody_is_ranked_or_best_where_there_is_nothing_to_learn(results):
     write_json(folder / "notes/data/x/kde.json", {"notes": [note, "Another."]})
     write_json(folder / "notes/data/x/scaffold.json", {"notes": ["Of another scheme."]})
     text = write(folder, runs)
-    assert [row[1] for row in rows(text, "### Overall")[1:]] == ["—"] * 4
+    assert [row[2] for row in rows(text, "### Overall")[1:]] == ["—"] * 4
     assert not any("**" in cell for row in rows(text, "### OOD RMSE ↓") + rows(text, "### ID RMSE ↓") for cell in row)
     assert f"\n\n**data/x**: {note}\n\n**data/x**: Another.\n\n### Overall\n" in text
     assert "Of another scheme" not in text

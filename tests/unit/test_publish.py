@@ -36,6 +36,7 @@ SPLIT, CODE = "5917a0", hash_training(TRAINED["class"], TRAINED["parameters"], T
 DATASETS = {
     "data": {
         "label": "Data",
+        "reader": "table",
         "licence": "CC0",
         "doi": "10.1/x",
         "properties": {"hof": {"unit": "eV", "kind": "extensive"}},
