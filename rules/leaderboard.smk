@@ -272,6 +272,7 @@ rule leaderboard:
             "boomlib.report.build",
             files=(
                 "boomlib/report/leaderboard.md.j2",
+                "boomlib/report/published.yaml",
                 *(f"boomlib/splits/{scheme}.py" for scheme in plan.config["schemes"]),
             ),
         ),

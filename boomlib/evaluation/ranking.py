@@ -21,16 +21,16 @@ def pivot(table: pd.DataFrame, scheme: str, metric: str, fold: str, column: str 
     return chosen.set_index(["model", *TASK])[column].unstack(TASK).reindex(index=models, columns=tasks)
 
 
-def find_untold(table: pd.DataFrame, scheme: str, controls: Collection[str]) -> np.ndarray:
-    """The tasks on whose OOD fold models cannot be told apart, bool [tasks], in the order of :func:`pivot`.
+def find_untold(table: pd.DataFrame, scheme: str, controls: Collection[str], fold: str = "ood") -> np.ndarray:
+    """The tasks on whose fold models cannot be told apart, bool [tasks], in the order of :func:`pivot`.
 
     None of them in a table of version 0.1.0, which does not tell.
     """
-    rmse = pivot(table, scheme, "rmse", "ood")
+    rmse = pivot(table, scheme, "rmse", fold)
     done = rmse[~rmse.index.isin(controls)].notna().any().to_numpy()
     if "behind_low" not in table:
         return np.zeros_like(done)
-    return done & pivot(table, scheme, "rmse", "ood", "behind_low").isna().all().to_numpy()
+    return done & pivot(table, scheme, "rmse", fold, "behind_low").isna().all().to_numpy()
 
 
 def find_best(table: pd.DataFrame, scheme: str, fold: str, controls: Collection[str]) -> pd.DataFrame:

@@ -13,7 +13,9 @@ from boomlib.files import read_json, write_text
 from boomlib.report.figures.catalogue import CataloguedFigure, find_figures
 from boomlib.report.making import describe_making
 from boomlib.report.needs import list_needs
+from boomlib.report.published import read_published
 from boomlib.report.roles import assign_roles
+from boomlib.report.tables.best import select_published, tabulate_best, tabulate_published
 from boomlib.report.tables.details import tabulate_details
 from boomlib.report.tables.doubles import list_doubles
 from boomlib.report.tables.errors import tabulate_errors, tabulate_tail_interior
@@ -49,12 +51,15 @@ def describe_scheme(
 ) -> dict:
     """Heading, text, notes, tables and figures of one scheme, for the template."""
     module = importlib.import_module(f"boomlib.splits.{ranked.scheme}")
+    published = select_published(ranked, read_published())
     figures = [each for each in figures if each.scheme == ranked.scheme]
     return {
         "title": module.TITLE,
         "description": module.TEXT,
         "notes": read_notes(results_dir, ranked.scheme, ranked.titles),
         "overall": tabulate_ranking(ranked, needs),
+        "best": tabulate_best(ranked, needs, published),
+        "published": tabulate_published(ranked, published),
         "ood_rmse": tabulate_errors(ranked, "ood"),
         "id_rmse": tabulate_errors(ranked, "id"),
         "tail_interior": tabulate_tail_interior(ranked),

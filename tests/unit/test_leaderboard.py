@@ -11,8 +11,10 @@ from boomlib.contracts import SPLIT, fold_array, write_table
 from boomlib.evaluation.score import score
 from boomlib.evaluation.summary import write_summary
 from boomlib.files import read_json, write_json, write_text
+from boomlib.report import leaderboard
 from boomlib.report.build import write_markdown, write_partial
 from boomlib.report.numbers import format_interval, format_metric, format_number
+from boomlib.report.published import Published
 from boomlib.report.roles import assign_roles
 from boomlib.report.tables.markdown import format_table
 from boomlib.runs import Run
@@ -156,6 +158,69 @@ def test_what_models_need(results):
     assert [row[1] for row in rows(text, "### Overall")] == ["Needs", "SMILES", "SMILES", "SMILES", "—"]
     text = write(folder, runs, good={"features": ["xtb"]}, oracle={"features": ["conformers"]})
     assert [row[1] for row in rows(text, "### Overall")[1:]] == ["embedded geometry", "SMILES", "SMILES", "—"]
+
+
+def test_the_best_of_each_task_by_what_it_needs(results):
+    folder, runs, text = results
+    assert rows(text, "### Best of each task") == [
+        ["Task", "Fold", "By SMILES"],
+        ["data/x (eV)", "ID", "**0.750** Half"],
+        ["data/x (eV)", "OOD", "**1.50** Half"],
+        ["data/y (D)", "ID", "**2.00** Good \\| model"],  # of equals the first
+        ["data/y (D)", "OOD", "**4.00** Good \\| model"],
+    ]
+    assert "ublished" not in text
+    text = write(folder, runs, good={"features": ["xtb"]}, oracle={"features": ["conformers"]})
+    assert rows(text, "### Best of each task")[:3] == [
+        ["Task", "Fold", "By SMILES", "By embedded geometry"],
+        ["data/x (eV)", "ID", "**0.750** Half", "1.00 Good \\| model"],
+        ["data/x (eV)", "OOD", "**1.50** Half", "2.00 Good \\| model"],
+    ]
+
+
+def test_nobody_is_best_where_no_models_are_told_apart(results):
+    folder, runs, _ = results
+    for run in runs:
+        if run.property == "x" and (folder / f"resamples/{run.stem}.parquet").is_file():
+            write_resamples(folder, run, id=1.0)
+    table = rows(write(folder, runs), "### Best of each task")
+    assert [row[2] for row in table[1:3]] == ["**0.750** Half", "—"]
+
+
+PUBLISHED = (
+    Published("Net", "https://host/lab/code", "BOOM's", "one seed", {"data/x": {"id": 0.5, "ood": 9.0}}),
+    Published("Tree", "https://host/lab/code", "BOOM's", "", {"data/x": {"id": 0.6, "ood": 8.0}, "other/z": {}}),
+    Published("Net", "https://host/else/code", "another", "", {"data/y": {"id": 1.0, "ood": 2.0}}),
+    Published("Absent", "https://host/lab/code", "BOOM's", "", {"other/z": {"id": 0.0, "ood": 0.0}}),
+)
+
+
+def test_what_others_published_stands_beside_the_best_and_is_not_ranked(results, monkeypatch):
+    folder, runs, text = results
+    monkeypatch.setattr(leaderboard, "read_published", lambda: PUBLISHED)
+    beside = write(folder, runs)
+    assert rows(beside, "### Best of each task") == [
+        ["Task", "Fold", "By SMILES", "Published, these molecules", "Published, other molecules"],
+        ["data/x (eV)", "ID", "**0.750** Half", "0.500 Net", "—"],
+        ["data/x (eV)", "OOD", "**1.50** Half", "8.00 Tree", "—"],
+        ["data/y (D)", "ID", "**2.00** Good \\| model", "—", "1.00 Net"],
+        ["data/y (D)", "OOD", "**4.00** Good \\| model", "—", "2.00 Net"],
+    ]
+    assert rows(beside, "on these tasks: RMSE on ID / OOD</summary>") == [
+        ["Model", "Source", "Tested on", "Caveat", "data/x (eV)", "data/y (D)"],
+        ["Net", "[lab/code](https://host/lab/code)", "these molecules", "one seed", "0.500 / 9.00", "—"],
+        ["Tree", "[lab/code](https://host/lab/code)", "these molecules", "", "0.600 / 8.00", "—"],
+        ["Net", "[else/code](https://host/else/code)", "other molecules", "", "—", "1.00 / 2.00"],
+    ]
+    for heading in ("### Overall", "### OOD RMSE ↓", "### ID RMSE ↓"):
+        assert rows(beside, heading) == rows(text, heading)
+
+
+def test_another_split_than_booms_has_nothing_published(results, monkeypatch):
+    folder, runs, _ = results
+    monkeypatch.setattr(leaderboard, "read_published", lambda: PUBLISHED)
+    monkeypatch.setattr("boomlib.report.tables.best.SCHEME", "scaffold")
+    assert "ublished" not in write(folder, runs)
 
 
 def test_how_models_were_trained(results):

@@ -24,6 +24,7 @@ FIGURES = {
         ("figures/style.py", '"font.size": 8', '"font.size": 9', set(FIGURES.values())),
         ("tables/hardest.py", "LONGEST = 80", "LONGEST = 60", set()),
         ("tables/overall.py", ".2f", ".3f", set()),
+        ("published.yaml", "0.0137", "0.0138", set()),
         ("leaderboard.md.j2", "# Leaderboard", "# The leaderboard", set()),
     ],
 )

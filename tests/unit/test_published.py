@@ -1,0 +1,26 @@
+"""What is kept of others' results fits the registry and says on which molecules it is."""
+
+from urllib.parse import urlparse
+
+from boomlib import registry
+from boomlib.report.published import SPLITS, read_published
+
+
+def test_every_entry_is_of_registered_tasks_and_names_its_source():
+    datasets, _ = registry.load_datasets()
+    tasks = {f"{name}/{each}" for name, entry in datasets.items() for each in entry["properties"]}
+    published = read_published()
+    assert published
+    for each in published:
+        assert each.split in SPLITS
+        assert urlparse(each.source).scheme == "https"
+        assert each.caveat
+        assert each.rmse and set(each.rmse) <= tasks
+        for errors in each.rmse.values():
+            assert set(errors) == {"id", "ood"}
+            assert min(errors.values()) > 0
+
+
+def test_no_model_of_a_source_stands_twice_for_a_task():
+    seen = [(each.model, each.source, task) for each in read_published() for task in each.rmse]
+    assert len(seen) == len(set(seen))
