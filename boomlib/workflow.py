@@ -139,9 +139,9 @@ class Plan:
         """Molecules, features and splits that the runs read: what needs the network, and no training."""
         read = {"elements"}.union(*(model["features"] for model in self.run_models.values()))
         read = read.union(*(read_scheme_features(scheme) for scheme in self.config["schemes"]))
-        features = [f"results/features/{name}/{feature}.parquet" for name in self.run_datasets for feature in sorted(read)]
+        features = [f"results/features/{name}/{each}.parquet" for name in self.run_datasets for each in sorted(read)]
         features += [
-            f"results/features/{dataset}/ch2_pairs.parquet" for dataset in {run.dataset: None for run in self.policy_runs}
+            f"results/features/{name}/ch2_pairs.parquet" for name in {run.dataset: None for run in self.policy_runs}
         ]
         splits = [f"results/splits/{'/'.join(task)}.parquet" for task in self.tasks]
         starts = [model["parameters"].get("pretrained") for model in self.trained_models.values()]
