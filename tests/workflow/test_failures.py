@@ -9,7 +9,7 @@ import time
 
 import pytest
 import yaml
-from test_reruns import REPORT, jobs_of
+from test_reruns import HARDEST, OF_PREDICTIONS, REPORT, jobs_of
 
 LEADERBOARD, PARTIAL = "results/leaderboard.md", "results/leaderboard.partial.md"
 SPLIT = "Split tiny/size by kde"
@@ -58,7 +58,8 @@ def test_a_score_without_its_predictions_is_made_again_once(finished, tmp_path):
         ("metrics/tiny/size/kde/ridge/seed0.json", {"Score ridge (seed 0) on tiny/size, kde split"}),
         ("predictions/tiny/size/kde/ridge/seed0/run.json", jobs_of("ridge")),
         ("plots/parity/tiny/size/kde.png", {"Plot predictions of tiny/size, kde split", "Write the leaderboard"}),
-        ("leaderboard.csv", REPORT - {"Plot predictions of tiny/size, kde split"}),
+        ("hardest/tiny/size/kde.json", HARDEST | {"Write the leaderboard"}),
+        ("leaderboard.csv", REPORT - OF_PREDICTIONS),
     ],
 )
 def test_what_a_leaderboard_stands_on_is_made_again(finished, tmp_path, path, made):
