@@ -363,21 +363,12 @@ class Plan:
 
     def list_beside_runs(self) -> list[str]:
         """What the leaderboard is made of beside the scores of runs: policies and figures, and the tables of both."""
-        pairs = [
-            f"results/features/{dataset}/{name}.parquet"
-            for dataset in dict.fromkeys(run.dataset for run in self.policy_runs)
-            for name in ("fragmentations", "ch2_pairs")
-        ]
-        policies = [f"results/policy/{run.stem}.json" for run in self.policy_runs]
-        hardest = [f"results/hardest/{'/'.join(task)}.json" for task in self.tasks]
-        return [
-            *pairs,
-            *policies,
-            *hardest,
-            *self.list_figures({}),
-            "results/leaderboard.csv",
-            "results/leaderboard.md",
-        ]
+        datasets = dict.fromkeys(run.dataset for run in self.policy_runs)
+        tables = ("fragmentations", "ch2_pairs")
+        pairs = [f"results/features/{dataset}/{name}.parquet" for dataset in datasets for name in tables]
+        made = [f"results/policy/{run.stem}.json" for run in self.policy_runs]
+        made += [f"results/hardest/{'/'.join(task)}.json" for task in self.tasks]
+        return [*pairs, *made, *self.list_figures({}), "results/leaderboard.csv", "results/leaderboard.md"]
 
     def report_success(self) -> None:
         """After a command that has not failed, remove the partial page of an earlier one."""

@@ -265,7 +265,7 @@ rule leaderboard:
     params:
         config={key: value for key, value in plan.config.items() if key != "mirror"},
         datasets=plan.run_datasets,
-        models=plan.run_models,
+        models=plan.trained_models,
         inputs=tell_lost_inputs,
         code=code_of(
             "workflow_scripts.leaderboard",

@@ -14,6 +14,7 @@ from boomlib.evaluation.summary import read_metrics, summarise
 from boomlib.files import write_text
 from boomlib.provenance import content_hash
 from boomlib.report.leaderboard import write_leaderboard
+from boomlib.report.needs import list_needs
 from boomlib.report.roles import assign_roles
 from boomlib.runs import Run
 
@@ -54,7 +55,7 @@ def write_page(
         records: the table of runs.
         config: the checked configuration; its hash stands in the footer.
         datasets: registry entries by dataset.
-        models: descriptors by model.
+        models: descriptors by model, also of those that have trained for others alone.
         others: files that could not be made, beside those of runs, with the reason and the log.
     """
     used = {name: models[name] for name in config["models"]}
@@ -66,6 +67,7 @@ def write_page(
         records,
         models=used,
         datasets=shown,
+        needs=list_needs(used, models, shown),
         unused={name: count_unused(page.parent / "data" / name / "rejects.csv") for name in shown},
         config_hash=content_hash({key: value for key, value in config.items() if key != "mirror"}),
         others=others,

@@ -12,7 +12,6 @@ from boomlib.evaluation.records import list_recorded
 from boomlib.files import read_json, write_text
 from boomlib.report.figures.catalogue import CataloguedFigure, find_figures
 from boomlib.report.making import describe_making
-from boomlib.report.needs import list_needs
 from boomlib.report.published import read_published
 from boomlib.report.roles import assign_roles
 from boomlib.report.tables.best import select_published, tabulate_best, tabulate_published
@@ -96,6 +95,7 @@ def write_leaderboard(
     *,
     models: Mapping[str, Mapping],
     datasets: Mapping[str, Mapping],
+    needs: Mapping[str, Mapping[str, str]],
     unused: Mapping[str, tuple[int, ...] | None],
     config_hash: str,
     others: Sequence[tuple[str, str, str]] = (),
@@ -113,6 +113,7 @@ def write_leaderboard(
             of the tables.
         models: descriptors of the models of the runs; ``source`` is the note on one.
         datasets: registry entries of the datasets of the runs.
+        needs: what models need, see :func:`boomlib.report.needs.list_needs`.
         unused: see :func:`tabulate_sources`.
         config_hash: hash of the configuration, for the footer.
         others: files that could not be made, beside those of runs, with the reason and the log.
@@ -121,7 +122,7 @@ def write_leaderboard(
     done = records["status"] == "done"
     figures = find_figures(results_dir, runs, roles, finished=bool(done.all()))
     units = {(run.dataset, run.property): datasets[run.dataset]["properties"][run.property]["unit"] for run in runs}
-    schemes, needs = pd.unique(records["scheme"]), list_needs(models, datasets, roles)
+    schemes = pd.unique(records["scheme"])
     policies = [run for run in list_recorded(records[done]) if run.model in roles.evaluators]
     effects, pairs = tabulate_policies(results_dir, policies, roles)
     text = render(

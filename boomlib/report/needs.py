@@ -1,27 +1,30 @@
 """What models need to predict a new molecule, on each dataset."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain
 
 from boomlib.declared import find_needs
+from boomlib.registry import list_members
 from boomlib.report.numbers import NONE
-from boomlib.report.roles import Roles
 
 
 def list_needs(
-    models: Mapping[str, Mapping], datasets: Mapping[str, Mapping], roles: Roles
+    names: Iterable[str], models: Mapping[str, Mapping], datasets: Mapping[str, Mapping]
 ) -> dict[str, dict[str, str]]:
     """By model and dataset, one of :data:`boomlib.declared.NEEDS`; of controls, which are no predictors, nothing.
 
     Args:
-        models: descriptors by model.
+        names: the models.
+        models: descriptors by model, also of the members whose predictions some of them read.
         datasets: registry entries by dataset.
-        roles: says which are controls.
     """
-    return {
-        name: {dataset: find_needs(model["features"], entry["reader"]) for dataset, entry in datasets.items()}
-        for name, model in models.items()
-        if name not in roles.controls
-    }
+    needs = {}
+    for name in names:
+        if models[name]["family"] != "control":
+            read = [models[each]["features"] for each in (name, *list_members(models[name]))]
+            features = list(chain.from_iterable(read))
+            needs[name] = {dataset: find_needs(features, entry["reader"]) for dataset, entry in datasets.items()}
+    return needs
 
 
 def describe_needs(needs: Mapping[str, str]) -> str:

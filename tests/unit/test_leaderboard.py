@@ -82,7 +82,7 @@ def make_results(folder):
 
 CONFIG = {"tasks": ["data/x", "data/y"], "schemes": ["kde"], "models": ["oracle", "half", "good", "same"]}
 MODELS = {
-    name: {"label": label, "family": "tabular", "features": ["elements"], "source": "Ours."}
+    name: {"label": label, "family": "tabular", "features": ["elements"], "parameters": {}, "source": "Ours."}
     for name, label in LABELS.items()
 }
 MODELS["oracle"]["family"] = "control"

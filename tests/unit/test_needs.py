@@ -3,7 +3,6 @@ import pytest
 from boomlib import registry
 from boomlib.declared import NEEDS, brings_geometry, find_needs, list_read
 from boomlib.report.needs import describe_needs, list_needs
-from boomlib.report.roles import assign_roles
 
 SMILES, EMBEDDED, GIVEN = NEEDS
 
@@ -36,12 +35,13 @@ def test_of_the_readers_that_of_qm9_alone_brings_positions():
 
 def test_registered_models():
     models, (datasets, _) = registry.load_models(), registry.load_datasets()
-    needs = list_needs(models, datasets, assign_roles(models))
+    needs = list_needs(models, models, datasets)
     assert "oracle" not in needs
     assert set(needs["ridge"].values()) == set(needs["chemprop"].values()) == {SMILES}
     assert needs["tgnn"]["qm9"] == SMILES
     assert (needs["egnn"]["csd10k"], needs["egnn"]["qm9"]) == (EMBEDDED, GIVEN)
     assert needs["physics_ridge_embedded"]["qm9"] == EMBEDDED
+    assert needs["committee"]["qm9"] == GIVEN, "it reads no feature, and its members do"
 
 
 def test_datasets_are_named_where_needs_differ():
