@@ -111,8 +111,8 @@ class Winsorized:
 
     Args:
         margin: how far values may leave train's range, in widths of it.
-        tails: share of train's molecules at each end, and one more, that have no say in the range, so that a wild value
-            in train does not widen it; 0: all have a say.
+        tails: share of train's molecules at each end, and one more, that have no say in the range, so that a wild
+            value in train does not widen it; 0: all have a say.
     """
 
     def __init__(self, margin: float, tails: float = 0.0) -> None:

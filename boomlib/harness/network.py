@@ -130,9 +130,7 @@ class NetworkModel(Model):
 
     network: nn.Module
 
-    def __init__(
-        self, *, reference: Reference, training: CompilableTraining, volume: bool = False, **common
-    ) -> None:
+    def __init__(self, *, reference: Reference, training: CompilableTraining, volume: bool = False, **common) -> None:
         super().__init__(**common)
         self.quantity, self.training = Quantity(self.kind, self.observable, volume), training
         self.kind = self.quantity.kind

@@ -1,4 +1,4 @@
-"""What a model learns in place of a property: of a density the molar volume, which adds up over atoms as no ratio does.
+"""What a model learns in place of a property: of a density the molar volume, which adds up over atoms.
 
 Volume increments of atoms in crystals: Immirzi & Perini, Acta Cryst. A 33, 216 (1977); of groups, for the densities of
 energetic materials: Ammon & Mitchell, Propellants Explos. Pyrotech. 23, 260 (1998).
@@ -43,7 +43,7 @@ class Quantity:
         return self
 
     def learn(self, molecules: Molecules) -> Molecules:
-        """The molecules with what is learnt as labels: molecular weight over density, cm³/mol of a density in g/cm³."""
+        """The molecules labelled with what is learnt: molecular weight over density, cm³/mol if that is in g/cm³."""
         return replace(molecules, y=weigh(molecules) / molecules.y) if self.is_volume else molecules
 
     def tell(self, molecules: Molecules, values: np.ndarray) -> np.ndarray:
