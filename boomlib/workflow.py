@@ -137,7 +137,7 @@ class Plan:
 
     def list_prepared(self) -> list[str]:
         """Molecules, features and splits that the runs read: what needs the network, and no training."""
-        read = {"elements"}.union(*(model["features"] for model in self.run_models.values()))
+        read = {"elements"}.union(*(model["features"] for model in self.trained_models.values()))
         read = read.union(*(read_scheme_features(scheme) for scheme in self.config["schemes"]))
         features = [f"results/features/{name}/{each}.parquet" for name in self.run_datasets for each in sorted(read)]
         features += [

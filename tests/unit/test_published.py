@@ -24,3 +24,20 @@ def test_every_entry_is_of_registered_tasks_and_names_its_source():
 def test_no_model_of_a_source_stands_twice_for_a_task():
     seen = [(each.model, each.source, task) for each in read_published() for task in each.rmse]
     assert len(seen) == len(set(seen))
+
+
+def test_what_was_published_on_qm9_stands_beside_its_characterised_molecules_as_of_others():
+    published = read_published()
+    for each in published:
+        if any(task.startswith("qm9_characterised/") for task in each.rmse):
+            assert each.split == "another"
+    both = [
+        {
+            (each.model, task.partition("/")[2], str(errors))
+            for each in published
+            for task, errors in each.rmse.items()
+            if task.startswith(f"{dataset}/")
+        }
+        for dataset in ("qm9", "qm9_characterised")
+    ]
+    assert both[0] and both[0] == both[1]

@@ -157,6 +157,7 @@ def test_prepared_is_all_that_the_runs_read_before_training():
     prepared = make_plan(**asked, models=["physics_ridge"]).list_prepared()
     assert "results/features/csd10k/xtb.parquet" in prepared
     assert not [path for path in prepared if "ch2_pairs" in path]
+    assert "results/features/csd10k/xtb.parquet" in make_plan(**asked, models=["committee"]).list_prepared()
 
 
 def test_a_run_needs_the_features_that_its_features_read():
