@@ -238,7 +238,8 @@ def find_error(molecules: Molecules, kind: str, parts: list[tuple[np.ndarray, np
 def report(folder: Path, dataset: str, results: Path) -> None:
     """Print the tables of what has been computed."""
     tables, known = read_geometries(folder), read_molecules(results / f"data/{dataset}/molecules.parquet")
-    folds, described = read_folds(results, dataset), load_datasets()[1][dataset]["properties"]
+    datasets, _ = load_datasets()
+    folds, described = read_folds(results, dataset), datasets[dataset]["properties"]
     ids = tables["relaxed"]["molecule_id"].to_numpy()
     smiles = np.array(known["smiles"].take(pa.array(ids)).to_pylist(), dtype=object)
     counts = {"elements": pa.table(elements.compute(smiles))}
