@@ -1,8 +1,9 @@
 """What families, schemes and features declare, read from their rules and their source as text."""
 
 import ast
+import graphlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from boomlib import registry
@@ -44,20 +45,34 @@ def check_families(models: Entries) -> None:
             )
 
 
-def check_references(models: Entries) -> None:
-    """Raise :class:`ContractError` unless a network whose ``reference`` is a ridge regression reads its features."""
+def check_features(models: Entries) -> None:
+    """Raise :class:`ContractError` unless models have the features that their hyper-parameters say they read.
+
+    A hyper-parameter says so by a feature's name, whatever its own name (``physics: xtb``), and a network's
+    ``reference`` by that of a ridge regression.
+    """
     source = read_source(source_file("boomlib.harness.references"))
-    features, physics = (ast.literal_eval(source.defined[name]) for name in ("FEATURES", "PHYSICS"))
+    regression, physics = (ast.literal_eval(source.defined[name]) for name in ("FEATURES", "PHYSICS"))
+    known = set(registry.list_modules("features", "compute"))
     for name, model in models.items():
-        reference = model["parameters"].get("reference")
-        if not isinstance(reference, str) or reference not in physics:
-            continue
-        wanted = [*features, *filter(None, [physics[reference]])]
-        lacking = [each for each in wanted if each not in model["features"]]
-        if lacking:
-            raise ContractError(
-                f"model {name}: features: `reference: {reference}` reads {', '.join(wanted)}; add {', '.join(lacking)}"
-            )
+        for key, value in list_values(model["parameters"]):
+            wanted = [value] if value in known and key != "reference" else []
+            if key == "reference" and value in physics:
+                wanted = [*regression, *filter(None, [physics[value]])]
+            lacking = [each for each in wanted if each not in model["features"]]
+            if lacking:
+                raise ContractError(
+                    f"model {name}: features: `{key}: {value}` reads {', '.join(wanted)}; add {', '.join(lacking)}"
+                )
+
+
+def list_values(parameters: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """All texts among hyper-parameters, at every depth, each with its key."""
+    for key, value in parameters.items():
+        if isinstance(value, Mapping):
+            yield from list_values(value)
+        elif isinstance(value, str):
+            yield key, value
 
 
 def list_arguments(feature: str) -> list[str]:
@@ -85,6 +100,24 @@ def list_read(features: Iterable[str]) -> set[str]:
             found.add(name)
             left += [] if name == "geometry" else list_tables(name)
     return found
+
+
+def order_features(features: Iterable[str]) -> list[str]:
+    """These features and all that they read, directly or not, each behind those that it reads.
+
+    Raises:
+        ContractError: features read one another in a circle.
+    """
+    read = {
+        name: [table for table in list_tables(name) if table != "geometry"]
+        for name in sorted(list_read(features) - {"geometry"})
+    }
+    try:
+        return list(graphlib.TopologicalSorter(read).static_order())
+    except graphlib.CycleError as error:
+        raise ContractError(
+            f"boomlib/features: {' reads '.join(error.args[1][::-1])}; a feature may not need itself"
+        ) from None
 
 
 def brings_geometry(reader: str) -> bool:

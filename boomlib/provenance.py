@@ -38,6 +38,7 @@ VERSIONED = {
     "transformers": "transformers",
     "tokenizers": "tokenizers",
     "torch-geometric": "torch_geometric",
+    "tblite": "tblite",
     "torchmd-net": "torchmdnet",
 }
 
@@ -139,7 +140,7 @@ def hash_training(model_class: str, parameters: Mapping[str, Any], features: Ite
     Args:
         model_class: the descriptor's ``class``.
         parameters: its hyper-parameters.
-        features: names of the features.
+        features: names of the features, and of those that they read.
     """
     module = model_class.rpartition(".")[0]
     code = code_hash(f"boomlib.models.{module}", *(f"boomlib.features.{name}" for name in sorted(features)))

@@ -10,8 +10,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from boomlib import registry
-from boomlib.declared import check_families, check_references, list_arguments, list_tables, read_scheme_features
+from boomlib import declared, registry
+from boomlib.declared import list_arguments, list_tables, read_scheme_features
 from boomlib.files import ContractError, read_json
 from boomlib.given import GivenFiles, is_given
 from boomlib.mirror import find_in_mirror
@@ -93,8 +93,8 @@ class Plan:
         self.datasets, self.sources = registry.with_own_datasets(*registry.load_datasets(), config, where)
         self.models = registry.with_variants(registry.load_models(), config, where)
         self.config = registry.check_config(config, self.datasets, self.models, where)
-        check_families(self.models)
-        check_references(self.models)
+        declared.check_families(self.models)
+        declared.check_features(self.models)
         self.features = registry.list_modules("features", "compute")
         self.schemes = registry.list_modules("splits", "assign")
         self.properties = sorted({name for dataset in self.datasets.values() for name in dataset["properties"]})
@@ -137,18 +137,16 @@ class Plan:
 
     def list_prepared(self) -> list[str]:
         """Molecules, features and splits that the runs read: what needs the network, and no training."""
-        read = {"elements"}.union(*(model["features"] for model in self.trained_models.values()))
-        read = read.union(*(read_scheme_features(scheme) for scheme in self.config["schemes"]))
+        of_schemes = map(read_scheme_features, self.config["schemes"])
+        read = {"elements"}.union(*(model["features"] for model in self.trained_models.values()), *of_schemes)
         features = [f"results/features/{name}/{each}.parquet" for name in self.run_datasets for each in sorted(read)]
-        features += [
-            f"results/features/{name}/ch2_pairs.parquet" for name in {run.dataset: None for run in self.policy_runs}
-        ]
+        with_policy = {run.dataset: None for run in self.policy_runs}
+        features += [f"results/features/{name}/ch2_pairs.parquet" for name in with_policy]
         splits = [f"results/splits/{'/'.join(task)}.parquet" for task in self.tasks]
         starts = [model["parameters"].get("pretrained") for model in self.trained_models.values()]
         if "mlm" in starts:
             splits += [f"results/corpora/{scheme}.parquet" for scheme in self.config["schemes"]]
-        hub = [locate_hub(each)[0] for each in starts if isinstance(each, dict) and "hub" in each]
-        return features + splits + hub
+        return features + splits + [locate_hub(each)[0] for each in starts if isinstance(each, dict) and "hub" in each]
 
     def list_figures(self, wildcards: Wildcards) -> list[str]:
         """All figures of the leaderboard."""
@@ -183,8 +181,8 @@ class Plan:
 
     def get_features(self, wildcards: Wildcards) -> list[str]:
         """Feature tables that a model reads."""
-        names = self.models[wildcards["model"]]["features"]
-        return [f"results/features/{wildcards['dataset']}/{name}.parquet" for name in names]
+        features = self.models[wildcards["model"]]["features"]
+        return [f"results/features/{wildcards['dataset']}/{name}.parquet" for name in features]
 
     def get_scheme_feature_names(self, wildcards: Wildcards) -> list[str]:
         """Feature tables that a scheme reads, by name."""
@@ -344,12 +342,14 @@ class Plan:
 
     def list_feature_needs(self, dataset: str, features: Iterable[str]) -> list[str]:
         """Feature tables, each behind its parts and behind the features that it reads."""
-        paths: list[str] = []
-        for name in features:
-            read = [table for table in list_tables(name) if table in self.features]
-            parts = self.get_feature_parts({"dataset": dataset, "feature": name})
-            paths += [*self.list_feature_needs(dataset, read), *parts, f"results/features/{dataset}/{name}.parquet"]
-        return list(dict.fromkeys(paths))
+        return [
+            path
+            for name in declared.order_features(features)
+            for path in (
+                *self.get_feature_parts({"dataset": dataset, "feature": name}),
+                f"results/features/{dataset}/{name}.parquet",
+            )
+        ]
 
     def list_corpus_needs(self, scheme: str) -> list[str]:
         """The corpus of a scheme and what it stands on, in the order in which it is made."""

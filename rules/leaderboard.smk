@@ -271,6 +271,7 @@ rule leaderboard:
             "workflow_scripts.leaderboard",
             "boomlib.report.build",
             files=(
+                "boomlib/declared.py",  # what a model needs
                 "boomlib/report/leaderboard.md.j2",
                 "boomlib/report/published.yaml",
                 *(f"boomlib/splits/{scheme}.py" for scheme in plan.config["schemes"]),

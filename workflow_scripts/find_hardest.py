@@ -10,7 +10,7 @@ if __name__ == "__main__":
     with logged(snakemake.log[0]):
         predictions = {}
         for path in map(Path, snakemake.input.predictions):
-            if path.parent.name not in snakemake.params.controls:
+            if path.parent.name not in snakemake.params.left_out:
                 predictions.setdefault(path.parent.name, []).append(path)
         hardest = find_hardest(
             snakemake.input.molecules,

@@ -113,7 +113,8 @@ def find_hardest(
     Args:
         molecules_path: the molecules table.
         split_path: the split.
-        predictions: the files of all seeds by model, without controls; of several seeds the mean counts.
+        predictions: the files of all seeds by model, without controls and committees; of several seeds the mean
+            counts.
         out_path: the JSON file.
         property_name: the property.
     """

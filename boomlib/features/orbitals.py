@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
+from tblite.interface import Calculator, Result
 
 WIDTH = 0.01  # Ha: orbitals this near to a frontier count 1/e as much as the frontier itself
-OCCUPIED = 1e-6  # electrons in an orbital from which it counts as occupied
 HALOGENS = (9, 17, 35, 53, 85)
 
 ENERGIES: dict[str, str] = {
@@ -33,7 +33,7 @@ COLUMNS: dict[str, str] = ENERGIES | {
 """What each column is, and its unit."""
 
 
-def describe_orbitals(calculator: object, result: object, numbers: np.ndarray) -> dict[str, float]:
+def describe_orbitals(calculator: Calculator, result: Result, numbers: np.ndarray, unpaired: int) -> dict[str, float]:
     """Energies of the frontier orbitals, and Mulliken's shares of atoms and shells in them.
 
     Where levels lie together, one orbital's shares would change when the molecule is turned or hardly moved; so they
@@ -43,11 +43,15 @@ def describe_orbitals(calculator: object, result: object, numbers: np.ndarray) -
         calculator: tblite's.
         result: its single point, with integrals.
         numbers: atomic numbers, int [n].
+        unpaired: electrons that are alone in their orbital.
 
     Returns:
         :data:`COLUMNS`, without what there is no orbital for.
     """
-    energies, occupied = result.get("orbital-energies"), result.get("orbital-occupations") > OCCUPIED
+    energies = result.get("orbital-energies")
+    # by their number: the method smears electrons over levels, at a small gap noticeably
+    electrons = round(float(result.get("orbital-occupations").sum()))
+    occupied = np.argsort(np.argsort(energies, kind="stable")) < (electrons + unpaired + 1) // 2
     filled, empty = np.sort(energies[occupied]), np.sort(energies[~occupied])
     coefficients = result.get("orbital-coefficients")
     shares = coefficients * (result.get("overlap-matrix") @ coefficients)  # [basis functions, orbitals]

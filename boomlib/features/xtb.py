@@ -7,6 +7,7 @@ for each molecule of the feature ``conformers``, about 15 ms for one of QM9.
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,9 @@ from boomlib.features import orbitals
 
 CHUNK = 64
 
-METHOD, SECOND_METHOD = "GFN2-xTB", "GFN1-xTB"
+METHOD = "GFN2-xTB"
+METHODS = {METHOD: "", "GFN1-xTB": "gfn1_"}
+"""The methods, and what stands before the names of their columns."""
 BOHR = 0.529177210903  # Å (CODATA 2018)
 DEBYE = 2.541746473  # of one e·bohr
 GIGAHERTZ = 505.379008  # rotational constant times moment of inertia, GHz·Da·Å²
@@ -51,7 +54,7 @@ COLUMNS: dict[str, str] = {
     "length": "largest distance of two atoms, Å",
     **{f"gfn1_{name}": f"{text}, by GFN1-xTB" for name, text in BOTH.items()},
 }
-"""What each column is, and its unit; all float32, null where there are no positions or no solution."""
+"""What each column is, and its unit; all float32, NaN where there are no positions, no solution or no such orbital."""
 
 # What is set where all before it found no self-consistent charges: name, settings of tblite
 ATTEMPTS: tuple[tuple[str, Mapping[str, float]], ...] = (
@@ -75,7 +78,7 @@ def compute(smiles: Sequence[str], conformers: pa.Table | None = None) -> dict[s
     rows, notes = [], []
     for text, numbers, positions in read_conformers(smiles, conformers):
         values, note = solve(text, numbers, positions)
-        rows.append([values.get(name) for name in COLUMNS])
+        rows.append([values.get(name, np.nan) for name in COLUMNS])
         notes.append(note)
     columns = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
     arrays = {name: pa.array(list(each), pa.float32()) for name, each in zip(COLUMNS, columns, strict=True)}
@@ -87,6 +90,7 @@ def read_conformers(
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
     """Each molecule with its atomic numbers, int [n], and positions, Å [n, 3], or None."""
     if conformers is None:
+        yield from ((text, np.zeros(0, dtype=int), None) for text in smiles)
         return
     columns = (conformers[name].to_pylist() for name in ("atomic_numbers", "positions"))
     for text, numbers, flat in zip(smiles, *columns, strict=True):
@@ -94,45 +98,68 @@ def read_conformers(
 
 
 def solve(smiles: str, numbers: np.ndarray, positions: np.ndarray | None) -> tuple[dict[str, float], str | None]:
-    """The columns of one molecule, none if there is no solution, and its note."""
+    """The columns of one molecule, as far as there is a solution, and its note."""
     if positions is None:
         return {}, "no positions"
     molecule = Chem.AddHs(Chem.MolFromSmiles(smiles))
-    charge = Chem.GetFormalCharge(molecule)
     unpaired = sum(atom.GetNumRadicalElectrons() for atom in molecule.GetAtoms())
     weight = numbers / numbers.sum()
     centred = positions - weight @ positions
+    state = State(numbers, centred, Chem.GetFormalCharge(molecule), unpaired)
+    found, notes = describe_shape(numbers, centred), []
+    for method, prefix in METHODS.items():
+        calculator, result, note = run(method, state)
+        notes += [f"{method}: {note}"] if note else []
+        if result is not None:
+            described = describe_both(method, calculator, result, state)
+            found |= {f"{prefix}{name}": value for name, value in described.items()}
+            if method == METHOD:
+                found |= describe_charges(result, numbers, centred / BOHR)
+    return found, "; ".join(notes) or None
+
+
+@dataclass(frozen=True)
+class State:
+    """What a single point is of.
+
+    Attributes:
+        numbers: atomic numbers, int [n].
+        positions: from the centre of nuclear charge, Å [n, 3].
+        charge: formal charge, e.
+        unpaired: electrons that are alone in their orbital.
+    """
+
+    numbers: np.ndarray
+    positions: np.ndarray
+    charge: int
+    unpaired: int
+
+
+def run(method: str, state: State) -> tuple[Calculator | None, Result | None, str | None]:
+    """A single point with integrals, and which settings it took, None for the usual ones; or why there is none."""
+    reason = ""
     for name, settings in ATTEMPTS:
         try:
-            calculator, result = run(METHOD, numbers, centred, charge, unpaired, settings)
-            found = describe_both(METHOD, calculator, result, numbers)
-            found |= describe_charges(result, numbers, centred / BOHR)
-            calculator, result = run(SECOND_METHOD, numbers, centred, charge, unpaired, settings)
-            second = describe_both(SECOND_METHOD, calculator, result, numbers)
+            calculator = Calculator(
+                method, state.numbers, state.positions / BOHR, charge=state.charge, uhf=state.unpaired
+            )
+            for key, value in {"verbosity": 0, "save-integrals": 1, **settings}.items():
+                calculator.set(key, value)
+            result = calculator.singlepoint()
         except TBLiteRuntimeError as error:
             reason = str(error)
             continue
-        found |= describe_shape(numbers, centred) | {f"gfn1_{key}": value for key, value in second.items()}
-        return found, None if name == "usual" else name
-    return {}, f"no self-consistent charges: {reason}"
+        return calculator, result, None if name == "usual" else name
+    return None, None, f"no self-consistent charges: {reason}"
 
 
-def run(
-    method: str, numbers: np.ndarray, positions: np.ndarray, charge: int, unpaired: int, settings: Mapping[str, float]
-) -> tuple[Calculator, Result]:
-    """A single point with integrals at positions, Å [n, 3]; raises TBLiteRuntimeError if the charges do not settle."""
-    calculator = Calculator(method, numbers, positions / BOHR, charge=charge, uhf=unpaired)
-    for key, value in {"verbosity": 0, "save-integrals": 1, **settings}.items():
-        calculator.set(key, value)
-    return calculator, calculator.singlepoint()
-
-
-def describe_both(method: str, calculator: Calculator, result: Result, numbers: np.ndarray) -> dict[str, float]:
+def describe_both(method: str, calculator: Calculator, result: Result, state: State) -> dict[str, float]:
     """What is read of both methods."""
     return {
-        "atomisation_energy": float(result.get("energy")) - sum(free_atom(method, each) for each in numbers.tolist()),
+        "atomisation_energy": float(result.get("energy"))
+        - sum(free_atom(method, each) for each in state.numbers.tolist()),
         "dipole": DEBYE * float(np.linalg.norm(result.get("dipole"))),
-        **orbitals.describe_orbitals(calculator, result, numbers),
+        **orbitals.describe_orbitals(calculator, result, state.numbers, state.unpaired),
     }
 
 

@@ -94,7 +94,7 @@ class Model(ABC):
 
     @abstractmethod
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
-        """Fit to ``train``; choose hyper-parameters or epochs by the RMSE on ``valid``.
+        """Fit to ``train``; choose hyper-parameters or epochs by the RMSE on ``valid`` of what is learnt.
 
         ``folder`` outlives a killed job: the state to go on from and ``history.csv`` go there.
         """

@@ -26,6 +26,7 @@ from boomlib.contracts import (
     write_predictions,
     write_table,
 )
+from boomlib.declared import order_features
 from boomlib.files import ContractError, MoleculeError, sha256, write_json, write_text
 from boomlib.harness.composition import count_elements
 from boomlib.harness.interface import MEMBERS, STATE, Molecules, find_model_class
@@ -164,7 +165,7 @@ def train_and_predict(job: Job) -> None:
     (job.folder / FAILURE).unlink(missing_ok=True)
     resumed = forget_other_runs(job.folder, {"model": job.model} | job.common, *job.inputs)
     # of the code as it is now, whatever becomes of the files while it trains
-    code = hash_training(job.model["class"], job.model["parameters"], job.features)
+    code = hash_training(job.model["class"], job.model["parameters"], order_features(job.features))
     record = RunRecord()
     try:
         with locating(job.task):

@@ -111,7 +111,7 @@ class Regression(Trainee):
         self.squares.append(squared_errors(self.judged, *batch))
 
     def on_validation_epoch_end(self) -> None:
-        """RMSE on valid, native units."""
+        """RMSE on valid, in units of what is learnt."""
         self.log("valid_rmse", self.spread * torch.cat(self.squares).mean().sqrt())
         self.squares.clear()
 
@@ -205,7 +205,8 @@ class NetworkModel(Model):
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Train; ``epochs.parquet`` gets each epoch's predictions of the molecules in :attr:`unlabelled`."""
         torch.set_num_threads(self.threads)
-        train, valid = (self.quantity.fit(train).learn(part) for part in (train, valid))
+        self.quantity.fit(train)
+        train, valid = self.quantity.learn(train), self.quantity.learn(valid)
         self.network = self.start(train)
         left = self.references.fit_transform(train, valid), self.references.transform(valid)
         z, z_valid = (torch.as_tensor(each, dtype=torch.float32) for each in left)

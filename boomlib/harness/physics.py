@@ -49,7 +49,7 @@ class Physics:
         # least squares follow a wild value, which then stands out of what they leave: once more without such
         left = values - elements @ self.contributions
         usual = Winsorized(self.winsorized.margin, TAILS).fit(left[known])
-        tame = (usual.transform(left) == left[:, usual.columns]).all(axis=1)
+        tame = known & (usual.transform(left) == left[:, usual.columns]).all(axis=1)
         self.contributions = np.linalg.lstsq(elements[tame], values[tame], rcond=None)[0]
         self.winsorized.fit(self.relate(train))
         return self

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from rdkit import Chem
 
-from boomlib.files import read_json, write_json
+from boomlib.files import MoleculeError, read_json, write_json
 from boomlib.harness.composition import count_elements
 from boomlib.harness.interface import Molecules
 
@@ -22,6 +22,8 @@ WEIGHTS = np.array([TABLE.GetAtomicWeight(number) for number in range(1, 119)])
 
 class Quantity:
     """The property itself, or of a density, where it is asked for, the molar volume.
+
+    Penalties and epochs are then chosen by the RMSE of volumes, which ``history.csv`` shows.
 
     Args:
         kind: ``extensive`` or ``intensive``, of the property.
@@ -43,8 +45,20 @@ class Quantity:
         return self
 
     def learn(self, molecules: Molecules) -> Molecules:
-        """The molecules labelled with what is learnt: molecular weight over density, cm³/mol if that is in g/cm³."""
-        return replace(molecules, y=weigh(molecules) / molecules.y) if self.is_volume else molecules
+        """The molecules labelled with what is learnt: molecular weight over density, cm³/mol if that is in g/cm³.
+
+        Raises:
+            MoleculeError: a density is not positive.
+        """
+        if not self.is_volume:
+            return molecules
+        if (molecules.y <= 0).any():
+            raise MoleculeError(
+                f"{(molecules.y <= 0).sum()} molecules have a density of 0 or less, and so no volume; remove their "
+                "rows, or `observable: mass_density` if it is no density",
+                molecules.smiles[molecules.y <= 0],
+            )
+        return replace(molecules, y=weigh(molecules) / molecules.y)
 
     def tell(self, molecules: Molecules, values: np.ndarray) -> np.ndarray:
         """The property of molecules, native units, of what was learnt of them; both float64 [n]."""

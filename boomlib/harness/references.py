@@ -16,7 +16,7 @@ from boomlib.harness.ridge import HalfSparseRows, fit_ridge
 
 Reference = Literal["elements", "mean", "none", "ridge", "physics", "physics_embedded"]
 FEATURES = ("elements", "descriptors", "morgan_counts")
-"""Feature tables that a ridge regression reads, see :func:`boomlib.declared.check_references`."""
+"""Feature tables that a ridge regression reads, see :func:`boomlib.declared.check_features`."""
 PHYSICS = {"ridge": None, "physics": "xtb", "physics_embedded": "xtb_embedded"}
 """The references that are ridge regressions, and the feature with columns of physics that each reads as well."""
 # as in config/models/ridge.yaml

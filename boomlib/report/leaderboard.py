@@ -106,8 +106,7 @@ def write_leaderboard(
 
     Args:
         page: the Markdown file.
-        results_dir: the folder of results, for the scores of policies, hardest molecules, notes on tasks and
-            figures.
+        results_dir: the folder of results, for policies, hardest molecules, notes on tasks and figures.
         metrics: the tidy table, see :func:`boomlib.evaluation.summary.tabulate_metrics`.
         records: the table of runs, see :func:`boomlib.evaluation.records.tabulate_runs`; done or not, in the order
             of the tables.
@@ -122,7 +121,6 @@ def write_leaderboard(
     done = records["status"] == "done"
     figures = find_figures(results_dir, runs, roles, finished=bool(done.all()))
     units = {(run.dataset, run.property): datasets[run.dataset]["properties"][run.property]["unit"] for run in runs}
-    schemes = pd.unique(records["scheme"])
     policies = [run for run in list_recorded(records[done]) if run.model in roles.evaluators]
     effects, pairs = tabulate_policies(results_dir, policies, roles)
     text = render(
@@ -131,7 +129,7 @@ def write_leaderboard(
         lost=int((~done).sum()),
         schemes=[
             describe_scheme(RankedModels(metrics, scheme, roles, units), needs, figures, results_dir)
-            for scheme in schemes
+            for scheme in pd.unique(records["scheme"])
         ],
         policies=len(policies),
         effects=effects,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from boomlib.declared import order_features
 from boomlib.provenance import hash_training
 from boomlib.version import VERSION
 
@@ -27,7 +28,7 @@ def list_changed(records: pd.DataFrame, models: Mapping[str, Mapping]) -> list[s
     changed = []
     for name, runs in records[records["status"] == "done"].groupby("model", sort=False):
         model = models.get(name)
-        now = model and hash_training(model["class"], model["parameters"], model["features"])
+        now = model and hash_training(model["class"], model["parameters"], order_features(model["features"]))
         if set(runs["code"]) != {now}:
             changed.append(model["label"] if model else name)
     return changed

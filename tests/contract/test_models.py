@@ -15,6 +15,7 @@ from scipy.spatial.transform import Rotation
 from tiny import MODELS, PROPERTY, TrainingJob, feature_files, member_files, small_descriptor, write_benchmark
 
 from boomlib import contracts, registry
+from boomlib.declared import order_features
 from boomlib.features import elements
 from boomlib.files import ContractError, MoleculeError
 from boomlib.harness.interface import MEMBERS, Model, Molecules, PolicyModel, find_model_class
@@ -24,8 +25,9 @@ from boomlib.provenance import hash_training
 
 
 def list_models() -> list:
-    """All models; slow of `{name}` and `{name}_small`, two sizes of one network, the first, and networks on ridge."""
-    slow = {name for name in MODELS if f"{name}_small" in MODELS or name.endswith("_on_ridge")}
+    """All models; slow are networks of which there is a small size too, and all networks on ridge but one."""
+    large = {name for name in MODELS if f"{name}_small" in MODELS}
+    slow = large | {"chemprop_small_on_ridge", "graphormer3d_small_on_ridge"}
     return [
         # those of one model on one worker, which then fits it once
         pytest.param(name, marks=[pytest.mark.xdist_group(name)] + [pytest.mark.slow] * (name in slow))
@@ -201,15 +203,18 @@ def test_what_train_has_never_shown_has_an_answer_or_is_refused_by_name(descript
     assert np.isfinite(fitted.predict(readable).mean).all()
 
 
+POSITIONS = ("conformers", "embedded")
+
+
 def with_atoms(molecules: Molecules, change) -> Molecules:
     """Molecules whose atoms ``change`` lists anew and moves, in all features that have any.
 
     Args:
-        molecules: with ``graph``, ``conformers`` or both.
+        molecules: with ``graph``, a feature with positions or both.
         change: number of atoms, positions (Å [n, 3]) -> which old atom each new one is, new positions of the old ones.
     """
     features = dict(molecules.features)
-    tables = {name: features[name].to_pylist() for name in ("graph", "conformers") if name in features}
+    tables = {name: features[name].to_pylist() for name in ("graph", *POSITIONS) if name in features}
     for rows in zip(*tables.values(), strict=True):
         (atoms,) = {len(row["atomic_numbers"]) for row in rows}
         for row in rows:
@@ -236,7 +241,7 @@ CHANGES = {
 
 
 def test_a_prediction_does_not_change_when_a_molecule_moves_or_its_atoms_are_listed_anew(descriptor, fitted, data):
-    if not {"graph", "conformers"} & set(descriptor["features"]):
+    if not {"graph", *POSITIONS} & set(descriptor["features"]):
         pytest.skip("the model sees no atoms in an order and no positions")
 
     def difference(change) -> float:
@@ -244,7 +249,7 @@ def test_a_prediction_does_not_change_when_a_molecule_moves_or_its_atoms_are_lis
 
     # five epochs teach a network little, so that what it sees must also hold beside what it does not see
     seen = difference(lambda n, positions: (np.arange(n), 1.2 * positions))
-    assert (seen > 1e-7) == ("conformers" in descriptor["features"])
+    assert (seen > 1e-7) == bool(set(POSITIONS) & set(descriptor["features"]))
     differences = {name: difference(change) for name, change in CHANGES.items()}
     assert max(differences.values()) < (1e-3 * seen if seen else 1e-9), differences
 
@@ -288,7 +293,9 @@ def test_a_job_writes_valid_predictions_and_what_made_them(descriptor, benchmark
     assert record["seconds"] >= 0
     assert record["resumed"] is False
     assert record["commit"]
-    assert record["code"] == hash_training(descriptor["class"], descriptor["parameters"], descriptor["features"])
+    assert record["code"] == hash_training(
+        descriptor["class"], descriptor["parameters"], order_features(descriptor["features"])
+    )
     assert {"python", "numpy", "pyarrow"} <= set(record["versions"])
     assert record["molecules"] == {"train": 14, "valid": 4, "id": 3, "ood": 3}
     assert (record["property"], record["seed"]) == (PROPERTY, 3)

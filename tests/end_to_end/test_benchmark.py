@@ -27,7 +27,7 @@ def test_the_leaderboard_is_filled_and_bounded_by_its_controls(finished):
     text = (finished.folder / "results/leaderboard.md").read_text()
     assert "Every run finished." in text
     figures = re.findall(r"!\[.+?\]\((.+?)\)", text)
-    assert len(figures) == 4
+    assert len(figures) == 5
     for figure in figures:
         assert (finished.folder / "results" / figure).read_bytes().startswith(b"\x89PNG")
 

@@ -17,7 +17,7 @@ from rdkit import Chem
 from rdkit.Chem import Descriptors, MACCSkeys, rdFingerprintGenerator, rdMolDescriptors
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
-from boomlib import contracts, registry
+from boomlib import contracts, declared, registry
 from boomlib import featurize as compute
 from boomlib.features import descriptors, elements, maccs, morgan_counts, scaffolds
 from boomlib.files import ContractError
@@ -432,3 +432,14 @@ def test_chunks_are_read_as_they_are_needed_and_results_wait_for_a_slow_writer(m
             time.sleep(1)
         assert len(read) <= start + 6
     assert read == list(range(40))
+
+
+def test_features_that_read_one_another_are_refused(monkeypatch):
+    monkeypatch.setattr(declared, "list_tables", lambda name: {"maccs": ["graph"], "graph": ["maccs"]}.get(name, []))
+    with pytest.raises(ContractError, match=r"(graph|maccs) reads (graph|maccs) .*; a feature may not need itself"):
+        declared.order_features(["graph"])
+
+
+def test_features_come_behind_those_that_they_read():
+    assert declared.order_features(["xtb_embedded", "maccs"]) == ["embedded", "maccs", "xtb_embedded"]
+    assert declared.order_features(["xtb"]) == ["conformers", "xtb"]

@@ -322,7 +322,7 @@ def test_the_hardest_molecules_of_each_task(results):
     write_json(folder / "hardest/data/y/scaffold.json", {"molecules": [HARD]})  # of another scheme
     write_text(folder / "plots/hardest/data/x/kde.png", "")
     text = write(folder, runs)
-    assert rows(text, "<summary>data/x (eV): 1 suspect</summary>")[1:] == [
+    assert rows(text, "<summary>data/x (eV): 1 of the ten suspect</summary>")[1:] == [
         ["1", "molecule 7", f"`C\\|{'C' * 77}…`", "**suspect label**", "OOD", "329", "28.8", "[26.7, 31.0]", "17.4"],
         ["2", "line 9", "`CC.O`", "", "ID", "329", "28.8", "[26.7, 31.0]", "17.4"],
     ]

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from boomlib.features import elements, morgan_counts
+from boomlib.files import MoleculeError
 from boomlib.harness.interface import Molecules
 from boomlib.harness.quantity import DENSITY, Quantity, weigh
 from boomlib.models.tabular.ridge import Ridge
@@ -80,3 +81,12 @@ def test_additive_volumes_extrapolate_to_dense_molecules_where_a_mean_over_atoms
         np.testing.assert_array_equal(again.predict(molecules.take(heavy)).mean, said)
     assert errors[True] < 0.05
     assert errors[False] > 3 * errors[True]
+
+
+@pytest.mark.parametrize("bad", [0.0, -0.1])
+def test_a_density_that_is_not_positive_is_refused_with_its_molecules(bad):
+    molecules = make()
+    molecules.y[3] = bad
+    with pytest.raises(MoleculeError, match="1 molecules have a density of 0 or less") as caught:
+        Quantity("intensive", DENSITY, volume=True).fit(molecules).learn(molecules)
+    assert list(caught.value.smiles) == [SMILES[3]]

@@ -10,7 +10,7 @@ from conftest import make_molecules
 from tiny import MODELS, small_descriptor
 
 from boomlib import registry
-from boomlib.declared import check_references
+from boomlib.declared import check_features
 from boomlib.features import descriptors, elements, graph, morgan_counts
 from boomlib.features.xtb import COLUMNS
 from boomlib.files import ContractError
@@ -176,10 +176,25 @@ def test_a_reference_whose_features_the_descriptor_lacks_is_refused():
     models = registry.with_variants(
         MODELS, config | {"variants": {"on": on | {"parameters": {"reference": "physics"}}}}
     )
-    check_references(MODELS)
+    check_features(MODELS)
     with pytest.raises(ContractError) as error:
-        check_references(models)
+        check_features(models)
     assert str(error.value) == (
         "model on: features: `reference: physics` reads elements, descriptors, morgan_counts, xtb; add "
         "morgan_counts, xtb"
     )
+
+
+@pytest.mark.parametrize(
+    ("of", "parameters", "lacking"),
+    [
+        ("ridge", {"physics": "xtb"}, "`physics: xtb` reads xtb; add xtb"),
+        ("ridge_boost", {"ridge": {"physics": "xtb_embedded"}}, "reads xtb_embedded; add xtb_embedded"),
+        ("egnn_small", {"conformers": "embedded"}, "`conformers: embedded` reads embedded; add embedded"),
+    ],
+)
+def test_a_model_must_have_the_features_that_its_hyper_parameters_name(of, parameters, lacking):
+    variant = {"of": of, "label": "V", "parameters": parameters}
+    models = registry.with_variants(MODELS, {"tasks": ["csd10k/hof"], "models": ["v"], "variants": {"v": variant}})
+    with pytest.raises(ContractError, match=f"model v: features: .*{lacking}"):
+        check_features(models)

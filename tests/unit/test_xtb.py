@@ -105,13 +105,76 @@ def test_what_has_no_positions_or_no_solution_is_noted(monkeypatch):
     molecules = as_table(([8, 1, 1], None), ([8, 1, 1], WATER))
     found = xtb.compute(["O", "O"], molecules)
     assert found["note"].to_pylist() == ["no positions", None]
-    assert [found[name].null_count for name in xtb.COLUMNS] == [1] * len(xtb.COLUMNS)
+    unknown = np.array([np.isnan(found[name].to_numpy()) for name in xtb.COLUMNS])
+    assert unknown[:, 0].all() and not unknown[:, 1].any()
     monkeypatch.setattr(xtb, "ATTEMPTS", (("usual", {"max-iter": 1}), ("longer", {"max-iter": 100})))
-    assert xtb.compute(["O"], as_table(([8, 1, 1], WATER)))["note"].to_pylist() == ["longer"]
+    assert first("O", [8, 1, 1], WATER)["note"] == "GFN2-xTB: longer; GFN1-xTB: longer"
     monkeypatch.setattr(xtb, "ATTEMPTS", (("usual", {"max-iter": 1}),))
-    found = xtb.compute(["O"], as_table(([8, 1, 1], WATER)))
-    assert found["note"][0].as_py().startswith("no self-consistent charges: ")
-    assert found["gap"].to_pylist() == [None]
+    water = first("O", [8, 1, 1], WATER)
+    assert water["note"].count("no self-consistent charges: ") == 2
+    assert np.isnan(water["gap"]) and np.isnan(water["gfn1_gap"])
+    assert water["length"] == pytest.approx(1.5144, abs=1e-4), "the shape needs no electrons"
+
+
+def test_one_method_that_fails_leaves_what_the_other_has_found(monkeypatch):
+    usual, real = first("O", [8, 1, 1], WATER), xtb.Calculator
+
+    def fail(method, *arguments, **settings):
+        if method == "GFN1-xTB":
+            raise xtb.TBLiteRuntimeError("on purpose")
+        return real(method, *arguments, **settings)
+
+    monkeypatch.setattr(xtb, "Calculator", fail)
+    found = first("O", [8, 1, 1], WATER)
+    assert found["note"] == "GFN1-xTB: no self-consistent charges: on purpose"
+    for name in xtb.COLUMNS:
+        assert np.isnan(found[name]) if name.startswith("gfn1_") else found[name] == usual[name], name
+
+
+@pytest.mark.parametrize("method", ["GFN2-xTB", "GFN1-xTB"])
+def test_frontier_orbitals_are_told_by_the_number_of_electrons_also_where_the_gap_is_small(method):
+    """Two hydrogens far apart: electrons smear over both levels."""
+    far = np.array([[0, 0, 0], [0, 0, 3.0]])
+    calculator = Calculator(method, np.array([1, 1]), far / xtb.BOHR)
+    calculator.set("verbosity", 0)
+    result = calculator.singlepoint()
+    levels = np.sort(result.get("orbital-energies"))
+    assert np.sort(result.get("orbital-occupations"))[-2] > 1e-6, "smeared"
+    found, prefix = first("[H][H]", [1, 1], far), xtb.METHODS[method]
+    assert [found[f"{prefix}{name}"] for name in ("homo", "lumo")] == pytest.approx(levels[:2], abs=1e-6)
+    assert found[f"{prefix}gap"] == pytest.approx(levels[1] - levels[0], abs=1e-6)
+
+
+def test_hot_electrons_change_little(monkeypatch):
+    table = pa.table(conformers.compute(["C=O"]))
+    usual = xtb.compute(["C=O"], table)
+    monkeypatch.setattr(xtb, "ATTEMPTS", xtb.ATTEMPTS[-1:])
+    hot = xtb.compute(["C=O"], table)
+    for name in ("homo", "lumo", "gap", "gfn1_homo", "gfn1_lumo", "homo_oxygen", "lumo_carbon", "atomisation_energy"):
+        assert hot[name][0].as_py() == pytest.approx(usual[name][0].as_py(), abs=0.01), name
+
+
+def test_shares_of_frontier_orbitals_add_up():
+    for smiles in ("C=O", "CF", "[CH3]", "CS"):
+        found = {
+            name: each[0].as_py()
+            for name, each in xtb.compute([smiles], pa.table(conformers.compute([smiles]))).items()
+        }
+        for frontier in ("homo", "lumo"):
+            elements = sum(
+                found[f"{frontier}_{name}"] for name in ("hydrogen", "carbon", "nitrogen", "oxygen", "halogen")
+            )
+            assert elements == pytest.approx(1, abs=1e-5) or (smiles == "CS" and elements < 1)
+            assert 0 < found[f"{frontier}_atom"] <= 1.2
+    carbonyl = xtb.compute(["C=O"], pa.table(conformers.compute(["C=O"])))
+    assert carbonyl["homo_oxygen"][0].as_py() > 0.5, "a lone pair"
+    assert carbonyl["lumo_carbon"][0].as_py() > 0.5, "π*"
+
+
+@pytest.mark.parametrize("smiles", ["[H][H]", "[H]", "[H+]", "[Na+]", "[He]", "[Og]", "O=O", "[Cl-]"])
+def test_the_smallest_molecules_have_rows_that_a_job_reads(smiles):
+    found = xtb.compute([smiles], pa.table(conformers.compute([smiles])))
+    assert [name for name in xtb.COLUMNS if found[name].null_count] == []
 
 
 def test_no_molecules_have_the_same_columns():

@@ -36,7 +36,7 @@ class Ridge(Model):
     Args:
         radius: largest radius of the atom environments, in bonds.
         min_molecules: molecules of train that must show an environment.
-        margin: how far descriptors may leave train's range, in widths of it; None = no descriptors.
+        margin: how far descriptors may leave train's range, in widths of it; None = no descriptors, and 1 for physics.
         penalties: penalties to choose from.
         physics: the feature with quantum-chemical columns to use; None = none. They may leave train's range as
             descriptors may.
@@ -63,7 +63,8 @@ class Ridge(Model):
 
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Learn the design from train and solve for all penalties."""
-        train, valid = (self.quantity.fit(train).learn(part) for part in (train, valid))
+        self.quantity.fit(train)
+        train, valid = self.quantity.learn(train), self.quantity.learn(valid)
         x = self.design.fit(train).transform(train)
         fitted = fit_ridge(Rows([x]), train.y, Rows([self.design.transform(valid)]), valid.y, self.penalties)
         self.weights, self.intercept = fitted.weights, fitted.intercept
