@@ -60,6 +60,13 @@ class Quantity:
             )
         return replace(molecules, y=weigh(molecules) / molecules.y)
 
+    def weights(self, molecules: Molecules) -> np.ndarray | None:
+        """How much a molecule's squared error counts, float64 [n]; None: all alike.
+
+        An error of a density is one of the volume in relation to the volume, and so to the weight of the molecule.
+        """
+        return weigh(molecules) ** -2.0 if self.is_volume else None
+
     def tell(self, molecules: Molecules, values: np.ndarray) -> np.ndarray:
         """The property of molecules, native units, of what was learnt of them; both float64 [n]."""
         if not self.is_volume:

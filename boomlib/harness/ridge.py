@@ -1,7 +1,7 @@
 """Ridge regression for many penalties at once, the best on valid kept."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,7 +14,7 @@ class RidgeFit:
 
     Attributes:
         weights: float64 [columns].
-        intercept: mean of the labels, which are not penalised.
+        intercept: of all rows, not penalised.
         leave_one_out: residual of each row of train under the fit to all others, float64 [n].
         penalty: the chosen one.
         history: every penalty with its RMSE on valid.
@@ -100,7 +100,48 @@ def fit_ridge(x: Rows, y: np.ndarray, x_valid: Rows, y_valid: np.ndarray, penalt
         y_valid: its labels.
         penalties: penalties to choose from.
     """
-    intercept = float(y.mean())
+    return solve(x, y, x_valid, y_valid, penalties, float(y.mean()), 1 / len(y))
+
+
+def fit_weighted_ridge(
+    x: np.ndarray,
+    y: np.ndarray,
+    weights: np.ndarray,
+    x_valid: np.ndarray,
+    y_valid: np.ndarray,
+    weights_valid: np.ndarray,
+    penalties: Sequence[float],
+) -> RidgeFit:
+    """The same where molecules count differently: the least Σ w (y - ŷ)² and penalty, the best on valid likewise.
+
+    Args:
+        x: columns, [n, columns].
+        y: labels, [n].
+        weights: of the rows, [n], positive.
+        x_valid: the same columns of valid.
+        y_valid: its labels.
+        weights_valid: weights of its rows, on the scale of ``weights``.
+        penalties: penalties to choose from, for weights whose mean is 1.
+    """
+    size = weights.mean()
+    share, root, root_valid = weights / weights.sum(), np.sqrt(weights / size), np.sqrt(weights_valid / size)
+    centre, mean = share @ x, share @ y
+    own, valid = Rows([root[:, None] * (x - centre)]), Rows([root_valid[:, None] * (x_valid - centre)])
+    fitted = solve(own, root * (y - mean), valid, root_valid * (y_valid - mean), penalties, 0.0, share)
+    intercept = float(mean - centre @ fitted.weights)
+    return replace(fitted, intercept=intercept, leave_one_out=fitted.leave_one_out / root)
+
+
+def solve(
+    x: Rows,
+    y: np.ndarray,
+    x_valid: Rows,
+    y_valid: np.ndarray,
+    penalties: Sequence[float],
+    intercept: float,
+    pull: float | np.ndarray,
+) -> RidgeFit:
+    """Solve with a given intercept, of whose leverage ``pull`` is each row's part, [n] or one number."""
     gram, moment = x.products(y - intercept)
     values, vectors = eigh(gram, overwrite_a=True)
     projected = vectors.T @ moment
@@ -110,8 +151,6 @@ def fit_ridge(x: Rows, y: np.ndarray, x_valid: Rows, y_valid: np.ndarray, penalt
     best = errors.index(min(errors))
     weights, shrunk = solved[best], 1 / (np.maximum(values, 0) + penalties[best])
     # exact leave-one-out residuals of a linear smoother: residual / (1 - leverage)
-    fitted, leverage = np.hstack(
-        [(block @ weights, 1 / len(y) + (block @ vectors) ** 2 @ shrunk) for block in x.blocks]
-    )
-    leave_one_out = (y - fitted - intercept) / (1 - leverage)
+    fitted, leverage = np.hstack([(block @ weights, (block @ vectors) ** 2 @ shrunk) for block in x.blocks])
+    leave_one_out = (y - fitted - intercept) / (1 - (pull + leverage))
     return RidgeFit(weights, intercept, leave_one_out, penalties[best], list(zip(penalties, errors, strict=True)))

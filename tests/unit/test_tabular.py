@@ -16,7 +16,7 @@ from boomlib.features import descriptors, elements, morgan_counts
 from boomlib.harness import design
 from boomlib.harness.design import Blocks, Environments, LinearDesign, Winsorized, find_moments, read_descriptors
 from boomlib.harness.interface import Molecules
-from boomlib.harness.ridge import HalfSparseRows, Rows, fit_ridge
+from boomlib.harness.ridge import HalfSparseRows, Rows, fit_ridge, fit_weighted_ridge
 from boomlib.models.control.oracle import Oracle
 from boomlib.models.control.shuffled import Shuffled
 from boomlib.models.control.train_mean import TrainMean
@@ -406,3 +406,39 @@ def test_mlp_shuffles_its_batches_anew_in_every_epoch(tmp_path, monkeypatch):
     train, valid, _ = task()
     MLP(epochs=4, patience=10, **NETWORK, **COMMON).fit(train, valid, tmp_path)
     assert len({tuple(order.tolist()) for order in orders}) == 4
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-6])
+def test_a_weighted_ridge_is_that_of_scikit_learn_and_its_residuals_leave_one_out(scale):
+    rng = np.random.default_rng(0)
+    x, y, weights = rng.normal(size=(30, 4)) + 5, rng.normal(size=30), scale * rng.uniform(0.1, 3, 30)
+    train, valid = slice(0, 20), slice(20, 30)
+
+    def refit(rows, penalty):
+        model = sklearn.linear_model.Ridge(alpha=penalty * weights[train].mean(), solver="cholesky", tol=0)
+        return model.fit(x[rows], y[rows], sample_weight=weights[rows])
+
+    penalties = [0.1, 1.0, 30.0]
+    fitted = fit_weighted_ridge(x[train], y[train], weights[train], x[valid], y[valid], weights[valid], penalties)
+    errors = [
+        np.sum(weights[valid] * (refit(np.arange(20), each).predict(x[valid]) - y[valid]) ** 2) for each in penalties
+    ]
+    assert fitted.penalty == penalties[int(np.argmin(errors))]
+    expected = refit(np.arange(20), fitted.penalty)
+    np.testing.assert_allclose(fitted.weights, expected.coef_, rtol=1e-8)
+    assert fitted.intercept == pytest.approx(expected.intercept_)
+    for left_out in range(20):
+        others = np.delete(np.arange(20), left_out)
+        said = refit(others, fitted.penalty).predict(x[[left_out]])[0]
+        assert fitted.leave_one_out[left_out] == pytest.approx(y[left_out] - said)
+
+
+def test_equal_weights_change_nothing():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(30, 4)), rng.normal(size=30)
+    x -= x[:20].mean(axis=0)
+    plain = fit_ridge(Rows([x[:20]]), y[:20], Rows([x[20:]]), y[20:], [0.1, 1.0])
+    weighted = fit_weighted_ridge(x[:20], y[:20], np.full(20, 7.0), x[20:], y[20:], np.full(10, 7.0), [0.1, 1.0])
+    np.testing.assert_allclose(weighted.weights, plain.weights)
+    np.testing.assert_allclose(weighted.leave_one_out, plain.leave_one_out)
+    assert weighted.penalty == plain.penalty

@@ -14,7 +14,7 @@ from boomlib.harness.design import LinearDesign
 from boomlib.harness.interface import Model, Molecules, Prediction, write_history
 from boomlib.harness.physics import Physics
 from boomlib.harness.quantity import Quantity
-from boomlib.harness.ridge import Rows, fit_ridge
+from boomlib.harness.ridge import Rows, fit_ridge, fit_weighted_ridge
 
 Geometry = Literal["xtb", "xtb_embedded"]
 
@@ -65,8 +65,13 @@ class Ridge(Model):
         """Learn the design from train and solve for all penalties."""
         self.quantity.fit(train)
         train, valid = self.quantity.learn(train), self.quantity.learn(valid)
-        x = self.design.fit(train).transform(train)
-        fitted = fit_ridge(Rows([x]), train.y, Rows([self.design.transform(valid)]), valid.y, self.penalties)
+        x, x_valid = self.design.fit(train).transform(train), self.design.transform(valid)
+        weights = self.quantity.weights(train)
+        if weights is None:
+            fitted = fit_ridge(Rows([x]), train.y, Rows([x_valid]), valid.y, self.penalties)
+        else:
+            weights_valid = self.quantity.weights(valid)
+            fitted = fit_weighted_ridge(x, train.y, weights, x_valid, valid.y, weights_valid, self.penalties)
         self.weights, self.intercept = fitted.weights, fitted.intercept
         self.leave_one_out_residuals, self.penalty = fitted.leave_one_out, fitted.penalty
         write_history(folder, ("penalty", "valid_rmse"), fitted.history)
