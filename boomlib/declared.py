@@ -45,12 +45,18 @@ def check_families(models: Entries) -> None:
             )
 
 
-def check_features(models: Entries) -> None:
+def check_features(models: Entries, variants: Iterable[str] = (), where: str = "config") -> None:
     """Raise :class:`ContractError` unless models have the features that their hyper-parameters say they read.
 
     A hyper-parameter says so by a feature's name, whatever its own name (``physics: xtb``), and a network's
     ``reference`` by that of a ridge regression.
+
+    Args:
+        models: descriptors by name.
+        variants: those of a configuration; the others have files of their own.
+        where: its files, for messages.
     """
+    check_arguments()
     source = read_source(source_file("boomlib.harness.references"))
     regression, physics = (ast.literal_eval(source.defined[name]) for name in ("FEATURES", "PHYSICS"))
     known = set(registry.list_modules("features", "compute"))
@@ -61,8 +67,10 @@ def check_features(models: Entries) -> None:
                 wanted = [*regression, *filter(None, [physics[value]])]
             lacking = [each for each in wanted if each not in model["features"]]
             if lacking:
+                at = f"{where}: variants.{name}" if name in variants else f"config/models/{name}.yaml"
                 raise ContractError(
-                    f"model {name}: features: `{key}: {value}` reads {', '.join(wanted)}; add {', '.join(lacking)}"
+                    f"{at}: `{key}: {value}` reads {', '.join(wanted)}; write "
+                    f"`features: [{', '.join([*model['features'], *lacking])}]`"
                 )
 
 
@@ -83,6 +91,17 @@ def list_arguments(feature: str) -> list[str]:
     """
     compute = read_source(source_file(f"boomlib.features.{feature}")).defined["compute"]
     return [argument.arg for argument in compute.args.args] if isinstance(compute, ast.FunctionDef) else []
+
+
+def check_arguments() -> None:
+    """Raise :class:`ContractError` if a feature's ``compute`` takes what is no table and no key of a dataset."""
+    features = registry.list_modules("features", "compute")
+    keys = registry.read_schema("datasets")["properties"]["datasets"]["additionalProperties"]["properties"]
+    known = ("smiles", "geometry", *features, *keys)
+    for feature in features:
+        for argument in list_arguments(feature):
+            at = f"boomlib/features/{feature}.py: compute"
+            registry.check_known("feature or key of a dataset", argument, known, at)
 
 
 def list_tables(feature: str) -> list[str]:

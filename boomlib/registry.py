@@ -164,6 +164,12 @@ def check_datasets(content: Entry, registered: Entries, where: str) -> tuple[Ent
             )
         for source in dataset["sources"]:
             check_known("source", source, registered | content["sources"], f"{where}: datasets.{name}.sources")
+        for each, entry in dataset["properties"].items():
+            if entry.get("observable") == "mass_density" and entry["kind"] == "extensive":
+                raise ContractError(
+                    f"{where}: datasets.{name}.properties.{each}: a density does not grow with the molecule; write "
+                    "`kind: intensive`, or leave `observable` out"
+                )
     return content["datasets"], content["sources"]
 
 
@@ -265,13 +271,16 @@ def check_members(name: str, models: Entries, at: str) -> None:
     """Check the members of a model of ``models``; ``at`` is named as the place.
 
     Raises:
-        ContractError: there is none; or one is unknown, named twice, a control or a model with members of its own.
+        ContractError: there are fewer than two, or folds; or one is unknown, named twice, a control or a model with
+            members of its own.
     """
     if "members" not in models[name]["parameters"]:
         return
     at, members = f"{at}: parameters.members", list_members(models[name])
-    if not members:
-        raise ContractError(f"{at}: no model; name those whose predictions '{name}' reads")
+    if models[name]["parameters"].get("folds", 2) < 2:
+        raise ContractError(
+            f"{at.removesuffix('members')}folds: weights that leave out a part of valid need 2 or more"
+        )
     for member in members:
         check_known("model", member, models, at)
         if members.count(member) > 1:
@@ -280,6 +289,8 @@ def check_members(name: str, models: Entries, at: str) -> None:
             raise ContractError(f"{at}: '{member}' is a control, which bounds models and is none; leave it out")
         if "members" in models[member]["parameters"]:
             raise ContractError(f"{at}: '{member}' reads predictions of models itself; name its members instead")
+    if len(members) < 2:
+        raise ContractError(f"{at}: name two models or more, whose predictions '{name}' reads")
 
 
 def merge_parameters(base: Entry, changes: Entry) -> Entry:

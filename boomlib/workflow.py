@@ -94,7 +94,7 @@ class Plan:
         self.models = registry.with_variants(registry.load_models(), config, where)
         self.config = registry.check_config(config, self.datasets, self.models, where)
         declared.check_families(self.models)
-        declared.check_features(self.models)
+        declared.check_features(self.models, self.config["variants"], where)
         self.features = registry.list_modules("features", "compute")
         self.schemes = registry.list_modules("splits", "assign")
         self.properties = sorted({name for dataset in self.datasets.values() for name in dataset["properties"]})

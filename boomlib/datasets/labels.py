@@ -44,8 +44,14 @@ def is_missing(value: object) -> bool:
     return value is None or value != value  # noqa: PLR0124  # NaN of any type
 
 
-def why_no_label(value: object, decimal: str = ".") -> str | None:
-    """Why a value from outside that is there (:func:`is_missing`) is no label; None if it is one."""
+def why_no_label(value: object, decimal: str = ".", positive: bool = False) -> str | None:
+    """Why a value from outside that is there (:func:`is_missing`) is no label; None if it is one.
+
+    Args:
+        value: see :func:`as_number`.
+        decimal: likewise.
+        positive: whether the property is a density, which is more than 0.
+    """
     number = as_number(value, decimal)
     if number is None:
         found = value.item() if isinstance(value, np.generic) else value
@@ -53,6 +59,8 @@ def why_no_label(value: object, decimal: str = ".") -> str | None:
         return f"is not a finite number{comma}: {shortened(repr(found))}"
     if abs(number) > LARGEST:
         return f"is {number:g}, beyond ±{LARGEST:g}, more than networks and metrics have room for"
+    if positive and number <= 0:
+        return f"is {number:g}, and a density is more than 0"
     return None
 
 

@@ -3,6 +3,7 @@
 import importlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 from boomlib.contracts import MOLECULES
 from boomlib.datasets.rows import draw_sample, write_dataset
@@ -40,5 +41,7 @@ def prepare(
     rows = reader.read(sources, dataset)
     if "sample" in dataset:
         rows = draw_sample(rows, dataset["sample"]["size"], dataset["sample"]["seed"])
+    observables = {name: entry.get("observable") for name, entry in dataset["properties"].items()}
+    rows = replace(rows, densities=frozenset(name for name, each in observables.items() if each == "mass_density"))
     units = {name: entry["unit"] for name, entry in dataset["properties"].items()}
     write_dataset(rows, units, molecules, rejects, geometry, doubles, dataset.get("max_heavy_atoms"))

@@ -41,6 +41,7 @@ class Rows:
         counts: ``line`` of a text file of the user's, else ``row``, of which the first is 1.
         file: the user's file, in which messages name the place of a molecule; None: a source that is no user's.
         decimal: the decimal mark of labels that are text.
+        densities: the properties that are more than 0.
     """
 
     row: np.ndarray
@@ -52,6 +53,7 @@ class Rows:
     counts: Counts = "row"
     file: str | None = None
     decimal: str = "."
+    densities: frozenset[str] = frozenset()
 
     def take(self, indices: np.ndarray) -> "Rows":
         """The rows at ``indices``, in that order."""
@@ -135,7 +137,8 @@ class Checked:
 def check_labels(rows: Rows, checked: Checked, i: int) -> None:
     """Leave out the labels of row ``i`` that cannot be used, and the row if none is left."""
     for name, column in rows.values.items():
-        if not is_missing(column[i]) and (reason := why_no_label(column[i], rows.decimal)):
+        reason = why_no_label(column[i], rows.decimal, name in rows.densities)
+        if reason and not is_missing(column[i]):
             checked.labels[name][i] = np.nan
             checked.lost.setdefault(i, []).append(f"{name} {reason}")
     if all(np.isnan(column[i]) for column in checked.labels.values()):

@@ -11,7 +11,9 @@ from boomlib.evaluation.comparison import COMPARED
 from boomlib.files import StrPath, write_json
 
 SHOWN = 10
-"""Molecules that are listed."""
+"""Molecules that are listed, at most."""
+HARD = 1.0
+"""RMSE by which models typically miss a molecule that is listed."""
 ENOUGH = 3
 """Models from which on a label may be doubted."""
 FAR = 5.0
@@ -83,6 +85,8 @@ def list_hardest(
     origin = find_origin(molecules)
     listed = []
     for index in np.argsort(-hardness, kind="stable")[:SHOWN]:
+        if hardness[index] < HARD:
+            break
         at, shown = int(tested[index]), y_pred[:, index]
         listed.append(
             {

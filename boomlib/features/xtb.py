@@ -25,6 +25,7 @@ BOHR = 0.529177210903  # Å (CODATA 2018)
 DEBYE = 2.541746473  # of one e·bohr
 GIGAHERTZ = 505.379008  # rotational constant times moment of inertia, GHz·Da·Å²
 LEAST_INERTIA = 1e-3  # Da·Å²; below, a molecule does not turn about that axis
+UNBOUND = 0.1  # Ha over free atoms; a single atom is above them by rounding
 BONDED = 0.3  # Wiberg bond order from which two atoms count as bonded
 TABLE = Chem.GetPeriodicTable()
 
@@ -113,6 +114,8 @@ def solve(smiles: str, numbers: np.ndarray, positions: np.ndarray | None) -> tup
         if result is not None:
             described = describe_both(method, calculator, result, state)
             found |= {f"{prefix}{name}": value for name, value in described.items()}
+            if described["atomisation_energy"] > UNBOUND:
+                notes.append(f"{method}: higher than free atoms, so that the geometry is to be doubted")
             if method == METHOD:
                 found |= describe_charges(result, numbers, centred / BOHR)
     return found, "; ".join(notes) or None
@@ -150,7 +153,7 @@ def run(method: str, state: State) -> tuple[Calculator | None, Result | None, st
             reason = str(error)
             continue
         return calculator, result, None if name == "usual" else name
-    return None, None, f"no self-consistent charges: {reason}"
+    return None, None, f"no single point: {reason}"
 
 
 def describe_both(method: str, calculator: Calculator, result: Result, state: State) -> dict[str, float]:

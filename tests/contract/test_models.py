@@ -25,9 +25,10 @@ from boomlib.provenance import hash_training
 
 
 def list_models() -> list:
-    """All models; slow are networks of which there is a small size too, and all networks on ridge but one."""
+    """All models; slow are networks of which there is a small size too, and most that differ from another in a key."""
     large = {name for name in MODELS if f"{name}_small" in MODELS}
-    slow = large | {"chemprop_small_on_ridge", "graphormer3d_small_on_ridge"}
+    alike = {name for name in MODELS if name.endswith("_embedded")} - {"egnn_small_embedded"}
+    slow = large | alike | {"chemprop_small_on_ridge", "graphormer3d_small_on_ridge", "gotennet_small_volume"}
     return [
         # those of one model on one worker, which then fits it once
         pytest.param(name, marks=[pytest.mark.xdist_group(name)] + [pytest.mark.slow] * (name in slow))

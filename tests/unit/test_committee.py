@@ -173,13 +173,21 @@ def vary(*members: str) -> dict:
         (["both"], "'both' reads predictions of models itself; name its members instead"),
         (["ridge", "oracle"], "'oracle' is a control, which bounds models and is none; leave it out"),
         (["ridge", "mlp", "ridge"], "'ridge' stands there twice; name it once"),
-        ([], "no model; name those whose predictions 'both' reads"),
+        ([], "name two models or more, whose predictions 'both' reads"),
+        (["ridge"], "name two models or more, whose predictions 'both' reads"),
     ],
 )
 def test_members_that_will_not_do_are_named(members, message):
     with pytest.raises(ContractError) as error:
         registry.with_variants(MODELS, CONFIG | {"variants": vary(*members)})
     assert str(error.value) == f"config: variants.both: parameters.members: {message}"
+
+
+@pytest.mark.parametrize("folds", [1, 0, -2])
+def test_too_few_folds_are_named_before_anything_runs(folds):
+    variants = {"both": {"of": "committee", "label": "Both", "parameters": {"folds": folds}}}
+    with pytest.raises(ContractError, match=r"variants\.both: parameters\.folds: .* need 2 or more"):
+        registry.with_variants(MODELS, CONFIG | {"variants": variants})
 
 
 def test_a_descriptor_has_its_members_checked(tmp_path):
@@ -207,4 +215,4 @@ def test_a_member_that_starts_from_a_directory_has_it_checked(tmp_path):
     start = {"pretrained": {"directory": str(tmp_path)}}
     own = {"own": {"of": "chemberta_small", "label": "Own", "parameters": start}}
     with pytest.raises(ContractError, match=r"models: own: parameters\.pretrained\.directory: .* no "):
-        Plan(CONFIG | {"variants": own | vary("own")})
+        Plan(CONFIG | {"variants": own | vary("own", "ridge")})

@@ -781,3 +781,16 @@ def test_a_property_cannot_take_the_name_of_a_column_that_every_dataset_has(tmp_
 def test_a_number_in_a_reason_is_written_plainly():
     rows = Rows(np.arange(1, 3), ["C", "CC"], {"mu": np.array([np.inf, 1.0])})
     assert check_rows(rows).rejected == {0: "mu is not a finite number: inf"}
+
+
+def test_a_density_is_more_than_zero(tmp_path):
+    density = {"unit": "g/cm³", "kind": "intensive", "observable": "mass_density"}
+    dataset = TABLE | {"properties": {"rho": density, "mu": {"unit": "D", "kind": "intensive"}}}
+    source = write(tmp_path / "x.csv", "smiles,rho,mu\nC,1.5,0\nCC,0,-1\nCCC,-1.2,\nCCCC,1e-3,1\n")
+    molecules, rejects = prepared(tmp_path, source, dataset)
+    assert molecules["rho"].to_pylist() == [1.5, None, 1e-3]
+    assert molecules["mu"].to_pylist() == [0, -1, 1]
+    assert rejects == [
+        (3, "CC", "rho is 0, and a density is more than 0; the other labels are used"),
+        (4, "CCC", "rho is -1.2, and a density is more than 0"),
+    ]

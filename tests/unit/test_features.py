@@ -443,3 +443,13 @@ def test_features_that_read_one_another_are_refused(monkeypatch):
 def test_features_come_behind_those_that_they_read():
     assert declared.order_features(["xtb_embedded", "maccs"]) == ["embedded", "maccs", "xtb_embedded"]
     assert declared.order_features(["xtb"]) == ["conformers", "xtb"]
+
+
+def test_an_argument_that_is_no_feature_and_no_key_is_named_before_anything_runs(monkeypatch):
+    monkeypatch.setattr(declared, "list_arguments", lambda name: ["smiles", "xtbb"] if name == "maccs" else ["smiles"])
+    with pytest.raises(ContractError, match=r"maccs\.py: compute: unknown .* 'xtbb'; did you mean 'xtb'"):
+        declared.check_arguments()
+
+
+def test_arguments_of_our_features_are_known():
+    declared.check_arguments()

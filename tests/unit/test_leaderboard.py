@@ -164,17 +164,17 @@ def test_the_best_of_each_task_by_what_it_needs(results):
     folder, runs, text = results
     assert rows(text, "### Best of each task") == [
         ["Task", "Fold", "By SMILES"],
-        ["data/x (eV)", "ID", "**0.750** Half"],
-        ["data/x (eV)", "OOD", "**1.50** Half"],
-        ["data/y (D)", "ID", "**2.00** Good \\| model"],  # of equals the first
-        ["data/y (D)", "OOD", "**4.00** Good \\| model"],
+        ["data/x (eV)", "ID", "0.750 Half"],
+        ["data/x (eV)", "OOD", "1.50 Half"],
+        ["data/y (D)", "ID", "2.00 Good \\| model"],  # of equals the first
+        ["data/y (D)", "OOD", "4.00 Good \\| model"],
     ]
     assert "ublished" not in text
     text = write(folder, runs, good={"features": ["xtb"]}, oracle={"features": ["conformers"]})
     assert rows(text, "### Best of each task")[:3] == [
         ["Task", "Fold", "By SMILES", "By embedded geometry"],
-        ["data/x (eV)", "ID", "**0.750** Half", "1.00 Good \\| model"],
-        ["data/x (eV)", "OOD", "**1.50** Half", "2.00 Good \\| model"],
+        ["data/x (eV)", "ID", "0.750 Half", "1.00 Good \\| model"],
+        ["data/x (eV)", "OOD", "1.50 Half", "2.00 Good \\| model"],
     ]
 
 
@@ -184,7 +184,7 @@ def test_nobody_is_best_where_no_models_are_told_apart(results):
         if run.property == "x" and (folder / f"resamples/{run.stem}.parquet").is_file():
             write_resamples(folder, run, id=1.0)
     table = rows(write(folder, runs), "### Best of each task")
-    assert [row[2] for row in table[1:3]] == ["**0.750** Half", "—"]
+    assert [row[2] for row in table[1:3]] == ["0.750 Half", "—"]
 
 
 PUBLISHED = (
@@ -201,10 +201,10 @@ def test_what_others_published_stands_beside_the_best_and_is_not_ranked(results,
     beside = write(folder, runs)
     assert rows(beside, "### Best of each task") == [
         ["Task", "Fold", "By SMILES", "Published, these molecules", "Published, other molecules"],
-        ["data/x (eV)", "ID", "**0.750** Half", "0.500 Net", "—"],
-        ["data/x (eV)", "OOD", "**1.50** Half", "8.00 Tree", "—"],
-        ["data/y (D)", "ID", "**2.00** Good \\| model", "—", "1.00 Net"],
-        ["data/y (D)", "OOD", "**4.00** Good \\| model", "—", "2.00 Net"],
+        ["data/x (eV)", "ID", "0.750 Half", "0.500 Net", "—"],
+        ["data/x (eV)", "OOD", "1.50 Half", "8.00 Tree", "—"],
+        ["data/y (D)", "ID", "2.00 Good \\| model", "—", "1.00 Net"],
+        ["data/y (D)", "OOD", "4.00 Good \\| model", "—", "2.00 Net"],
     ]
     assert rows(beside, "on these tasks: RMSE on ID / OOD</summary>") == [
         ["Model", "Source", "Tested on", "Caveat", "data/x (eV)", "data/y (D)"],
@@ -322,7 +322,7 @@ def test_the_hardest_molecules_of_each_task(results):
     write_json(folder / "hardest/data/y/scaffold.json", {"molecules": [HARD]})  # of another scheme
     write_text(folder / "plots/hardest/data/x/kde.png", "")
     text = write(folder, runs)
-    assert rows(text, "<summary>data/x (eV): 1 of the ten suspect</summary>")[1:] == [
+    assert rows(text, "<summary>data/x (eV): 1 of these suspect</summary>")[1:] == [
         ["1", "molecule 7", f"`C\\|{'C' * 77}…`", "**suspect label**", "OOD", "329", "28.8", "[26.7, 31.0]", "17.4"],
         ["2", "line 9", "`CC.O`", "", "ID", "329", "28.8", "[26.7, 31.0]", "17.4"],
     ]

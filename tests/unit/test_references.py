@@ -178,23 +178,35 @@ def test_a_reference_whose_features_the_descriptor_lacks_is_refused():
     )
     check_features(MODELS)
     with pytest.raises(ContractError) as error:
-        check_features(models)
+        check_features(models, ["on"], "own.yaml")
     assert str(error.value) == (
-        "model on: features: `reference: physics` reads elements, descriptors, morgan_counts, xtb; add "
-        "morgan_counts, xtb"
+        "own.yaml: variants.on: `reference: physics` reads elements, descriptors, morgan_counts, xtb; write "
+        "`features: [elements, graph, descriptors, morgan_counts, xtb]`"
     )
 
 
 @pytest.mark.parametrize(
     ("of", "parameters", "lacking"),
     [
-        ("ridge", {"physics": "xtb"}, "`physics: xtb` reads xtb; add xtb"),
-        ("ridge_boost", {"ridge": {"physics": "xtb_embedded"}}, "reads xtb_embedded; add xtb_embedded"),
-        ("egnn_small", {"conformers": "embedded"}, "`conformers: embedded` reads embedded; add embedded"),
+        (
+            "ridge",
+            {"physics": "xtb"},
+            "`physics: xtb` reads xtb; write `features: .elements, descriptors, morgan_counts, xtb.`",
+        ),
+        (
+            "ridge_boost",
+            {"ridge": {"physics": "xtb_embedded"}},
+            "reads xtb_embedded; write `features: .*, xtb_embedded.`",
+        ),
+        (
+            "egnn_small",
+            {"conformers": "embedded"},
+            "`conformers: embedded` reads embedded; write `features: .*, embedded.`",
+        ),
     ],
 )
 def test_a_model_must_have_the_features_that_its_hyper_parameters_name(of, parameters, lacking):
     variant = {"of": of, "label": "V", "parameters": parameters}
     models = registry.with_variants(MODELS, {"tasks": ["csd10k/hof"], "models": ["v"], "variants": {"v": variant}})
-    with pytest.raises(ContractError, match=f"model v: features: .*{lacking}"):
-        check_features(models)
+    with pytest.raises(ContractError, match=f"own.yaml: variants.v: .*{lacking}"):
+        check_features(models, ["v"], "own.yaml")

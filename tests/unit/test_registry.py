@@ -522,3 +522,13 @@ def test_what_is_not_compiled_refuses_it_when_the_workflow_is_read(name):
     assert models["fused"]["parameters"]["training"]["compile"] is True
     with pytest.raises(ContractError, match="unknown parameter 'compile'"):
         registry.with_variants(MODELS, CONFIG | {"variants": {"fused": fused}})
+
+
+def test_a_density_that_grows_with_the_molecule_is_refused():
+    properties = {"rho": {"unit": "g/cm³", "kind": "extensive", "observable": "mass_density"}}
+    own = {"x": {"reader": "table", "label": "X", "file": "x.csv", "properties": properties}}
+    config = {"tasks": ["x/rho"], "models": ["ridge"], "datasets": own}
+    with pytest.raises(
+        ContractError, match=r"datasets\.x\.properties\.rho: a density does not grow with the molecule"
+    ):
+        registry.with_own_datasets(*registry.load_datasets(), config)

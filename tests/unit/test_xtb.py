@@ -111,7 +111,7 @@ def test_what_has_no_positions_or_no_solution_is_noted(monkeypatch):
     assert first("O", [8, 1, 1], WATER)["note"] == "GFN2-xTB: longer; GFN1-xTB: longer"
     monkeypatch.setattr(xtb, "ATTEMPTS", (("usual", {"max-iter": 1}),))
     water = first("O", [8, 1, 1], WATER)
-    assert water["note"].count("no self-consistent charges: ") == 2
+    assert water["note"].count("no single point: ") == 2
     assert np.isnan(water["gap"]) and np.isnan(water["gfn1_gap"])
     assert water["length"] == pytest.approx(1.5144, abs=1e-4), "the shape needs no electrons"
 
@@ -126,7 +126,7 @@ def test_one_method_that_fails_leaves_what_the_other_has_found(monkeypatch):
 
     monkeypatch.setattr(xtb, "Calculator", fail)
     found = first("O", [8, 1, 1], WATER)
-    assert found["note"] == "GFN1-xTB: no self-consistent charges: on purpose"
+    assert found["note"] == "GFN1-xTB: no single point: on purpose"
     for name in xtb.COLUMNS:
         assert np.isnan(found[name]) if name.startswith("gfn1_") else found[name] == usual[name], name
 

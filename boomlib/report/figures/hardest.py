@@ -29,7 +29,7 @@ def plot_hardest(hardest_json: str | os.PathLike, out_png: str | os.PathLike) ->
         for number, (ax, molecule) in enumerate(zip(axes.flat, molecules, strict=False), start=1):
             draw_molecule(ax, number, molecule)
         if not molecules:
-            axes.flat[0].text(0, 0.5, "no molecule is tested by a model that is no control")
+            axes.flat[0].text(0, 0.5, "no molecule is missed by most models by their RMSE")
 
 
 def draw_molecule(ax: Axes, number: int, molecule: dict) -> None:

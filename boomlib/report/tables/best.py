@@ -23,7 +23,7 @@ def select_published(ranked: RankedModels, published: Sequence[Published]) -> li
 def tabulate_best(ranked: RankedModels, needs: Mapping[str, Mapping[str, str]], published: Sequence[Published]) -> str:
     """One row a task and fold: the least RMSE and its model, for each need of ours and each split of publications.
 
-    The least of ours is bold. Where a fold tells no models apart nobody is best.
+    Where a fold tells no models apart nobody is best.
 
     Args:
         ranked: the models of a scheme.
@@ -45,8 +45,7 @@ def tabulate_best(ranked: RankedModels, needs: Mapping[str, Mapping[str, str]], 
                 if model in needs:
                     ours[needs[model][task[0]]].append((error, ranked.names[model]))
             theirs = [list_errors(published, split, "/".join(task), fold) for split in splits]
-            best = min((each for group in ours.values() for each in group), default=None)
-            cells = [write_least(group, best) for group in (*ours.values(), *theirs)]
+            cells = [write_least(group) for group in (*ours.values(), *theirs)]
             rows.append([title, fold.upper(), *cells])
     header = ["Task", "Fold", *(f"By {need}" for need in shown), *(f"Published, {SPLITS[split]}" for split in splits)]
     return format_table(header, rows, text_columns=len(header))
@@ -57,13 +56,13 @@ def list_errors(published: Sequence[Published], split: str, task: str, fold: str
     return [(each.rmse[task][fold], each.model) for each in published if each.split == split and task in each.rmse]
 
 
-def write_least(errors: Errors, best: tuple[float, str] | None) -> str:
-    """The least error and its model, bold if it is the ``best``; — of none."""
+def write_least(errors: Errors) -> str:
+    """The least error and its model; — of none."""
     if not errors:
         return NONE
     least = min(errors)
     number = format_number(least[0])
-    return f"{f'**{number}**' if least == best else number} {least[1]}"
+    return f"{number} {least[1]}"
 
 
 def tabulate_published(ranked: RankedModels, published: Sequence[Published]) -> str:
