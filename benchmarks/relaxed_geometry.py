@@ -202,7 +202,7 @@ def compute_parts(folder: Path, dataset: str, results: Path, wanted: int | None,
 def read_geometries(folder: Path) -> dict[str, pa.Table]:
     """The rows of each geometry, of the molecules that have all that any of them has, in the order of molecule_id."""
     rows = pa.concat_tables(pq.read_table(path) for path in sorted(folder.glob("*.parquet"))).sort_by("molecule_id")
-    whole = rows.filter(rows["gyration_radius"].is_valid())  # what xtb.solve gives where it has an answer
+    whole = rows.filter(rows["gap"].is_valid())  # what xtb.solve gives where it has an answer
     split = {name: whole.filter(pc.equal(whole["geometry"], name)) for name in GEOMETRIES}
     split = {name: table for name, table in split.items() if len(table)}
     common = set.intersection(*(set(table["molecule_id"].to_pylist()) for table in split.values()))

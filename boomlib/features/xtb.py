@@ -114,7 +114,7 @@ def solve(smiles: str, numbers: np.ndarray, positions: np.ndarray | None) -> tup
         if result is not None:
             described = describe_both(method, calculator, result, state)
             found |= {f"{prefix}{name}": value for name, value in described.items()}
-            if described["atomisation_energy"] > UNBOUND:
+            if described["atomisation_energy"] > UNBOUND and not state.charge:
                 notes.append(f"{method}: higher than free atoms, so that the geometry is to be doubted")
             if method == METHOD:
                 found |= describe_charges(result, numbers, centred / BOHR)

@@ -145,6 +145,12 @@ def test_frontier_orbitals_are_told_by_the_number_of_electrons_also_where_the_ga
     assert found[f"{prefix}gap"] == pytest.approx(levels[1] - levels[0], abs=1e-6)
 
 
+def test_a_geometry_that_holds_no_molecule_is_noted():
+    note = first("O", [8, 1, 1], 0.25 * WATER)["note"]
+    assert note and "GFN2-xTB: higher than free atoms, so that the geometry is to be doubted" in note
+    assert first("[H+]", [1], [[0, 0, 0]])["note"] is None or "higher" not in first("[H+]", [1], [[0, 0, 0]])["note"]
+
+
 def test_hot_electrons_change_little(monkeypatch):
     table = pa.table(conformers.compute(["C=O"]))
     usual = xtb.compute(["C=O"], table)
