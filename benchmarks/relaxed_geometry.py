@@ -246,7 +246,8 @@ def report(folder: Path, dataset: str, results: Path) -> None:
     lines = []
     for name in PROPERTIES[dataset]:
         kind, y = described[name]["kind"], known[name].to_numpy()[ids]
-        features = {"elements alone": counts} | {each: counts | {"xtb": table} for each, table in tables.items()}
+        physics = {each: table.select(list(xtb.COLUMNS)) for each, table in tables.items()}
+        features = {"elements alone": counts} | {each: counts | {"xtb": table} for each, table in physics.items()}
         for reported, parts in divide(ids, folds.get(name)).items():
             errors = [find_error(Molecules(ids, smiles, y, each), kind, parts) for each in features.values()]
             said = dict(zip(features, map(format_number, errors), strict=True))
