@@ -24,6 +24,14 @@ KEPT = sorted(path.parent.parent for path in (ROOT / "tests/files").glob("*/*/se
 STOPPED = [folder for folder in KEPT if (folder / STATE).is_dir()]
 
 
+def list_cases(folders: list[Path]) -> list:
+    """A case a folder; this version's, whose code has only just written them, are slow."""
+    return [
+        pytest.param(folder, id=name(folder), marks=[pytest.mark.slow] * (folder.parent.name == VERSION))
+        for folder in folders
+    ]
+
+
 def name(folder: Path) -> str:
     return f"{folder.parent.name}-{folder.name}"
 
@@ -42,7 +50,7 @@ def test_this_version_has_its_files():
     assert {folder.name for folder in KEPT if folder.parent.name == VERSION} == set(write_files.KEPT)
 
 
-@pytest.mark.parametrize("folder", KEPT, ids=name)
+@pytest.mark.parametrize("folder", list_cases(KEPT))
 def test_a_kept_model_predicts_what_it_did(folder):
     model, (_, _, asked) = remake(folder)
     model.load(folder / "seed3")
@@ -64,7 +72,7 @@ def test_records_and_scores_are_read(folder):
     assert np.isfinite([measured[fold, "rmse"] for fold in ("valid", "id", "ood")]).all()
 
 
-@pytest.mark.parametrize("folder", STOPPED, ids=name)
+@pytest.mark.parametrize("folder", list_cases(STOPPED))
 def test_a_stopped_training_goes_on(folder, tmp_path):
     shutil.copytree(folder / STATE, tmp_path / STATE)
     before = read_state(folder / STATE / "last.ckpt")
