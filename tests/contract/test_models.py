@@ -4,6 +4,7 @@ import contextlib
 import csv
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -25,10 +26,10 @@ from boomlib.provenance import hash_training
 
 
 def list_models() -> list:
-    """All models; slow are networks of which there is a small size too, and most that differ from another in a key."""
+    """All models; slow are networks of which there is a small size, and most that differ from another in a key."""
     large = {name for name in MODELS if f"{name}_small" in MODELS}
-    alike = {name for name in MODELS if name.endswith("_embedded")} - {"egnn_small_embedded"}
-    slow = large | alike | {"chemprop_small_on_ridge", "graphormer3d_small_on_ridge", "gotennet_small_volume"}
+    alike = {name for name in MODELS if re.search("_embedded$|_volume$|_on_", name)} - {"egnn_small_on_ridge"}
+    slow = large | alike | {"gotennet_small"}
     return [
         # those of one model on one worker, which then fits it once
         pytest.param(name, marks=[pytest.mark.xdist_group(name)] + [pytest.mark.slow] * (name in slow))
