@@ -155,6 +155,7 @@ def test_a_first_run_that_fails_at_once_is_taken_up_by_the_same_command(project)
     assert "Every run finished." in (project.folder / "results/leaderboard.md").read_text()
 
 
+@pytest.mark.slow
 def test_rejected_rows_are_listed_with_reasons_and_counted(project):
     path = project.folder / "tiny.csv"
     n = len(path.read_text().splitlines())

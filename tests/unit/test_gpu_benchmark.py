@@ -45,6 +45,7 @@ def test_what_takes_too_long_ends_with_all_that_it_has_started(tmp_path, monkeyp
         run_for(["false"], log, 60)
 
 
+@pytest.mark.slow
 def test_the_peak_of_memory_is_that_of_a_process_that_trained_and_predicted(tmp_path):
     write_benchmark(tmp_path, MODELS["tgnn_small"]["features"])
     command = [sys.executable, ROOT / "benchmarks/memory.py", tmp_path, "--models", "tgnn_small", "--steps", "1"]

@@ -76,6 +76,7 @@ def test_tables_that_are_no_evidence_may_be_deleted(finished, tmp_path):
     assert project.planned() == set()
 
 
+@pytest.mark.slow
 def test_a_failure_leaves_the_good_leaderboard_and_a_success_removes_the_partial_one(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     good = {path: entry for path, entry in snapshot(project).items() if path.name.startswith("leaderboard")}

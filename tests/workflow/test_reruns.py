@@ -44,6 +44,7 @@ def test_code_of_a_model_reruns_its_model_and_what_reads_it(finished, tmp_path):
     assert project.planned() == jobs_of("mlp") | REPORT
 
 
+@pytest.mark.slow
 def test_a_new_version_of_the_benchmark_scores_again_without_training(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     project.edit("boomlib/version.py", 'VERSION = "', 'VERSION = "9')
@@ -146,6 +147,7 @@ def test_an_edited_csv_reruns_all_that_reads_it(finished, tmp_path):
     assert jobs_of("ridge") | REPORT <= planned
 
 
+@pytest.mark.slow
 def test_a_committee_runs_again_for_its_members_and_itself_alone(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     both = {"of": "committee", "label": "Both", "parameters": {"members": ["ridge", "group_contribution"]}}
