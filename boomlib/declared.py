@@ -1,6 +1,7 @@
 """What families, schemes and features declare, read from their rules and their source as text."""
 
 import ast
+import functools
 import graphlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -104,10 +105,11 @@ def check_arguments() -> None:
             registry.check_known("feature or key of a dataset", argument, known, at)
 
 
-def list_tables(feature: str) -> list[str]:
+@functools.cache  # asked of each run's features, in every command and job
+def list_tables(feature: str) -> tuple[str, ...]:
     """The tables that a feature reads, in the order of its arguments: ``geometry`` or other features."""
     known = ("geometry", *registry.list_modules("features", "compute"))
-    return [name for name in list_arguments(feature) if name in known]
+    return tuple(name for name in list_arguments(feature) if name in known)
 
 
 def list_read(features: Iterable[str]) -> set[str]:

@@ -195,7 +195,7 @@ class Plan:
 
     def get_table_names(self, wildcards: Wildcards) -> list[str]:
         """Tables that a feature reads, by name."""
-        return list_tables(wildcards["feature"])
+        return list(list_tables(wildcards["feature"]))
 
     def get_tables(self, wildcards: Wildcards) -> list[str]:
         """Where these tables are."""
