@@ -14,6 +14,7 @@ from boomlib import declared, registry
 from boomlib.declared import list_arguments, list_tables, read_scheme_features
 from boomlib.files import ContractError, read_json
 from boomlib.given import GivenFiles, is_given
+from boomlib.lineage import Lineage
 from boomlib.mirror import find_in_mirror
 from boomlib.provenance import code_hash
 from boomlib.registry import Entries, Entry, list_members
@@ -48,7 +49,7 @@ def code_of(*modules: str, files: tuple[str, ...] = ()) -> Callable[[Wildcards],
     return lambda wildcards: code_hash(*fill_in(modules, wildcards), files=fill_in(files, wildcards))
 
 
-class Plan:
+class Plan(Lineage):
     """The runs of a configuration and what they need, by the wildcards of a rule where it asks for one job.
 
     Attributes:
@@ -309,57 +310,6 @@ class Plan:
         """The module of the wildcards' model."""
         name: str = self.models[wildcards["model"]]["class"]
         return "boomlib.models." + name.rpartition(".")[0]
-
-    def list_needs(self, run: Run) -> list[str]:
-        """What the score of a run stands on, in the order in which it is made."""
-        scores = [f"results/metrics/{run.stem}.json", f"results/resamples/{run.stem}.parquet"]
-        return self.list_training_needs(run) + scores
-
-    def list_training_needs(self, run: Run) -> list[str]:
-        """The predictions of a run and what they stand on, in the order in which it is made."""
-        wildcards, model = asdict(run), self.models[run.model]
-        pretrained = model["parameters"].get("pretrained") == "mlm"
-        needs = [
-            *self.list_split_needs(run.dataset, run.property, run.scheme),
-            f"results/tasks/{run.task}/{run.scheme}.parquet",
-            *self.list_feature_needs(run.dataset, model["features"]),
-            *(self.list_corpus_needs(run.scheme) if pretrained else []),
-            *self.get_checkpoint(wildcards),
-            *(path for member in self.list_member_runs(run) for path in self.list_training_needs(member)),
-            f"results/predictions/{run.stem}.parquet",
-            f"results/predictions/{run.stem}/run.json",
-        ]
-        return list(dict.fromkeys(needs))
-
-    def list_split_needs(self, dataset: str, name: str, scheme: str) -> list[str]:
-        """A split of a property and what it stands on, in the order in which it is made."""
-        return [
-            *self.get_sources({"dataset": dataset}),
-            f"results/data/{dataset}/molecules.parquet",
-            *self.list_feature_needs(dataset, read_scheme_features(scheme)),
-            f"results/splits/{dataset}/{name}/{scheme}.parquet",
-        ]
-
-    def list_feature_needs(self, dataset: str, features: Iterable[str]) -> list[str]:
-        """Feature tables, each behind its parts and behind the features that it reads."""
-        return [
-            path
-            for name in declared.order_features(features)
-            for path in (
-                *self.get_feature_parts({"dataset": dataset, "feature": name}),
-                f"results/features/{dataset}/{name}.parquet",
-            )
-        ]
-
-    def list_corpus_needs(self, scheme: str) -> list[str]:
-        """The corpus of a scheme and what it stands on, in the order in which it is made."""
-        splits = [
-            path
-            for dataset, properties in self.corpus.items()
-            for name in properties
-            for path in self.list_split_needs(dataset, name, scheme)
-        ]
-        return [*splits, f"results/corpora/{scheme}.parquet"]
 
     def list_beside_runs(self) -> list[str]:
         """What the leaderboard is made of beside the scores of runs: policies and figures, and the tables of both."""
