@@ -15,6 +15,7 @@ from boomlib.report.making import describe_making
 from boomlib.report.published import read_published
 from boomlib.report.roles import assign_roles
 from boomlib.report.tables.best import select_published, tabulate_best, tabulate_published
+from boomlib.report.tables.committees import tabulate_committees
 from boomlib.report.tables.details import tabulate_details
 from boomlib.report.tables.doubles import list_doubles
 from boomlib.report.tables.errors import tabulate_errors, tabulate_tail_interior
@@ -121,7 +122,8 @@ def write_leaderboard(
     done = records["status"] == "done"
     figures = find_figures(results_dir, runs, roles, finished=bool(done.all()))
     units = {(run.dataset, run.property): datasets[run.dataset]["properties"][run.property]["unit"] for run in runs}
-    policies = [run for run in list_recorded(records[done]) if run.model in roles.evaluators]
+    finished = list_recorded(records[done])
+    policies = [run for run in finished if run.model in roles.evaluators]
     effects, pairs = tabulate_policies(results_dir, policies, roles)
     text = render(
         making=describe_making(records),
@@ -135,6 +137,7 @@ def write_leaderboard(
         effects=effects,
         pairs=pairs,
         policy_figures=[figure for figure in figures if figure.kind == "policy"],
+        committees=tabulate_committees(results_dir, finished, roles),
         training=tabulate_training(records, roles),
         seeds=", ".join(map(str, sorted({run.seed for run in runs}))),
         splits=tabulate_splits(metrics, records, datasets),

@@ -1,17 +1,20 @@
 """What the report needs to know of the models, from their descriptors."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from boomlib.registry import list_members
 
 
 @dataclass(frozen=True)
 class Roles:
     """``labels``: name for people, by model; ``controls``: models that are shown last and never ranked;
-    ``evaluators``: models that answer a policy."""
+    ``evaluators``: models that answer a policy; ``members``: of committees, the models whose predictions they read."""
 
     labels: Mapping[str, str]
     controls: frozenset[str]
     evaluators: frozenset[str]
+    members: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def label(self, model: str) -> str:
         """The name of a model for people."""
@@ -24,4 +27,5 @@ def assign_roles(models: Mapping[str, Mapping]) -> Roles:
         labels={name: model["label"] for name, model in models.items()},
         controls=frozenset(name for name, model in models.items() if model["family"] == "control"),
         evaluators=frozenset(name for name, model in models.items() if model.get("answers_policy")),
+        members={name: members for name, model in models.items() if (members := list_members(model))},
     )

@@ -484,6 +484,17 @@ def test_policies_stand_between_the_schemes_and_the_training(results):
     assert [row[:4] for row in rows(text, "### Effect and overlap")[1:]] == [["data/x", "kde", "Half", "0"]]
 
 
+def test_what_committees_are_made_of(results):
+    folder, runs, text = results
+    assert "## Committees" not in text
+    history = "member,weight,valid_rmse\ngood,0.75,1.0\nhalf,0.25,2.0\n"
+    write_text(folder / "predictions/data/y/kde/same/seed1/history.csv", history)
+    (folder / "predictions/data/x/kde/same/seed0/history.csv").unlink()
+    text = write(folder, runs, same={"parameters": {"members": ["good", "half"]}})
+    assert rows(text, "## Committees")[0] == ["Task", "Scheme", "Committee", "Seed", "Good \\| model", "Half"]
+    assert rows(text, "## Committees")[1:] == [["data/y", "kde", "Same", "1", "75.0 %", "25.0 %"]]
+
+
 def test_no_result_at_all(tmp_path):
     text = write(tmp_path, [Run("data", "x", "kde", "good", 0)])
     assert rows(text, "### OOD RMSE ↓")[1] == ["Good \\| model", "—"]
