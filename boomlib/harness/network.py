@@ -22,7 +22,7 @@ from boomlib.harness.batches import Batches, cut_into_batches
 from boomlib.harness.interface import Model, Molecules, Prediction, write_epochs
 from boomlib.harness.optimisers import Rates, make_adamw
 from boomlib.harness.quantity import Quantity
-from boomlib.harness.references import Reference, make_references
+from boomlib.harness.references import PHYSICS, Reference, make_references
 from boomlib.harness.store import Store, place
 from boomlib.harness.training import Trainee, choose_device, fit_module, freeze
 
@@ -132,7 +132,8 @@ class NetworkModel(Model):
 
     def __init__(self, *, reference: Reference, training: CompilableTraining, volume: bool = False, **common) -> None:
         super().__init__(**common)
-        self.quantity, self.training = Quantity(self.kind, self.observable, volume), training
+        self.quantity = Quantity(self.kind, self.observable, volume, PHYSICS.get(reference))
+        self.training = training
         self.kind = self.quantity.kind
         self.references = make_references(reference, self.kind)
 

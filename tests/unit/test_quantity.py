@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from boomlib.features import elements, morgan_counts
+from boomlib.features.xtb import COLUMNS
 from boomlib.files import MoleculeError
 from boomlib.harness.interface import Molecules
 from boomlib.harness.quantity import DENSITY, Quantity, weigh
@@ -81,6 +82,47 @@ def test_additive_volumes_extrapolate_to_dense_molecules_where_a_mean_over_atoms
         np.testing.assert_array_equal(again.predict(molecules.take(heavy)).mean, said)
     assert errors[True] < 0.05
     assert errors[False] > 3 * errors[True]
+
+
+def make_dipoles(told) -> Molecules:
+    """Molecules whose dipole is what the method tells, [n], and a little that their groups add."""
+    molecules = make()
+    counts = np.column_stack([column.to_numpy() for column in molecules.features["elements"].columns])
+    physics = pa.table({name: pa.array(np.zeros(len(SMILES))) for name in COLUMNS})
+    physics = physics.set_column(physics.column_names.index("dipole"), "dipole", pa.array(told, from_pandas=True))
+    tables = molecules.features | {"xtb": physics.append_column("note", pa.nulls(len(SMILES), pa.string()))}
+    return Molecules(molecules.molecule_id, molecules.smiles, told + 0.1 * counts[:, 7], tables)
+
+
+def test_what_the_method_tells_itself_is_not_clipped(tmp_path):
+    """Of what it tells as a column the model sees no more than train's range and its width."""
+    rng = np.random.default_rng(0)
+    molecules = make_dipoles(np.append(rng.uniform(0, 3, len(SMILES) - 1), 11.0))
+    known, large = molecules.take(np.arange(len(SMILES) - 1)), molecules.take(np.array([len(SMILES) - 1]))
+    said = {}
+    for observable in ("dipole_moment", None):
+        model = Ridge(**RIDGE, physics="xtb", kind="intensive", seed=0, observable=observable)
+        model.fit(known.take(np.arange(0, len(known), 2)), known.take(np.arange(1, len(known), 2)), tmp_path)
+        said[observable] = model.predict(large).mean - large.y
+    assert abs(said["dipole_moment"]) < 0.1
+    assert abs(said[None]) > 2
+
+
+def test_a_method_without_an_answer_or_with_a_wild_one_is_off_by_a_bounded_amount(tmp_path):
+    told = np.random.default_rng(0).uniform(0, 3, len(SMILES))
+    molecules = make_dipoles(told)
+    y, column = molecules.y.copy(), molecules.features["xtb"]["dipole"].to_numpy().copy()
+    column[[3, 5]] = np.nan, 1e9
+    molecules = Molecules(molecules.molecule_id, molecules.smiles, y, make_dipoles(column).features)
+    quantity = Quantity("intensive", "dipole_moment", volume=False, physics="xtb").fit(molecules)
+    quantity.save(tmp_path)
+    again = Quantity("intensive", "dipole_moment", volume=False, physics="xtb")
+    again.load(tmp_path)
+    learnt = quantity.learn(molecules)
+    assert np.abs(learnt.y[[3, 5]]).max() < 4.1 * (y.max() - y.min())
+    np.testing.assert_allclose(np.delete(learnt.y, [3, 5]), np.delete(y - told, [3, 5]))
+    for each in (quantity, again):
+        np.testing.assert_allclose(each.tell(molecules, learnt.y), y)
 
 
 @pytest.mark.parametrize("bad", [0.0, -0.1])

@@ -39,7 +39,8 @@ class Ridge(Model):
         margin: how far descriptors may leave train's range, in widths of it; None = no descriptors, and 1 for physics.
         penalties: penalties to choose from.
         physics: the feature with quantum-chemical columns to use; None = none. They may leave train's range as
-            descriptors may.
+            descriptors may. What it tells of the property itself is taken away first, see
+            :class:`boomlib.harness.quantity.Quantity`.
         volume: whether a density is learnt as a volume, see :class:`boomlib.harness.quantity.Quantity`.
     """
 
@@ -55,7 +56,7 @@ class Ridge(Model):
         **common,
     ) -> None:
         super().__init__(**common)
-        self.quantity = Quantity(self.kind, self.observable, volume)
+        self.quantity = Quantity(self.kind, self.observable, volume, physics)
         kind = self.quantity.kind
         more = None if physics is None else Physics(physics, kind, 1.0 if margin is None else margin)
         self.design = LinearDesign(kind, radius, min_molecules, margin, more)
