@@ -9,6 +9,7 @@ import sklearn.linear_model
 from conftest import make_molecules
 from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
+from sklearn.ensemble import HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from boomlib import registry
@@ -25,7 +26,7 @@ from boomlib.models.tabular.mlp import MLP
 from boomlib.models.tabular.random_forest import RandomForest
 from boomlib.models.tabular.ridge import Ridge
 from boomlib.models.tabular.ridge_boost import RidgeBoost
-from boomlib.models.tabular.trees import find_unit
+from boomlib.models.tabular.trees import Trees, find_unit
 
 PENALTIES = [0.01, 0.1, 1, 10, 100]
 RIDGE = {"radius": 1, "min_molecules": 2, "margin": 1.0, "penalties": PENALTIES}
@@ -367,6 +368,19 @@ def test_labels_that_differ_enough_are_counted_as_they_are(spread, unit):
     """Those of BOOM's tasks do, the least HOMO energies in Ha, whose numbers stay what they are to the bit."""
     y = 5 * spread + spread * np.array([-1.0, 1.0])
     assert find_unit(y) == unit
+
+
+def test_boosted_trees_say_nothing_beyond_what_they_have_been_shown():
+    """Of two properties train has either, but not both: sums of trees with one question each would add them up."""
+    x = np.repeat([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], 50, axis=0)
+    y = x.sum(axis=1)
+    estimator = HistGradientBoostingRegressor(max_leaf_nodes=2, early_stopping=False, max_iter=200)
+    trees = Trees(estimator)
+    trees.fit(x, y, find_unit(y))
+    assert trees.predict(x) == pytest.approx(y, abs=0.01)
+    corner = np.array([[1.0, 1.0]])
+    assert estimator.predict(corner) > 1.5
+    assert trees.predict(corner) == 1
 
 
 NETWORK = {"hidden": [16], "learning_rate": 0.02, "batch": 20, "weight_decay": 1e-4, "margin": 0.0}

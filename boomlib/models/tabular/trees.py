@@ -19,11 +19,16 @@ def find_unit(y: np.ndarray) -> float:
 
 
 class Trees:
-    """Trees that count labels in a unit.
+    """Trees that count labels in a unit, and say nothing beyond what they have been shown.
+
+    Boosted trees add up: where molecules lie in a corner that train leaves empty, their sum can leave the range of all
+    labels by far, while each tree alone cannot.
 
     Args:
         estimator: scikit-learn's trees.
     """
+
+    least, largest = -math.inf, math.inf  # of trees that were kept before these were noted
 
     def __init__(self, estimator: HistGradientBoostingRegressor | RandomForestRegressor) -> None:
         self.estimator, self.unit = estimator, 1.0
@@ -39,10 +44,10 @@ class Trees:
             unit: what the trees count them in.
             valid: the same of valid, by which boosting stops.
         """
-        self.unit = unit
+        self.unit, self.least, self.largest = unit, float(y.min()), float(y.max())
         stop_by = {} if valid is None else {"X_val": valid[0], "y_val": valid[1] / unit}
         self.estimator.fit(x, y / unit, **stop_by)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Predictions in the labels' native unit, float64 [n]."""
-        return self.unit * self.estimator.predict(x)
+        """Predictions in the labels' native unit, float64 [n], within the range of the labels of train."""
+        return np.clip(self.unit * self.estimator.predict(x), self.least, self.largest)
