@@ -95,7 +95,7 @@ def ask(groups: Sequence[Sequence[KeptModel]], smiles: Sequence[str | None]) -> 
 
 @contextmanager
 def writing(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
-    """What writes tables of a schema below each other, as Parquet or CSV by the name of the file, which is whole or not."""
+    """What writes tables of a schema below each other, Parquet or CSV by the name of the file; whole, or none."""
     if path.suffix.lower() in PARQUET:
         with pq.ParquetWriter(atomic_path(path), schema, compression="zstd") as writer:
             yield writer.write_table

@@ -19,7 +19,6 @@ from boomlib.datasets.delimited import (
     MARKS,
     SEPARATORS,
     decode,
-    find_separator,
     name_separator,
     read_names,
 )
@@ -82,15 +81,13 @@ class MoleculeFile:
 
         RDLogger.DisableLog("rdApp.*")  # a name is no SMILES
         text = self.head[1]
-        if self.column is not None:
-            return find_separator(self.path, text, [self.column])
         if declared := DECLARED.match(text):
             return declared[1]
         for separator in (*SEPARATORS, " "):
-            if SMILES in map(str.lower, read_names(self.path, text, separator)):
+            if any(map(self.is_smiles, read_names(self.path, text, separator))):
                 return separator
         first = text.split(maxsplit=1)[:1]
-        if not first or why_no_molecule(first[0]) is None:
+        if not self.column and (not first or why_no_molecule(first[0]) is None):
             return None
         return max(SEPARATORS, key=lambda each: len(read_names(self.path, text, each)))
 
@@ -120,13 +117,17 @@ class MoleculeFile:
         Raises:
             ContractError: there is none.
         """
-        found = [name for name in self.names if name == self.column or (not self.column and name.lower() == SMILES)]
-        if not found:
+        found = next(filter(self.is_smiles, self.names), None)
+        if found is None:
             raise ContractError(
-                f"{self.path}: no column '{self.column or SMILES}' (it has: {', '.join(self.names)}); name the column of "
-                "SMILES with --smiles-column"
+                f"{self.path}: no column '{self.column or SMILES}' (it has: {', '.join(self.names)}); name the column "
+                "of SMILES with --smiles-column"
             )
-        return found[0]
+        return found
+
+    def is_smiles(self, name: str) -> bool:
+        """Whether the column of SMILES has this name."""
+        return name == self.column if self.column else name.lower() == SMILES
 
     def count(self) -> int:
         """Rows, of which each is looked at.
@@ -201,12 +202,13 @@ class MoleculeFile:
                     line = before + reader.line_num + 1
             except csv.Error as error:
                 raise ContractError(
-                    f"{self.path}, line {line}: a quotation mark that is never closed, or with text behind it ({error}); "
-                    "put one at both ends of the cell, and write one inside it twice"
+                    f"{self.path}, line {line}: a quotation mark that is never closed, or with text behind it "
+                    f"({error}); put one at both ends of the cell, and write one inside it twice"
                 ) from error
             except UnicodeDecodeError as error:
                 raise ContractError(
-                    f"{self.path}, behind line {line}: not {self.head[0].upper()} ({error.reason}); save the file as UTF-8"
+                    f"{self.path}, behind line {line}: not {self.head[0].upper()} ({error.reason}); save the file as "
+                    "UTF-8"
                 ) from error
 
     def open_bytes(self) -> io.BufferedIOBase:

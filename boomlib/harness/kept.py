@@ -46,7 +46,7 @@ class KeptModel:
         members: the kept models whose predictions it reads, by name.
 
     Attributes:
-        identity: changes with whatever may change a prediction: files, code, parameters, settings of features, members.
+        identity: changes with what may change a prediction: files, code, parameters, settings of features, members.
     """
 
     def __init__(
@@ -138,13 +138,13 @@ def read_kept(folder: StrPath, other_code: bool = False) -> KeptModel:
     """Read the model that a run has kept (``keep_models: true``), once; it holds all that it needs in memory.
 
     Args:
-        folder: the run's, ``results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}``, wherever it is now;
-            beside that of a committee, members lie as in the run.
+        folder: the run's, ``results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}``, wherever it is
+            now; those of a committee's members lie beside it as in the run.
         other_code: whether other code, or other releases of packages, are but told.
 
     Raises:
-        ContractError: nothing was kept, a file is missing or another one, the benchmark is too old, the code is another,
-            or the model reads what a new molecule has not.
+        ContractError: nothing was kept, a file is missing or another one, the benchmark is too old, the code is
+            another, or the model reads what a new molecule has not.
     """
     folder = Path(folder)
     if not (folder / RECORD).is_file():
@@ -176,13 +176,13 @@ def explain_lack(folder: Path) -> str:
     """Why a folder has no kept model, and how to get one."""
     if not (folder / "run.json").is_file():
         return (
-            f"{folder}: no folder of a run; give one like results/predictions/csd10k/hof/kde/ridge/seed0, of a run made "
-            "with `keep_models: true`"
+            f"{folder}: no folder of a run; give one like results/predictions/csd10k/hof/kde/ridge/seed0, of a run "
+            "made with `keep_models: true`"
         )
     target = Path("results/predictions", *folder.absolute().parts[-5:])
     return (
-        f"{folder}: no {RECORD}: this run was made without keep_models, or by a version up to 0.3.0; make it anew with "
-        f"the run's configuration: snakemake --cores 4 {target}.parquet --configfile … --config keep_models=true"
+        f"{folder}: no {RECORD}: this run was made without keep_models, or by an earlier version; make it anew by the "
+        f"run's configuration: snakemake --cores 4 {target}.parquet --configfile … --config keep_models=true"
     )
 
 
@@ -201,14 +201,19 @@ def check_version(folder: Path, version: str) -> None:
 def check_needs(folder: Path, facts: Mapping[str, Any]) -> None:
     """Raise :class:`ContractError` if a model reads what nobody has of a new molecule."""
     if facts["sees_truth"]:
-        raise ContractError(f"{folder}: {facts['label']} is shown the labels that it predicts, and a molecule has none")
+        raise ContractError(
+            f"{folder}: {facts['label']} is shown the labels that it predicts, and a molecule has none"
+        )
     if facts["needs"] == NEEDS[2]:
         embedded = f"{facts['model']}_embedded"
         known = embedded in registry.load_models()
         raise ContractError(
-            f"{folder}: {facts['label']} reads geometries of {facts['dataset']}'s source, which a new molecule has not; "
-            + (f"keep and ask `{embedded}`" if known else "keep and ask a variant that embeds molecules")
-            + (", its variant with embedded ones" if known else " (of a graph network `conformers: embedded`)")
+            f"{folder}: {facts['label']} reads the geometries of {facts['dataset']}'s source, and a new molecule has "
+            + (
+                f"none; keep and ask `{embedded}`, its variant with embedded ones"
+                if known
+                else "none; keep and ask a model that embeds molecules (a graph network: `conformers: embedded`)"
+            )
         )
 
 
@@ -244,8 +249,8 @@ def check_alike(folder: Path, facts: Mapping[str, Any], differing: Sequence[str]
     found = f"{os.path.normpath(folder)}: made with {'; '.join(differing)}"
     if not other_code:
         raise ContractError(
-            f"{found}; predictions may be others than the run's: {name_checkout(facts)}, or accept that (--other-code, "
-            "`other_code=True`)"
+            f"{found}; predictions may be others than the run's: {name_checkout(facts)}, or accept that "
+            "(--other-code, `other_code=True`)"
         )
     logger.warning("%s; predictions may be others than the run's", found)
 

@@ -26,7 +26,7 @@ TRUSTED = frozenset(
 )
 """What scikit-learn's models hold beside the types that skops trusts by itself: arrays, numbers, public estimators."""
 ENDING = ".skops"
-PICKLED = ".joblib"  # of versions up to 0.3.0
+PICKLED = ".joblib"  # of earlier versions
 
 
 def write_objects(objects: object, path: Path) -> None:
@@ -43,8 +43,8 @@ def write_objects(objects: object, path: Path) -> None:
 def read_objects(path: Path) -> Any:
     """Read what :func:`write_objects` wrote.
 
-    Where there is no ``….skops``, ``….joblib`` is read: models kept by versions 0.2.0 and 0.3.0. Those are pickles, and
-    reading one runs whatever it says: load only your own.
+    Where there is no ``….skops``, ``….joblib`` is read, which versions 0.2.0 and 0.3.0 wrote. It is a pickle, and
+    reading it runs whatever it says: load only your own.
 
     Raises:
         ContractError: neither is there, or the file is broken or has an object of a type that is not trusted.
@@ -69,8 +69,8 @@ def refuse(path: Path, names: list[str]) -> None:
     strange = [name for name in names if name not in TRUSTED and not is_ours(name)]
     if strange:
         raise ContractError(
-            f"{path}: {', '.join(strange)}: neither a class of boomlib nor one of those that boomlib/harness/saving.py "
-            "trusts; keep of a fitted model arrays, numbers, texts and estimators of scikit-learn"
+            f"{path}: {', '.join(strange)}: neither classes of boomlib nor trusted by "
+            "boomlib/harness/saving.py; keep of a fitted model arrays, numbers, texts and estimators of scikit-learn"
         )
 
 

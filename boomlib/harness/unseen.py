@@ -1,4 +1,4 @@
-"""Molecules from outside: checked as those of a dataset are, with features computed in memory, none lost to another."""
+"""Molecules from outside: checked as those of a dataset, features computed in memory, none lost to another."""
 
 import importlib
 from collections.abc import Mapping, Sequence

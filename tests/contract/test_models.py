@@ -404,7 +404,7 @@ def read_asked(done) -> tuple[list[str], np.ndarray]:
     if registry.list_members(done.descriptor):
         pytest.skip("its members are not trained here: tests/unit/test_kept.py")
     if done.descriptor["sees_truth"]:
-        with pytest.raises(ContractError, match="Oracle.* is shown the labels"):
+        with pytest.raises(ContractError, match=r"Oracle.* is shown the labels"):
             read_kept(done.folder)
         pytest.skip("refused")
     smiles = contracts.read_table(done.benchmark / "molecules.parquet")["smiles"].to_numpy()

@@ -12,8 +12,8 @@ from tiny import CONFIG, TrainingJob, small_descriptor, write_benchmark
 from boomlib import contracts
 from boomlib.features import descriptors
 from boomlib.files import ContractError, MoleculeError, read_json, write_json
-from boomlib.harness.kept import read_kept
 from boomlib.harness.keeping import describe_run
+from boomlib.harness.kept import read_kept
 from boomlib.harness.unseen import NewMolecules
 
 MEMBERS = ["group_contribution", "mlp"]
@@ -134,7 +134,7 @@ def test_a_model_of_the_sources_geometry_is_refused_with_its_remedy(run, model, 
     asked = {"dataset": "qm9_sample", "property": "gap", "scheme": "kde", "model": model}
     described = describe_run(config, asked)
     change(run, **{key: described[key] for key in ("dataset", "model", "label", "needs")})
-    with pytest.raises(ContractError, match=f"reads geometries of qm9_sample's source.*{remedy}"):
+    with pytest.raises(ContractError, match=f"reads the geometries of qm9_sample's source.*{remedy}"):
         read_kept(run)
     tiny = describe_run(CONFIG | {"models": [model]}, asked | {"dataset": "tiny", "property": "size"})
     assert tiny["needs"] == "embedded geometry"
@@ -209,7 +209,10 @@ def test_a_feature_that_fails_with_molecules_is_computed_of_the_others(run, monk
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (lambda smiles: MoleculeError("it is too strange; remove it", [each for each in smiles if "F" in each]), "it is too strange"),
+        (
+            lambda smiles: MoleculeError("it is too strange; remove it", [each for each in smiles if "F" in each]),
+            "it is too strange",
+        ),
         (lambda smiles: IndexError("out of range"), "IndexError: out of range"),
     ],
     ids=["named", "unnamed"],

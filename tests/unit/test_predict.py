@@ -89,7 +89,7 @@ def test_seeds_of_one_model_are_one_column_with_their_spread(runs, table, tmp_pa
     seeds = np.array([read_kept(runs[name]).predict(SMILES).mean for name in ("mlp3", "mlp4")])
     np.testing.assert_array_equal(said["y_pred"], seeds.mean(axis=0))
     np.testing.assert_array_equal(said["y_spread"], seeds.std(axis=0, ddof=1))
-    assert said["note"].tolist() == [None, BROKEN, None, None, None, None]
+    assert said["note"].fillna("").tolist() == ["", BROKEN, "", "", "", ""]
     with pytest.raises(ContractError, match="seed 3 is given twice"):
         ask(runs, ["mlp3", "mlp3"], table, tmp_path / "twice.csv")
 
@@ -124,7 +124,7 @@ def test_parquet_keeps_its_types_and_order(runs, tmp_path, monkeypatch):
 
 def test_smiles_alone_need_no_header(runs, tmp_path):
     path = tmp_path / "molecules.smi.bz2"
-    path.write_bytes(bz2.compress("CCO ethanol, pure\n\nC1CC broken\nC\n".encode()))
+    path.write_bytes(bz2.compress(b"CCO ethanol, pure\n\nC1CC broken\nC\n"))
     said = ask(runs, ["train_mean3"], path, tmp_path / "said.csv")
     assert said["smiles"].tolist() == ["CCO", "C1CC", "C"]
     assert said["name"].fillna("").tolist() == ["ethanol, pure", "broken", ""]

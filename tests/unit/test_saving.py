@@ -28,14 +28,14 @@ def test_what_is_written_is_read(tmp_path):
 
 
 def test_an_object_of_another_package_is_refused_before_anything_is_kept(tmp_path):
-    with pytest.raises(ContractError, match=r"model\.skops: .*Foreign: neither a class of boomlib"):
+    with pytest.raises(ContractError, match=r"model\.skops: .*Foreign: neither classes of boomlib"):
         write_objects([Foreign()], tmp_path / "model.skops")
     assert not (tmp_path / "model.skops").exists()
 
 
 def test_a_file_that_names_another_type_is_not_read(tmp_path):
     skops.io.dump([PurePath("a").joinpath], tmp_path / "model.skops")
-    with pytest.raises(ContractError, match=r"model\.skops: .* neither a class of boomlib"):
+    with pytest.raises(ContractError, match=r"model\.skops: .* neither classes of boomlib"):
         read_objects(tmp_path / "model.skops")
 
 

@@ -266,7 +266,7 @@ class NLMTP(PolicyModel):
     def load(self, folder: Path) -> None:
         """Read them."""
         self.encoder, self.network_arguments = read_objects(folder / "encoder.skops")
-        if not hasattr(self.encoder, "tokenizer"):  # files of versions up to 0.3.0 hold it
+        if not hasattr(self.encoder, "tokenizer"):  # files of earlier versions hold it
             self.encoder.tokenizer = Tokenizer.load(folder)
         self.make_network()
         load_model(freeze(self.network), folder / "weights.safetensors")
