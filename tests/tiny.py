@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from conftest import make_molecules, write_feature
+from conftest import TINY, make_molecules, write_feature
 
 from boomlib import contracts, registry
 from boomlib.harness.job import Job, train_and_predict
+from boomlib.harness.keeping import describe_run
 
 MODELS = registry.load_models()
 # hyper-parameters of any model, at any depth of its descriptor, that are made smaller to keep these tests fast
@@ -41,6 +42,7 @@ SMALL = {
 }
 FOLDS = ["train"] * 14 + ["valid"] * 4 + ["id"] * 3 + ["ood"] * 3
 PROPERTY = "size"
+CONFIG = {"tasks": [f"tiny/{PROPERTY}"], "datasets": {"tiny": TINY}}
 
 
 def shrink(parameters: dict) -> dict:
@@ -57,7 +59,7 @@ def shrink(parameters: dict) -> dict:
 
 def small_descriptor(name: str) -> dict:
     """The descriptor of a registered model, made small."""
-    return MODELS[name] | {"parameters": shrink(MODELS[name]["parameters"])}
+    return MODELS[name] | {"name": name, "parameters": shrink(MODELS[name]["parameters"])}
 
 
 def write_benchmark(folder: Path, features: Iterable[str], members: Iterable[str] = ()) -> None:
@@ -100,6 +102,7 @@ class TrainingJob:
         self.predictions, self.folder = folder / "seed3.parquet", folder / "seed3"
 
     def __call__(self, **changes):
+        run = {"dataset": "tiny", "property": PROPERTY, "scheme": "kde", "model": self.descriptor["name"]}
         arguments = {
             "task": self.benchmark / "task.parquet",
             "features": feature_files(self.descriptor, self.benchmark),
@@ -112,6 +115,6 @@ class TrainingJob:
             "seed": 3,
             "truth": self.benchmark / "molecules.parquet" if self.descriptor["sees_truth"] else None,
             "log": "logs/train.log",
-            "keep_model": True,
+            "keep": describe_run(CONFIG | {"models": [run["model"]]}, run),
         } | changes
         train_and_predict(Job(**arguments))

@@ -1,9 +1,11 @@
 """Adapter of the rules train_…: fit one model, predict the test folds."""
 
 from boomlib.harness.job import Job, train_and_predict
+from boomlib.harness.keeping import describe_run
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":
+    run = dict(snakemake.wildcards.items())
     with logged(snakemake.log[0], snakemake.threads, resumes=True):
         train_and_predict(
             Job(
@@ -17,7 +19,7 @@ if __name__ == "__main__":
                 seed=int(snakemake.wildcards.seed),
                 threads=snakemake.threads,
                 observable=snakemake.params.observable,
-                keep_model=snakemake.params.keep_model,
+                keep=describe_run(snakemake.config, run) if snakemake.params.keep_model else None,
                 policy=snakemake.output.get("policy"),
                 checkpoint=[*snakemake.input.checkpoint, *snakemake.params.given],
                 members=dict(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +31,7 @@ from boomlib.declared import order_features
 from boomlib.files import ContractError, MoleculeError, sha256, write_json, write_text
 from boomlib.harness.composition import count_elements
 from boomlib.harness.interface import MEMBERS, STATE, Molecules, find_model_class
+from boomlib.harness.keeping import RECORD, keep_model
 from boomlib.provenance import RunRecord, code_hash, content_hash, hash_training
 
 FAILURE = "failure.json"
@@ -111,7 +113,8 @@ class Job:
         seed: seed of the run.
         threads: processors for the job.
         observable: which quantity the property is, see :class:`boomlib.harness.interface.Model`.
-        keep_model: whether to save the fitted model.
+        keep: what the run is, to be written beside the fitted model (:func:`boomlib.harness.keeping.describe_run`);
+            None: the model is not saved.
         policy: the policy table to write, for a model that evaluates one.
         checkpoint: the files of the checkpoint that the model starts from, all in one folder; none: from scratch.
         members: predictions files by the name of their model, for a model that reads some.
@@ -129,7 +132,7 @@ class Job:
     seed: int
     threads: int = 1
     observable: str | None = None
-    keep_model: bool = False
+    keep: Mapping[str, Any] | None = None
     policy: str | os.PathLike | None = None
     checkpoint: Sequence[str | os.PathLike] = ()
     members: Mapping[str, str | os.PathLike] = field(default_factory=dict)
@@ -162,14 +165,15 @@ def train_and_predict(job: Job) -> None:
         ContractError: the descriptor wants a checkpoint and there is none, or the reverse; or a file is broken.
     """
     job.folder.mkdir(parents=True, exist_ok=True)
-    (job.folder / FAILURE).unlink(missing_ok=True)
+    for left in (FAILURE, RECORD):  # of an earlier run
+        (job.folder / left).unlink(missing_ok=True)
     resumed = forget_other_runs(job.folder, {"model": job.model} | job.common, *job.inputs)
     # of the code as it is now, whatever becomes of the files while it trains
     code = hash_training(job.model["class"], job.model["parameters"], order_features(job.features))
     record = RunRecord()
     try:
         with locating(job.task):
-            facts = run_model(job)
+            facts = run_model(job, code)
     except Exception as error:
         reason = {"error": type(error).__name__, "message": str(error), "log": job.log}
         write_json(job.folder / FAILURE, reason | {"traceback": traceback.format_exc()})
@@ -180,8 +184,8 @@ def train_and_predict(job: Job) -> None:
     shutil.rmtree(job.folder / STATE)
 
 
-def run_model(job: Job) -> dict:
-    """Make, fit and ask the model; returns what ``run.json`` says of that."""
+def run_model(job: Job, code: str) -> dict:
+    """Make, fit, ask and perhaps keep the model, of that ``code``; returns what ``run.json`` says of that."""
     check_checkpoint(job.model["parameters"].get("pretrained"), job.checkpoint)
     labels = property_values(read_molecules(job.truth), job.property, job.truth) if job.truth else None
     molecules, fold = read_task(job.task, job.features, labels, job.members)
@@ -197,8 +201,11 @@ def run_model(job: Job) -> dict:
     read_predictions(job.predictions, fold, read_table(job.task, TASK))
     if job.policy:
         write_table(model.policy(molecules), job.policy, POLICY)
-    if job.keep_model:
-        model.save(job.folder)
+    if job.keep is not None:
+        seen = {"code": code, "sees_truth": labels is not None, "tells_std": predicted.std is not None}
+        folders = {name: Path(path).with_suffix("") for name, path in job.members.items()}
+        facts = {**job.keep, **job.model, **job.common, **seen}
+        keep_model(model, job.folder, facts, molecules.take(fold == "train"), folders)
     sizes = {each: int((fold == each).sum()) for each in ("train", *PREDICTED_FOLDS)}
     return {"device": model.trained_on, "prediction_device": model.device, "molecules": sizes, **model.facts}
 

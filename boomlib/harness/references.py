@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Literal
 
-import joblib
 import numpy as np
 
 from boomlib.files import read_json, write_json
@@ -13,6 +12,7 @@ from boomlib.harness.design import Blocks, LinearDesign
 from boomlib.harness.interface import Molecules
 from boomlib.harness.physics import Physics
 from boomlib.harness.ridge import HalfSparseRows, fit_ridge
+from boomlib.harness.saving import read_objects, write_objects
 
 Reference = Literal["elements", "mean", "none", "ridge", "physics", "physics_embedded"]
 FEATURES = ("elements", "descriptors", "morgan_counts")
@@ -142,12 +142,12 @@ class RidgeReferences(References):
         return np.concatenate([block @ self.weights for block in blocks]) + self.intercept
 
     def save(self, folder: Path) -> None:
-        """Write ``references.joblib`` (a pickle: load only files of your own)."""
-        joblib.dump((self.design, self.weights, self.intercept, self.spread), folder / "references.joblib")
+        """Write ``references.skops``."""
+        write_objects((self.design, self.weights, self.intercept, self.spread), folder / "references.skops")
 
     def load(self, folder: Path) -> None:
         """Read it."""
-        self.design, self.weights, self.intercept, self.spread = joblib.load(folder / "references.joblib")
+        self.design, self.weights, self.intercept, self.spread = read_objects(folder / "references.skops")
 
 
 def make_references(reference: Reference, kind: str) -> References:

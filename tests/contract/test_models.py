@@ -4,14 +4,18 @@ import contextlib
 import csv
 import dataclasses
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from conftest import write_feature
+from conftest import ROOT, write_feature
 from scipy.spatial.transform import Rotation
 from tiny import MODELS, PROPERTY, TrainingJob, feature_files, member_files, small_descriptor, write_benchmark
 
@@ -21,6 +25,7 @@ from boomlib.features import elements
 from boomlib.files import ContractError, MoleculeError
 from boomlib.harness.interface import MEMBERS, Model, Molecules, PolicyModel, find_model_class
 from boomlib.harness.job import read_task, report_unseen
+from boomlib.harness.kept import read_kept
 from boomlib.harness.training import History
 from boomlib.provenance import hash_training
 
@@ -377,6 +382,68 @@ def test_a_kept_model_can_be_loaded_from_the_folder_of_its_run(descriptor, bench
     predicted = model.predict(data[2]).mean
     table = contracts.read_predictions(done.predictions, task_fold(benchmark))
     assert table["y_pred"].to_numpy().tobytes() == predicted.tobytes()
+
+
+ODD = [
+    "[Xe]",
+    "[Na+].[Cl-]",
+    "C",
+    "[H][H]",
+    "OB(O)c1ccccc1",
+    "O=S(=O)(O)C(F)(F)F",
+    "C[Hg]C",
+    "[CH3-].[CH3-].[Zn+2]",
+    "[NH3]->[Pt]Cl",
+    "C[Og]",
+]
+NO_MOLECULES = ["C1CC", "CC(", "*C", "", None, "C" * 2001]
+
+
+def read_asked(done) -> tuple[list[str], np.ndarray]:
+    """The molecules that a job has predicted, and what it has said."""
+    if registry.list_members(done.descriptor):
+        pytest.skip("its members are not trained here: tests/unit/test_kept.py")
+    if done.descriptor["sees_truth"]:
+        with pytest.raises(ContractError, match=r"Oracle.* is shown the labels"):
+            read_kept(done.folder)
+        pytest.skip("refused")
+    smiles = contracts.read_table(done.benchmark / "molecules.parquet")["smiles"].to_numpy()
+    table = contracts.read_table(done.predictions)
+    return smiles[table["molecule_id"].to_numpy()].tolist(), table["y_pred"].to_numpy()
+
+
+def test_a_kept_model_predicts_molecules_from_outside_or_says_why_not(done):
+    smiles, expected = read_asked(done)
+    kept = read_kept(done.folder)
+    same = kept.predict(smiles)
+    assert same.mean.tobytes() == expected.tobytes()
+    assert same.reasons == {}
+    mixed = kept.predict([*NO_MOLECULES, *smiles[:5], *ODD, *smiles[5:]])
+    told = np.isfinite(mixed.mean)
+    assert set(np.flatnonzero(~told)) == set(mixed.reasons)
+    assert set(range(len(NO_MOLECULES))) <= set(mixed.reasons)
+    assert all(isinstance(reason, str) and "Error" not in reason for reason in mixed.reasons.values()), mixed.reasons
+    known = mixed.mean[len(NO_MOLECULES) :]
+    found = np.concatenate([known[:5], known[5 + len(ODD) :]])
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    assert told.sum() > len(smiles)  # some of the odd ones too
+
+
+@pytest.mark.slow
+def test_a_kept_model_predicts_the_same_bytes_in_a_fresh_process(done, tmp_path):
+    smiles, expected = read_asked(done)
+    moved = shutil.copytree(done.folder, tmp_path / "elsewhere")
+    program = (
+        "import sys; from pathlib import Path; from boomlib.harness.kept import read_kept; "
+        "kept = read_kept(sys.argv[1]); said = kept.predict(sys.argv[3:]); "
+        "Path(sys.argv[2]).write_bytes(said.mean.tobytes()); print(kept.identity)"
+    )
+    command = [sys.executable, "-c", program, moved, tmp_path / "said", *smiles]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "said").read_bytes() == expected.tobytes()
+    assert ran.stdout.split()[-1] == read_kept(done.folder).identity
 
 
 def test_checkpoints_of_other_settings_are_not_continued(some, fresh):

@@ -212,7 +212,7 @@ def test_single_targets_and_kept_models(project):
     project.write_config(keep_models=True)
     project.snakemake("results/predictions/tiny/size/scaffold/ridge/seed7.parquet")
     made = {path.name for path in (project.folder / "results/predictions").rglob("*") if path.is_file()}
-    assert made == {"seed7.parquet", "run.json", "history.csv", "model.joblib"}
+    assert made == {"seed7.parquet", "run.json", "history.csv", "model.skops", "kept.json"}
 
 
 @pytest.mark.slow

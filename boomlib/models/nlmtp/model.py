@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypedDict
 
-import joblib
 import numpy as np
 import pyarrow as pa
 import torch
@@ -18,12 +18,13 @@ from boomlib.contracts import POLICY
 from boomlib.harness.batches import Batches, cut_into_batches, draw_batches
 from boomlib.harness.interface import Molecules, PolicyModel, Prediction, write_epochs
 from boomlib.harness.optimisers import Rates, make_adamw
+from boomlib.harness.saving import read_objects, write_objects
 from boomlib.harness.training import fit_module, freeze
 from boomlib.matched_pairs import find_pairs
 from boomlib.models.nlmtp.encoder import Encoder, Tensors
 from boomlib.models.nlmtp.module import Module, Pairs
 from boomlib.models.nlmtp.network import Network, Question, Reading
-from boomlib.text.tokens import find_unwritable
+from boomlib.text.tokens import Tokenizer, find_unwritable
 
 READ_AT_ONCE = 128  # molecules a batch without gradients
 LARGEST_GRADIENT = 1.0  # norm
@@ -255,13 +256,18 @@ class NLMTP(PolicyModel):
         }
 
     def save(self, folder: Path) -> None:
-        """Write weights (safetensors), and with joblib the encoder (a pickle: load only files of your own)."""
+        """Write weights (safetensors), the tokenizer and all else that the encoder has learnt."""
         save_model(self.network, folder / "weights.safetensors")
-        joblib.dump((self.encoder, self.network_arguments), folder / "encoder.joblib")
+        self.encoder.tokenizer.save(folder)
+        encoder = copy(self.encoder)
+        del encoder.tokenizer  # in files of its own
+        write_objects((encoder, self.network_arguments), folder / "encoder.skops")
 
     def load(self, folder: Path) -> None:
-        """Read both."""
-        self.encoder, self.network_arguments = joblib.load(folder / "encoder.joblib")
+        """Read them."""
+        self.encoder, self.network_arguments = read_objects(folder / "encoder.skops")
+        if not hasattr(self.encoder, "tokenizer"):  # files of earlier versions hold it
+            self.encoder.tokenizer = Tokenizer.load(folder)
         self.make_network()
         load_model(freeze(self.network), folder / "weights.safetensors")
 

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import joblib
 import numpy as np
 from sklearn.neighbors import KDTree
 
 from boomlib.harness.design import ROWS, Blocks
 from boomlib.harness.interface import Model, Molecules, Prediction, write_history
 from boomlib.harness.ridge import Rows, fit_ridge
+from boomlib.harness.saving import read_objects, write_objects
 from boomlib.models.tabular.ridge import Ridge, RidgeSettings
 
 EXHAUSTED = 1e-6
@@ -89,14 +89,14 @@ class Bilinear(Model):
         return Prediction(values.mean(axis=0), values.std(axis=0))
 
     def save(self, folder: Path) -> None:
-        """Write both parts with joblib (a pickle: load only files of your own)."""
+        """Write both parts."""
         self.ridge.save(folder)
-        joblib.dump((self.directions, self.z, self.residuals, self.tree, self.weights), folder / "bilinear.joblib")
+        write_objects((self.directions, self.z, self.residuals, self.tree, self.weights), folder / "bilinear.skops")
 
     def load(self, folder: Path) -> None:
         """Read both parts."""
         self.ridge.load(folder)
-        self.directions, self.z, self.residuals, self.tree, self.weights = joblib.load(folder / "bilinear.joblib")
+        self.directions, self.z, self.residuals, self.tree, self.weights = read_objects(folder / "bilinear.skops")
 
 
 def find_directions(x: Iterable[np.ndarray], y: np.ndarray, components: int) -> np.ndarray:

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 
-import joblib
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from boomlib.harness.composition import count_elements, count_shares
 from boomlib.harness.design import read_descriptors
 from boomlib.harness.interface import Model, Molecules, Prediction
+from boomlib.harness.saving import read_objects, write_objects
 from boomlib.models.tabular.trees import Trees, find_unit
 
 
@@ -69,9 +69,9 @@ class GradientBoosting(Model):
         return Prediction(self.trees.predict(stack_tree_columns(molecules, self.kind)))
 
     def save(self, folder: Path) -> None:
-        """Write the trees with joblib (a pickle: load only files of your own)."""
-        joblib.dump(self.trees, folder / "model.joblib")
+        """Write the trees."""
+        write_objects(self.trees, folder / "model.skops")
 
     def load(self, folder: Path) -> None:
         """Read the trees."""
-        self.trees = joblib.load(folder / "model.joblib")
+        self.trees = read_objects(folder / "model.skops")

@@ -3,13 +3,13 @@
 import copy
 from pathlib import Path
 
-import joblib
 import numpy as np
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
 from boomlib.harness.design import Winsorized, read_descriptors
 from boomlib.harness.interface import Model, Molecules, Prediction, write_history
+from boomlib.harness.saving import read_objects, write_objects
 
 
 class MLP(Model):
@@ -80,9 +80,9 @@ class MLP(Model):
         return Prediction(self.predict_with(self.network, molecules))
 
     def save(self, folder: Path) -> None:
-        """Write scalers and network with joblib (a pickle: load only files of your own)."""
-        joblib.dump((self.winsorized, self.x_scaler, self.y_scaler, self.network), folder / "model.joblib")
+        """Write scalers and network."""
+        write_objects((self.winsorized, self.x_scaler, self.y_scaler, self.network), folder / "model.skops")
 
     def load(self, folder: Path) -> None:
         """Read scalers and network."""
-        self.winsorized, self.x_scaler, self.y_scaler, self.network = joblib.load(folder / "model.joblib")
+        self.winsorized, self.x_scaler, self.y_scaler, self.network = read_objects(folder / "model.skops")

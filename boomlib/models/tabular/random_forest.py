@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
-import joblib
 from sklearn.ensemble import RandomForestRegressor
 
 from boomlib.harness.design import Winsorized, read_descriptors
 from boomlib.harness.interface import Model, Molecules, Prediction
+from boomlib.harness.saving import read_objects, write_objects
 from boomlib.models.tabular.trees import Trees, find_unit
 
 
@@ -47,9 +47,9 @@ class RandomForest(Model):
         return Prediction(self.forest.predict(self.gaps.transform(self.columns(molecules))))
 
     def save(self, folder: Path) -> None:
-        """Write the forest with joblib (a pickle: load only files of your own)."""
-        joblib.dump((self.gaps, self.forest), folder / "model.joblib", compress=3)
+        """Write the forest."""
+        write_objects((self.gaps, self.forest), folder / "model.skops")
 
     def load(self, folder: Path) -> None:
         """Read the forest."""
-        self.gaps, self.forest = joblib.load(folder / "model.joblib")
+        self.gaps, self.forest = read_objects(folder / "model.skops")

@@ -7,7 +7,6 @@ With ``margin: null`` it uses counts alone: the additive group-contribution mode
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
-import joblib
 import numpy as np
 
 from boomlib.harness.design import LinearDesign
@@ -15,6 +14,7 @@ from boomlib.harness.interface import Model, Molecules, Prediction, write_histor
 from boomlib.harness.physics import Physics
 from boomlib.harness.quantity import Quantity
 from boomlib.harness.ridge import Rows, fit_ridge, fit_weighted_ridge
+from boomlib.harness.saving import read_objects, write_objects
 
 Geometry = Literal["xtb", "xtb_embedded"]
 
@@ -86,11 +86,11 @@ class Ridge(Model):
         return Prediction(self.quantity.tell(molecules, self.explain(molecules)))
 
     def save(self, folder: Path) -> None:
-        """Write design and weights with joblib (a pickle: load only files of your own)."""
-        joblib.dump((self.design, self.weights, self.intercept), folder / "model.joblib")
+        """Write design and weights."""
+        write_objects((self.design, self.weights, self.intercept), folder / "model.skops")
         self.quantity.save(folder)
 
     def load(self, folder: Path) -> None:
         """Read design and weights."""
-        self.design, self.weights, self.intercept = joblib.load(folder / "model.joblib")
+        self.design, self.weights, self.intercept = read_objects(folder / "model.skops")
         self.quantity.load(folder)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-import joblib
 import numpy as np
 
 from boomlib.harness.interface import Model, Molecules, Prediction
+from boomlib.harness.saving import read_objects, write_objects
 from boomlib.models.tabular.gradient_boosting import BoostingSettings, make_boosted_trees, stack_tree_columns
 from boomlib.models.tabular.ridge import Ridge, RidgeSettings
 from boomlib.models.tabular.trees import find_unit
@@ -51,9 +51,9 @@ class RidgeBoost(Model):
     def save(self, folder: Path) -> None:
         """Write both parts."""
         self.ridge.save(folder)
-        joblib.dump(self.trees, folder / "trees.joblib")
+        write_objects(self.trees, folder / "trees.skops")
 
     def load(self, folder: Path) -> None:
         """Read both parts."""
         self.ridge.load(folder)
-        self.trees = joblib.load(folder / "trees.joblib")
+        self.trees = read_objects(folder / "trees.skops")
