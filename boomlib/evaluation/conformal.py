@@ -13,12 +13,13 @@ from math import inf, isfinite
 from typing import Any
 
 import numpy as np
+from scipy.stats import betabinom
 
 from boomlib.files import ContractError
 from boomlib.labels import SAME
 
 CONFIDENCE = 0.9
-PLAIN, NORMALISED = INTERVALS = ("plain", "normalised")
+PLAIN, NORMALISED = ("plain", "normalised")
 LEAST = 0.1
 """Share of valid's median spread that a spread counts for at least: members that agree by chance promise nothing."""
 USUAL = 0.95
@@ -64,10 +65,17 @@ class Calibration:
         factor = float(regressor.predict_int(np.zeros(1), unit, confidence=confidence)[0, 1])
         return cls(confidence, len(y), factor, least)
 
-    @property
-    def kind(self) -> str:
-        """One of :data:`INTERVALS`."""
-        return PLAIN if self.least_spread is None else NORMALISED
+    def find_chance(self, inside: int, n: int) -> float:
+        """Probability that the intervals of n molecules like those of valid hold no more than ``inside`` labels.
+
+        With the k-th largest of m errors on valid as half the width, coverage is distributed as Beta(m + 1 - k, k)
+        over draws of valid (Vovk, Proc. Mach. Learn. Res. 25, 475, 2012, proposition 2a), and so what is held of n as
+        a beta-binomial.
+        """
+        beyond = int((1 - self.confidence) * (self.molecules + 1))  # as crepes counts them
+        if not beyond:
+            return 1.0
+        return float(betabinom.cdf(inside, n, self.molecules + 1 - beyond, beyond))
 
     def half_widths(self, n: int, y_std: np.ndarray | None = None) -> np.ndarray:
         """Half the widths of the intervals of n molecules, float64 [n], in the property's unit.
@@ -142,7 +150,7 @@ def score_intervals(y: np.ndarray, ends: np.ndarray, confidence: float) -> float
 def choose_interval(
     y: np.ndarray, y_pred: np.ndarray, y_std: np.ndarray | None, confidence: float = CONFIDENCE
 ) -> str:
-    """Which of :data:`INTERVALS` is offered: that of the lesser interval score when halves of valid judge each other.
+    """Whether plain or normalised intervals are offered: the lesser score where halves of valid judge each other.
 
     Plain without a spread, on halves that are too small for an interval, and of equals. Arguments are those of
     :meth:`Calibration.fit`.

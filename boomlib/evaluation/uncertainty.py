@@ -29,7 +29,7 @@ JUDGED = ("id", "ood", "ood_tail", "ood_interior")
 """Folds on which intervals are judged: all but valid, which has calibrated them."""
 MEAN = "mean"
 """Name of what all seeds of a model say together."""
-MEASURES = ("coverage", "width", "relative_width", "rank_correlation")
+MEASURES = ("coverage", "chance", "width", "relative_width", "rank_correlation")
 COLUMNS = (
     "dataset",
     "property",
@@ -95,7 +95,8 @@ def judge_intervals(
 
     Returns:
         By fold ``n``, ``coverage`` (share of labels inside) with ``low`` and ``high``, its 95 % Wilson interval,
-        ``width`` (median, in the property's unit), ``relative_width`` (over the RMSE of predicting train's mean) and
+        ``chance`` (of no more than that on molecules like those of valid: :meth:`Calibration.find_chance`), ``width``
+        (median, in the property's unit), ``relative_width`` (over the RMSE of predicting train's mean) and
         ``rank_correlation`` (Spearman's, of the width with the absolute error). What is undefined is None, as are
         widths of intervals that too few molecules have calibrated; of an empty fold everything but ``n``.
     """
@@ -117,6 +118,7 @@ def judge_intervals(
             "coverage": inside / n,
             "low": float(wilson.low),
             "high": float(wilson.high),
+            "chance": calibration.find_chance(inside, n),
             "width": number(width),
             "relative_width": ratio(width, rmse(y[rows], np.full(n, train_mean))),
             "rank_correlation": number(spearman(half[rows], error[rows])) if np.isfinite(half[rows]).all() else None,
