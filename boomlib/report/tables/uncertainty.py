@@ -117,7 +117,7 @@ def tabulate_flags(models: Judged) -> str:
 def find_mean(values: Iterable[float | None]) -> float | None:
     """The mean; None if a value is, or there is none."""
     listed = list(values)
-    return float(np.mean([value or 0.0 for value in listed])) if listed and None not in listed else None
+    return float(np.mean(listed)) if listed and None not in listed else None
 
 
 def state_coverage(tasks: Iterable[Judged]) -> Iterable[str]:
