@@ -27,6 +27,7 @@ from boomlib.text.start import find_sharer, name_hub_folder, select_pretraining
 # its pins, RDKit's among them, decide molecules and features, which the cache hands from one checkout to another
 ENVIRONMENT = "envs/boomlib.yaml"
 MADE = (WEIGHTS, RECORD)  # of a checkpoint that a rule makes: the record is of the files beside the weights
+DOMAIN_FEATURES = ("elements", "morgan_counts")  # what boomlib.evaluation.applicability reads, which is not light
 Wildcards = Mapping[str, str]
 
 
@@ -66,6 +67,7 @@ class Plan(Lineage):
         roles: labels of the run's models, and which are controls or answer a policy.
         policy_runs: the runs that evaluate a policy.
         tasks: (dataset, property, scheme) of the runs.
+        judged: (dataset, property, scheme, model) of the runs whose intervals are judged, all but controls'.
         corpus: properties by dataset of what pretraining reads.
         given: hashes of the files that people give.
     """
@@ -107,6 +109,13 @@ class Plan(Lineage):
         self.roles = assign_roles(self.run_models)
         self.policy_runs = [run for run in self.runs if run.model in self.roles.evaluators]
         self.tasks = sorted({(run.dataset, run.property, run.scheme) for run in self.runs})
+        self.judged = list(
+            dict.fromkeys(
+                (run.dataset, run.property, run.scheme, run.model)
+                for run in self.runs
+                if run.model not in self.roles.controls
+            )
+        )
         self.corpus = {
             name: list(self.datasets[name]["properties"])
             for name in sorted({*self.run_datasets, *self.config["corpus"]})
@@ -139,7 +148,8 @@ class Plan(Lineage):
     def list_prepared(self) -> list[str]:
         """Molecules, features and splits that the runs read: what needs the network, and no training."""
         of_schemes = map(read_scheme_features, self.config["schemes"])
-        read = {"elements"}.union(*(model["features"] for model in self.trained_models.values()), *of_schemes)
+        of_models = (model["features"] for model in self.trained_models.values())
+        read = {"elements"}.union(DOMAIN_FEATURES if self.judged else (), *of_models, *of_schemes)
         features = [f"results/features/{name}/{each}.parquet" for name in self.run_datasets for each in sorted(read)]
         with_policy = {run.dataset: None for run in self.policy_runs}
         features += [f"results/features/{name}/ch2_pairs.parquet" for name in with_policy]
@@ -148,6 +158,15 @@ class Plan(Lineage):
         if "mlm" in starts:
             splits += [f"results/corpora/{scheme}.parquet" for scheme in self.config["schemes"]]
         return features + splits + [locate_hub(each)[0] for each in starts if isinstance(each, dict) and "hub" in each]
+
+    def list_uncertainty(self) -> list[str]:
+        """How far the intervals of each model hold, a file a task and model."""
+        return [f"results/uncertainty/{'/'.join(each)}.json" for each in self.judged]
+
+    def list_domains(self) -> list[str]:
+        """What is near train, two files for each task on which intervals are judged."""
+        tasks = dict.fromkeys("/".join(each[:3]) for each in self.judged)
+        return [f"results/domain/{task}{end}.parquet" for task in tasks for end in ("/domain", "")]
 
     def list_figures(self, wildcards: Wildcards) -> list[str]:
         """All figures of the leaderboard."""
@@ -293,6 +312,11 @@ class Plan(Lineage):
             if task == (run.dataset, run.property, run.scheme)
         ]
 
+    def get_seeds(self, wildcards: Wildcards) -> list[str]:
+        """Predictions of every seed of a model on one task."""
+        place = "results/predictions/{dataset}/{property}/{scheme}/{model}".format(**wildcards)
+        return [f"{place}/seed{seed}.parquet" for seed in self.config["seeds"]]
+
     def code_of_dataset(self, wildcards: Wildcards) -> str:
         """A parameter that changes when the code that reads the wildcards' dataset does."""
         reader = self.datasets[wildcards["dataset"]]["reader"]
@@ -318,6 +342,8 @@ class Plan(Lineage):
         pairs = [f"results/features/{dataset}/{name}.parquet" for dataset in datasets for name in tables]
         made = [f"results/policy/{run.stem}.json" for run in self.policy_runs]
         made += [f"results/hardest/{'/'.join(task)}.json" for task in self.tasks]
+        near = [f"results/features/{name}/{each}.parquet" for name in self.run_datasets for each in DOMAIN_FEATURES]
+        made += [*near, *self.list_domains(), *self.list_uncertainty(), "results/uncertainty.csv"]
         return [*pairs, *made, *self.list_figures({}), "results/leaderboard.csv", "results/leaderboard.md"]
 
     def report_success(self) -> None:

@@ -3,7 +3,9 @@
 Needs: molecules, split and predictions.
 Offers: results/metrics/{dataset}/{property}/{scheme}/{model}/seed{seed}.json, results/resamples/….parquet of the same
 name, and for a model that evaluates a policy results/policy/….json; results/notes/{dataset}/{property}/{scheme}.json and,
-of all models of a task, results/hardest/….json of the same name.
+of all models of a task, results/hardest/….json of the same name; of what lies near train results/domain/….parquet and, to
+judge other molecules, results/domain/…/domain.parquet; of a model over its seeds
+results/uncertainty/{dataset}/{property}/{scheme}/{model}.json.
 """
 
 
@@ -127,3 +129,63 @@ rule evaluate_policy:
         "Score the policy of {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
     script:
         "../workflow_scripts/evaluate_policy.py"
+
+
+rule fit_domain:
+    input:
+        molecules="results/data/{dataset}/molecules.parquet",
+        split="results/splits/{dataset}/{property}/{scheme}.parquet",
+        elements="results/features/{dataset}/elements.parquet",
+        morgan_counts="results/features/{dataset}/morgan_counts.parquet",
+    output:
+        domain="results/domain/{dataset}/{property}/{scheme}/domain.parquet",
+        scores="results/domain/{dataset}/{property}/{scheme}.parquet",
+    log:
+        "logs/fit_domain/{dataset}/{property}/{scheme}.log",
+    benchmark:
+        "logs/fit_domain/{dataset}/{property}/{scheme}.tsv"
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        inputs=tell_lost_inputs,
+        code=code_of("workflow_scripts.fit_domain"),
+    message:
+        "Find what is near train of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
+    script:
+        "../workflow_scripts/fit_domain.py"
+
+
+rule judge_uncertainty:
+    input:
+        molecules="results/data/{dataset}/molecules.parquet",
+        split="results/splits/{dataset}/{property}/{scheme}.parquet",
+        domain="results/domain/{dataset}/{property}/{scheme}/domain.parquet",
+        scores="results/domain/{dataset}/{property}/{scheme}.parquet",
+        predictions=plan.get_seeds,
+    output:
+        uncertainty="results/uncertainty/{dataset}/{property}/{scheme}/{model}.json",
+    log:
+        "logs/judge_uncertainty/{dataset}/{property}/{scheme}/{model}.log",
+    benchmark:
+        "logs/judge_uncertainty/{dataset}/{property}/{scheme}/{model}.tsv"
+    localrule: True
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        seeds=plan.config["seeds"],
+        unit=lookup("{dataset}/properties/{property}/unit", within=plan.datasets),
+        version=VERSION,
+        inputs=tell_lost_inputs,
+        code=code_of("workflow_scripts.judge_uncertainty"),
+    message:
+        "Judge the intervals of {wildcards.model} on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
+    script:
+        "../workflow_scripts/judge_uncertainty.py"

@@ -1,8 +1,8 @@
 """Metrics -> summary, figures and the leaderboard.
 
 Needs: the metrics, record and predictions of every run, the policy of those that answer one, the notes on every task and its
-hardest molecules.
-Offers: results/leaderboard.csv (metrics) and results/runs.csv (a row a run); from these results/leaderboard.md and
+hardest molecules, and how far each model's intervals hold.
+Offers: results/leaderboard.csv (metrics), results/runs.csv (a row a run) and results/uncertainty.csv; from these results/leaderboard.md and
 results/plots/….
 """
 
@@ -35,6 +35,31 @@ rule summarise:
         "Collect the metrics of all runs"
     script:
         "../workflow_scripts/summarise.py"
+
+
+rule summarise_uncertainty:
+    input:
+        judged=plan.list_uncertainty(),
+    output:
+        table="results/uncertainty.csv",
+    log:
+        "logs/summarise_uncertainty.log",
+    benchmark:
+        "logs/summarise_uncertainty.tsv"
+    localrule: True
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        inputs=tell_lost_inputs,
+        code=code_of("workflow_scripts.summarise_uncertainty"),
+    message:
+        "Collect the intervals of all models"
+    script:
+        "../workflow_scripts/summarise_uncertainty.py"
 
 
 rule plot_distribution:
@@ -241,6 +266,7 @@ rule leaderboard:
         rejects=[f"results/data/{name}/rejects.csv" for name in plan.run_datasets],
         notes=[f"results/notes/{'/'.join(task)}.json" for task in plan.tasks],
         hardest=[f"results/hardest/{'/'.join(task)}.json" for task in plan.tasks],
+        uncertainty="results/uncertainty.csv",
         doubles=[f"results/data/{name}/doubles.csv" for name in plan.run_datasets],
         splits=[f"results/splits/{'/'.join(task)}.parquet" for task in plan.tasks],
         figures=plan.list_figures,

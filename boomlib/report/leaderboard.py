@@ -27,6 +27,7 @@ from boomlib.report.tables.ranked import RankedModels
 from boomlib.report.tables.sources import tabulate_sources
 from boomlib.report.tables.splits import tabulate_splits
 from boomlib.report.tables.training import list_versions, tabulate_training
+from boomlib.report.tables.uncertainty import describe_uncertainty
 
 APART = ("policy", "hardest")
 """Figures that stand beside tables of their own."""
@@ -65,6 +66,7 @@ def describe_scheme(
         "tail_interior": tabulate_tail_interior(ranked),
         "details": tabulate_details(ranked),
         "hardest": list_hardest(results_dir, ranked, figures),
+        "uncertainty": describe_uncertainty(results_dir, ranked),
         "figures": [each for each in figures if each.kind not in APART],
     }
 
@@ -107,7 +109,7 @@ def write_leaderboard(
 
     Args:
         page: the Markdown file.
-        results_dir: the folder of results, for policies, hardest molecules, notes on tasks and figures.
+        results_dir: the folder of results, for policies, hardest molecules, intervals, notes on tasks and figures.
         metrics: the tidy table, see :func:`boomlib.evaluation.summary.tabulate_metrics`.
         records: the table of runs, see :func:`boomlib.evaluation.records.tabulate_runs`; done or not, in the order
             of the tables.

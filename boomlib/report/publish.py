@@ -29,9 +29,11 @@ config/csd10k.yaml. It is made or replaced, but for a README.md in it; figures o
 to the folder assets beside it. In each README the OOD table of FOLDER, between the marks
 <!-- leaderboard: FOLDER/leaderboard.md --> and <!-- end -->, is replaced as well."""
 TABLES = ("leaderboard.md", "leaderboard.csv", "runs.csv")
+LATER = ("uncertainty.csv",)
+"""Tables that results and publications of earlier versions lack."""
 OWN = "README.md"
 """What people write of a publication; it stays when the rest is replaced."""
-PARTS = {*TABLES, "plots", OWN}
+PARTS = {*TABLES, *LATER, "plots", OWN}
 """All that a publication has at its top."""
 ASSETS = "assets"
 SETTINGS = frozenset({"mirror", "feature_jobs", "keep_models"})
@@ -80,7 +82,7 @@ def list_files(results: Path, folder: Path) -> dict[str, Path]:
     check_configuration(results, folder)
     runs = list_recorded(records)
     splits = {f"{run.task}/{run.scheme}": split for run, split in zip(runs, records["split"], strict=True)}
-    files = {table: folder / table for table in TABLES}
+    files = {table: folder / table for table in (*TABLES, *(each for each in LATER if (results / each).is_file()))}
     for figure in find_figures(results, runs, assign_roles(read_models(folder)), finished=True):
         if figure.kind == "distribution":  # of the split alone, whatever the models
             split = figure.path.removeprefix("plots/").removesuffix(".png")

@@ -32,6 +32,22 @@ def test_the_leaderboard_is_filled_and_bounded_by_its_controls(finished):
         assert (finished.folder / "results" / figure).read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_page_says_when_not_to_believe_a_prediction(finished):
+    results = finished.folder / "results"
+    section = (
+        (results / "leaderboard.md").read_text().split("### When not to believe a prediction\n")[1].split("###")[0]
+    )
+    assert re.search(r"Intervals that promise 90 % of the labels hold .* on ID and .* on OOD\.", section)
+    table = pd.read_csv(results / "uncertainty.csv")
+    assert set(table["model"]) == {"ridge", "mlp"}  # controls have no intervals
+    coverage = table[(table["measure"] == "coverage") & (table["fold"] == "id")]["value"]
+    assert len(coverage) and coverage.between(0.3, 1).all()
+    domain = pd.read_parquet(results / "domain/tiny/size/kde.parquet")
+    split = pd.read_parquet(results / "splits/tiny/size/kde.parquet")
+    assert domain["molecule_id"].tolist() == split.index[split["fold"] != "train"].tolist()
+    assert (results / "domain/tiny/size/kde/domain.parquet").is_file()
+
+
 def test_the_merged_configuration_lies_beside_the_results(finished):
     config = yaml.safe_load((finished.folder / "results/config.yaml").read_text())
     assert config["tasks"] == ["tiny/size"]

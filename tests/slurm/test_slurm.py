@@ -28,6 +28,7 @@ FEATURES = ["elements", "descriptors", "morgan_counts", "graph", "conformers"]
 FIRST_RUN = {
     "prepare_molecules tiny",
     "make_split tiny_size_kde",
+    "fit_domain tiny_size_kde",
     "train_control tiny_size_kde_train_mean_0",
     "train_tabular tiny_size_kde_ridge_0",
     "train_gnn tiny_size_kde_egnn_small_0",

@@ -9,7 +9,7 @@ import time
 
 import pytest
 import yaml
-from test_reruns import HARDEST, OF_PREDICTIONS, REPORT, jobs_of
+from test_reruns import HARDEST, OF_PREDICTIONS, REPORT, jobs_of, run_of
 
 LEADERBOARD, PARTIAL = "results/leaderboard.md", "results/leaderboard.partial.md"
 SPLIT = "Split tiny/size by kde"
@@ -283,7 +283,7 @@ def test_a_failure_makes_nothing_again_that_was_deleted(finished, tmp_path):
     project.edit("boomlib/models/tabular/mlp.py", works, fails)
     for _ in range(2):
         assert project.snakemake(LEADERBOARD, check=False).returncode != 0
-        assert not project.planned() & jobs_of("ridge")
+        assert not project.planned() & run_of("ridge")
 
 
 @pytest.mark.slow

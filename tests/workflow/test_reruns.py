@@ -11,7 +11,8 @@ HARDEST = {
     "Find the hardest molecules of tiny/size, kde split",
     "Draw the hardest molecules of tiny/size, kde split",
 }
-OF_PREDICTIONS = {"Plot predictions of tiny/size, kde split"} | HARDEST  # and not of scores
+INTERVALS = {"Collect the intervals of all models"}
+OF_PREDICTIONS = {"Plot predictions of tiny/size, kde split"} | HARDEST | INTERVALS  # and not of scores
 REPORT = OF_PREDICTIONS | {
     "Collect the metrics of all runs",
     "Plot the overview heatmap of the kde split",
@@ -20,11 +21,21 @@ REPORT = OF_PREDICTIONS | {
 }
 
 
-def jobs_of(model, seed=0):
+def run_of(model, seed=0):
     return {
         f"Train {model} (seed {seed}) on tiny/size, kde split",
         f"Score {model} (seed {seed}) on tiny/size, kde split",
     }
+
+
+def judge(*models):
+    """What judges intervals, of which controls have none."""
+    judged = set(models) - {"oracle", "train_mean"}
+    return {f"Judge the intervals of {model} on tiny/size, kde split" for model in judged}
+
+
+def jobs_of(model, seed=0):
+    return run_of(model, seed) | judge(model)
 
 
 def test_a_second_run_does_nothing(finished):
@@ -49,7 +60,7 @@ def test_a_new_version_of_the_benchmark_scores_again_without_training(finished, 
     project = finished.copy(tmp_path / "p")
     project.edit("boomlib/version.py", 'VERSION = "', 'VERSION = "9')
     scored = {f"Score {model} (seed 0) on tiny/size, kde split" for model in ("oracle", "train_mean", "ridge", "mlp")}
-    assert project.planned() == scored | REPORT - OF_PREDICTIONS
+    assert project.planned() == scored | judge("ridge", "mlp") | REPORT - OF_PREDICTIONS | INTERVALS
     project.snakemake("results/leaderboard.md")
     page = (project.folder / "results/leaderboard.md").read_text()
     assert "\nVersion 9" in page
@@ -119,14 +130,15 @@ def test_a_new_seed_runs_that_seed_and_the_leaderboard(finished, tmp_path):
 def test_a_label_changes_the_report_alone(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     project.edit("config/models/mlp.yaml", "label: MLP", "label: Perceptron")
-    assert project.planned() == REPORT - {"Collect the metrics of all runs"} - HARDEST
+    assert project.planned() == REPORT - {"Collect the metrics of all runs"} - HARDEST - INTERVALS
 
 
 def test_a_metric_scores_again_without_training(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     project.edit("boomlib/evaluation/score.py", "masks = {", "masks = {} | {")
     scores = set().union(*(jobs_of(m) for m in ("oracle", "train_mean", "ridge", "mlp")))
-    assert project.planned() == {job for job in scores if job.startswith("Score")} | REPORT - OF_PREDICTIONS
+    made = {job for job in scores if not job.startswith("Train")} | INTERVALS
+    assert project.planned() == made | REPORT - OF_PREDICTIONS
 
 
 def test_another_dataset_in_the_registry_reruns_nothing(finished, tmp_path):
@@ -162,10 +174,10 @@ def test_a_committee_runs_again_for_its_members_and_itself_alone(finished, tmp_p
     project.edit("config/models/mlp.yaml", "learning_rate: 0.001", "learning_rate: 0.002")
     assert project.planned(scored) == set()
     project.edit("boomlib/models/committee.py", "or 1.0  #", "or 2.0  #")
-    assert project.planned(scored) == jobs_of("both")
+    assert project.planned(scored) == run_of("both")
     project.edit("boomlib/models/committee.py", "or 2.0  #", "or 1.0  #")
     project.edit("config/models/group_contribution.yaml", "min_molecules: 3", "min_molecules: 4")
-    assert project.planned(scored) == jobs_of("both") | {member}
+    assert project.planned(scored) == run_of("both") | {member}
 
 
 OLD, FUTURE = 1e9, 3e9  # 2001 and 2065
