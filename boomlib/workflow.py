@@ -12,6 +12,7 @@ from typing import Any
 
 from boomlib import declared, registry
 from boomlib.declared import list_arguments, list_tables, read_scheme_features
+from boomlib.external import find_predictions, is_external
 from boomlib.files import ContractError, read_json
 from boomlib.given import GivenFiles, is_given
 from boomlib.lineage import Lineage
@@ -119,6 +120,9 @@ class Plan(Lineage):
             self.list_needs(run)
             for each in (run, *self.list_member_runs(run)):
                 self.get_given_checkpoint(asdict(each))
+        external = [name for name, model in self.trained_models.items() if is_external(model)]
+        for run in dict.fromkeys(replace(run, model=name) for name in external for run in self.runs):
+            self.get_given_predictions(asdict(run))
 
     def constrain(self, chosen: Callable[[Entry], bool]) -> str:
         """A regular expression for the models whose descriptor is ``chosen``."""
@@ -256,6 +260,12 @@ class Plan(Lineage):
     def get_given_checkpoint(self, wildcards: Wildcards) -> dict[str, str]:
         """The files of the checkpoint that a model starts from, if people give it, each with its hash."""
         return {path: self.given[path] for path in self.get_checkpoint(wildcards) if is_given(path)}
+
+    def get_given_predictions(self, wildcards: Wildcards) -> dict[str, str]:
+        """The file of an external model's predictions, with its hash; nothing of any other model."""
+        model = self.models[wildcards["model"]]
+        path = find_predictions(model, wildcards) if is_external(model) else None
+        return {path: self.given[path]} if path else {}
 
     def get_members(self, wildcards: Wildcards) -> list[str]:
         """The predictions that a model reads, of its own task and seed."""

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from boomlib.external import is_external
+
 
 @dataclass(frozen=True)
 class Roles:
-    """``labels``: name for people, by model; ``controls``: models that are shown last and never ranked;
-    ``evaluators``: models that answer a policy."""
+    """``labels``: name for people, by model, which marks external ones; ``controls``: models that are shown last and
+    never ranked; ``evaluators``: models that answer a policy."""
 
     labels: Mapping[str, str]
     controls: frozenset[str]
@@ -21,7 +23,7 @@ class Roles:
 def assign_roles(models: Mapping[str, Mapping]) -> Roles:
     """The roles of ``models``, descriptors by name."""
     return Roles(
-        labels={name: model["label"] for name, model in models.items()},
+        labels={name: model["label"] + " (external)" * is_external(model) for name, model in models.items()},
         controls=frozenset(name for name, model in models.items() if model["family"] == "control"),
         evaluators=frozenset(name for name, model in models.items() if model.get("answers_policy")),
     )
