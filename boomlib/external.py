@@ -17,6 +17,10 @@ FIELDS = ("dataset", "property", "scheme", "seed")
 FIELD = re.compile(r"\{([^{}]*)\}")
 TASK = re.compile(r"(?P<dataset>\w+)/(?P<property>\w+)/(?P<scheme>\w+)")
 HASH = re.compile("[0-9a-f]{12}")
+SHIPPED = "external"
+"""The folder of the predictions that are under git."""
+SHIPPED_FILE = re.compile(rf"(?P<model>[^/]+)/{TASK.pattern}/seed(?P<seed>\d+)\.(csv|csv\.gz|parquet)")
+LARGEST = 2_000_000  # bytes of one such file
 
 
 def is_external(model: Mapping[str, Any]) -> bool:
@@ -93,3 +97,37 @@ def find_predictions(model: Mapping[str, Any], wildcards: Mapping[str, object]) 
             "the model out"
         )
     return path
+
+
+def list_shipped(models: Mapping[str, Mapping[str, Any]], folder: str = SHIPPED) -> list[dict[str, str]]:
+    """The runs whose predictions are under git, each by ``model`` and :data:`FIELDS`.
+
+    Args:
+        models: descriptors by name.
+        folder: where the files are, ``{model}/{dataset}/{property}/{scheme}/seed{seed}.csv``.
+
+    Raises:
+        ContractError: a file lies or is named otherwise, is a link or too large, or no descriptor names it; or the
+            descriptor does not say where the model is described and under which licence its predictions are.
+    """
+    found = []
+    for path in sorted(path for path in Path(folder).rglob("*") if not path.is_dir() or path.is_symlink()):
+        place = SHIPPED_FILE.fullmatch(path.relative_to(folder).as_posix())
+        if place is None or path.is_symlink():
+            raise ContractError(
+                f"{path}: not {folder}/{{model}}/{{dataset}}/{{property}}/{{scheme}}/seed{{seed}}.csv, .csv.gz or "
+                ".parquet, or a link; rename it"
+            )
+        run = place.groupdict()
+        model, descriptor = models.get(run["model"]), f"config/models/{run['model']}.yaml"
+        if model is None or not is_external(model):
+            raise ContractError(f"{path}: no {descriptor} of `family: {FAMILY}`; add it")
+        if find_predictions(model, run) != path.as_posix():
+            raise ContractError(f"{path}: another file than {descriptor} names; correct `predictions` there")
+        if path.stat().st_size > LARGEST:
+            raise ContractError(f"{path}: more than {LARGEST:,} bytes; write fewer digits, or pack it (.csv.gz)")
+        for key in ("citation", "licence"):
+            if key not in model:
+                raise ContractError(f"{descriptor}: no `{key}`, which readers of a public page need; add it")
+        found.append(run)
+    return found

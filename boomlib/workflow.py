@@ -12,7 +12,7 @@ from typing import Any
 
 from boomlib import declared, registry
 from boomlib.declared import list_arguments, list_tables, read_scheme_features
-from boomlib.external import find_predictions, is_external
+from boomlib.external import find_predictions, is_external, list_shipped
 from boomlib.files import ContractError, read_json
 from boomlib.given import GivenFiles, is_given
 from boomlib.lineage import Lineage
@@ -266,6 +266,11 @@ class Plan(Lineage):
         model = self.models[wildcards["model"]]
         path = find_predictions(model, wildcards) if is_external(model) else None
         return {path: self.given[path]} if path else {}
+
+    def list_shipped_scores(self, wildcards: Wildcards) -> list[str]:
+        """The scores of all predictions of others that are under git."""
+        place = "results/metrics/{dataset}/{property}/{scheme}/{model}/seed{seed}.json"
+        return [place.format(**run) for run in list_shipped(self.models)]
 
     def get_members(self, wildcards: Wildcards) -> list[str]:
         """The predictions that a model reads, of its own task and seed."""

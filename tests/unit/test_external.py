@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from tiny import PROPERTY, write_benchmark
 
-from boomlib import contracts, registry
-from boomlib.external import fill_in, find_predictions
+from boomlib import contracts, external, registry
+from boomlib.external import fill_in, find_predictions, list_shipped
 from boomlib.files import ContractError, MoleculeError, write_json
 from boomlib.harness.external import read_external
 from boomlib.harness.interface import Molecules
@@ -201,6 +201,56 @@ def test_a_file_that_is_not_there_and_a_split_that_is_not_answered_are_named(tmp
     assert find_predictions(DESCRIPTOR, RUN) == file
     with pytest.raises(ContractError, match=r"splits` lack tiny/size/scaffold \(known: tiny/size/kde\); add pred"):
         find_predictions(DESCRIPTOR, RUN | {"scheme": "scaffold"})
+
+
+# -- what is under git -------------------------------------------------------------------------------------
+
+
+def ship(folder, monkeypatch, file="theirs/tiny/size/kde/seed1.csv"):
+    monkeypatch.chdir(folder)
+    path = folder / "external" / file
+    path.parent.mkdir(parents=True)
+    path.write_text("smiles,y_pred\n")
+    return path
+
+
+PUBLIC = DESCRIPTOR | {"citation": "https://example.org", "licence": "CC0-1.0"}
+
+
+def test_the_runs_whose_predictions_are_under_git(tmp_path, monkeypatch):
+    assert list_shipped(registry.load_models(), "nowhere") == []
+    ship(tmp_path, monkeypatch)
+    assert list_shipped({"theirs": PUBLIC}) == [{**RUN, "seed": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("file", "models", "said"),
+    [
+        ("theirs/notes.txt", {"theirs": PUBLIC}, "external/theirs/notes.txt: not external/{model}/{dataset}/"),
+        ("theirs/tiny/size/kde/seed1.pkl", {"theirs": PUBLIC}, "seed1.pkl: not external/{model}/{dataset}/"),
+        ("theirs/tiny/size/kde/seed1.csv", {}, "no config/models/theirs.yaml of `family: external`; add it"),
+        ("theirs/tiny/size/kde/seed1.csv", {"theirs": {"family": "tabular"}}, "of `family: external`; add it"),
+        ("theirs/tiny/size/scaffold/seed1.csv", {"theirs": PUBLIC}, "`splits` lack tiny/size/scaffold"),
+        ("theirs/tiny/size/kde/seed1.csv.gz", {"theirs": PUBLIC}, "no file external/theirs/tiny/size/kde/seed1.csv"),
+        ("theirs/tiny/size/kde/seed1.csv", {"theirs": DESCRIPTOR}, "config/models/theirs.yaml: no `citation`"),
+    ],
+)
+def test_what_a_public_page_cannot_show_is_refused(tmp_path, monkeypatch, file, models, said):
+    ship(tmp_path, monkeypatch, file)
+    with pytest.raises(ContractError) as error:
+        list_shipped(models)
+    assert said in str(error.value)
+
+
+def test_a_large_file_and_a_link_are_refused(tmp_path, monkeypatch):
+    path = ship(tmp_path, monkeypatch)
+    monkeypatch.setattr(external, "LARGEST", 3)
+    with pytest.raises(ContractError, match=r"seed1\.csv: more than 3 bytes"):
+        list_shipped({"theirs": PUBLIC})
+    path.unlink()
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ContractError, match=r"seed1\.csv: not .* or a link"):
+        list_shipped({"theirs": PUBLIC})
 
 
 # -- the job -----------------------------------------------------------------------------------------------
