@@ -27,6 +27,11 @@ rule prepare:
         plan.list_prepared(),
 
 
+rule external:
+    input:
+        plan.list_shipped_scores,
+
+
 include: "rules/download.smk"
 include: "rules/featurize.smk"
 include: "rules/split.smk"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from boomlib.declared import order_features, read_scheme_features
+from boomlib.external import is_external
 from boomlib.registry import Entries
 from boomlib.runs import Run
 
@@ -48,6 +49,7 @@ class Lineage(ABC):
         needs = [
             *self.list_split_needs(run.dataset, run.property, run.scheme),
             f"results/tasks/{run.task}/{run.scheme}.parquet",
+            *([f"results/tasks/{run.task}/{run.scheme}.json"] if is_external(model) else []),
             *self.list_feature_needs(run.dataset, model["features"]),
             *(self.list_corpus_needs(run.scheme) if pretrained else []),
             *self.get_checkpoint(wildcards),

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from boomlib.external import check_external
 from boomlib.files import ContractError, StrPath
 from boomlib.given import is_given
 from boomlib.provenance import ROOT
@@ -258,6 +259,7 @@ def make_model(written: Entry, models: Entries, at: str) -> Entry:
         raise ContractError(f"{at}: sees_truth: only a model of `family: control`, which is never ranked, may see it")
     check_start(model["parameters"].get("pretrained"), f"{at}: parameters.pretrained")
     check_parameters(model["class"], model["parameters"], at)
+    check_external(model, at)
     return model
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from boomlib import declared, registry
 from boomlib.declared import list_arguments, list_tables, read_scheme_features
+from boomlib.external import find_predictions, is_external, list_shipped
 from boomlib.files import ContractError, read_json
 from boomlib.given import GivenFiles, is_given
 from boomlib.lineage import Lineage
@@ -128,6 +129,9 @@ class Plan(Lineage):
             self.list_needs(run)
             for each in (run, *self.list_member_runs(run)):
                 self.get_given_checkpoint(asdict(each))
+        external = [name for name, model in self.trained_models.items() if is_external(model)]
+        for run in dict.fromkeys(replace(run, model=name) for name in external for run in self.runs):
+            self.get_given_predictions(asdict(run))
 
     def constrain(self, chosen: Callable[[Entry], bool]) -> str:
         """A regular expression for the models whose descriptor is ``chosen``."""
@@ -275,6 +279,17 @@ class Plan(Lineage):
     def get_given_checkpoint(self, wildcards: Wildcards) -> dict[str, str]:
         """The files of the checkpoint that a model starts from, if people give it, each with its hash."""
         return {path: self.given[path] for path in self.get_checkpoint(wildcards) if is_given(path)}
+
+    def get_given_predictions(self, wildcards: Wildcards) -> dict[str, str]:
+        """The file of an external model's predictions, with its hash; nothing of any other model."""
+        model = self.models[wildcards["model"]]
+        path = find_predictions(model, wildcards) if is_external(model) else None
+        return {path: self.given[path]} if path else {}
+
+    def list_shipped_scores(self, wildcards: Wildcards) -> list[str]:
+        """The scores of all predictions of others that are under git."""
+        place = "results/metrics/{dataset}/{property}/{scheme}/{model}/seed{seed}.json"
+        return [place.format(**run) for run in list_shipped(self.models)]
 
     def get_members(self, wildcards: Wildcards) -> list[str]:
         """The predictions that a model reads, of its own task and seed."""

@@ -9,6 +9,7 @@ import jinja2
 import pandas as pd
 
 from boomlib.evaluation.records import list_recorded
+from boomlib.external import is_external
 from boomlib.files import read_json, write_text
 from boomlib.report.figures.catalogue import CataloguedFigure, find_figures
 from boomlib.report.making import describe_making
@@ -78,6 +79,15 @@ def list_notes(entries: Mapping[str, Mapping], key: str, names: Mapping[str, str
     ]
 
 
+def describe_model(model: Mapping) -> dict[str, str]:
+    """A descriptor's ``source``; of an external model it says also under which licence, and where, it may be had."""
+    found = [model["source"]]
+    if is_external(model):
+        found += [f"Licence: {model['licence']}."] if "licence" in model else []
+        found += [model["citation"]] if "citation" in model else []
+    return {"source": " ".join(found)}
+
+
 def render(**parts: object) -> str:
     """The template ``leaderboard.md.j2`` with its parts."""
     environment = jinja2.Environment(
@@ -140,13 +150,16 @@ def write_leaderboard(
         pairs=pairs,
         policy_figures=[figure for figure in figures if figure.kind == "policy"],
         committees=tabulate_committees(results_dir, finished, roles),
+        external=any(map(is_external, models.values())),
         training=tabulate_training(records, roles),
         seeds=", ".join(map(str, sorted({run.seed for run in runs}))),
         splits=tabulate_splits(metrics, records, datasets),
         doubles=list_doubles(results_dir, records, datasets),
         sources=tabulate_sources(datasets, unused),
         dataset_notes=list_notes(datasets, "note", {name: entry["label"] for name, entry in datasets.items()}),
-        model_notes=list_notes(models, "source", roles.labels),
+        model_notes=list_notes(
+            {name: describe_model(model) for name, model in models.items()}, "source", roles.labels
+        ),
         failures=tabulate_failures(records[~done], others),
         config_hash=config_hash,
         versions=list_versions(records),

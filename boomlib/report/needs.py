@@ -3,15 +3,21 @@
 from collections.abc import Iterable, Mapping
 from itertools import chain
 
-from boomlib.declared import find_needs
+from boomlib.declared import NEEDS, find_needs
+from boomlib.external import is_external
 from boomlib.registry import list_members
 from boomlib.report.numbers import NONE
+
+EXTERNAL = "external"
+"""Of a model whose predictions alone are known; what it needs, its makers know."""
+SHOWN = (*NEEDS, EXTERNAL)
+"""What a model may need, in the order of the columns of a table."""
 
 
 def list_needs(
     names: Iterable[str], models: Mapping[str, Mapping], datasets: Mapping[str, Mapping]
 ) -> dict[str, dict[str, str]]:
-    """By model and dataset, one of :data:`boomlib.declared.NEEDS`; of controls, which are no predictors, nothing.
+    """By model and dataset, one of :data:`SHOWN`; of controls, which are no predictors, nothing.
 
     Args:
         names: the models.
@@ -21,9 +27,13 @@ def list_needs(
     needs = {}
     for name in names:
         if models[name]["family"] != "control":
-            read = [models[each]["features"] for each in (name, *list_members(models[name]))]
-            features = list(chain.from_iterable(read))
-            needs[name] = {dataset: find_needs(features, entry["reader"]) for dataset, entry in datasets.items()}
+            read = [models[each] for each in (name, *list_members(models[name]))]
+            features = list(chain.from_iterable(model["features"] for model in read))
+            external = any(map(is_external, read))
+            needs[name] = {
+                dataset: EXTERNAL if external else find_needs(features, entry["reader"])
+                for dataset, entry in datasets.items()
+            }
     return needs
 
 

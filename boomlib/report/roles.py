@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from boomlib.external import is_external
 from boomlib.registry import list_members
 
 
 @dataclass(frozen=True)
 class Roles:
-    """``labels``: name for people, by model; ``controls``: models that are shown last and never ranked;
-    ``evaluators``: models that answer a policy; ``members``: of committees, the models whose predictions they read."""
+    """``labels``: name for people, by model, which marks external ones; ``controls``: models that are shown last and
+    never ranked; ``evaluators``: models that answer a policy; ``members``: of committees, the models that they read."""
 
     labels: Mapping[str, str]
     controls: frozenset[str]
@@ -24,7 +25,7 @@ class Roles:
 def assign_roles(models: Mapping[str, Mapping]) -> Roles:
     """The roles of ``models``, descriptors by name."""
     return Roles(
-        labels={name: model["label"] for name, model in models.items()},
+        labels={name: model["label"] + " (external)" * is_external(model) for name, model in models.items()},
         controls=frozenset(name for name, model in models.items() if model["family"] == "control"),
         evaluators=frozenset(name for name, model in models.items() if model.get("answers_policy")),
         members={name: members for name, model in models.items() if (members := list_members(model))},

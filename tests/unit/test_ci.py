@@ -1,24 +1,26 @@
 """What the workflow of GitHub runs is there; the version is one."""
 
 import re
+import subprocess
 
 import yaml
 from conftest import ROOT
 
 from boomlib.version import VERSION
 
-JOBS = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
+WORKFLOWS = {path.name: path.read_text() for path in (ROOT / ".github/workflows").glob("*.yml")}
+JOBS = [job for text in WORKFLOWS.values() for job in yaml.safe_load(text)["jobs"].values()]
 
 
 def test_what_it_makes_are_targets():
-    made = re.findall(r"run: make ([\w-]+)", (ROOT / ".github/workflows/ci.yml").read_text())
+    made = re.findall(r"run: make ([\w-]+)", "".join(WORKFLOWS.values()))
     targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)
     assert made
     assert [each for each in made if each not in targets] == []
 
 
 def test_jobs_have_a_limit_of_time_and_actions_a_version():
-    for job in JOBS.values():
+    for job in JOBS:
         assert "timeout-minutes" in job
         assert all(re.search(r"@v\d+$", step["uses"]) for step in job["steps"] if "uses" in step)
 
@@ -26,3 +28,34 @@ def test_jobs_have_a_limit_of_time_and_actions_a_version():
 def test_the_version_is_one():
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == VERSION
     assert f"\n## {VERSION} (" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_predictions_of_a_pull_request_are_scored_by_the_code_of_the_branch_that_it_is_for(tmp_path):
+    """Of the request's checkout the step takes the files of external/ and external descriptors; the rest goes."""
+    (job,) = yaml.safe_load(WORKFLOWS["external.yml"])["jobs"].values()
+    ours, theirs = (
+        step.get("with", {}) for step in job["steps"] if step.get("uses", "").startswith("actions/checkout")
+    )
+    assert "ref" not in ours and theirs["path"] == "proposed"
+    (take,) = (step["run"] for step in job["steps"] if "proposed" in step.get("run", ""))
+    files = {
+        "proposed/external/theirs/a/b/kde/seed0.csv": "smiles,y_pred\n",
+        "proposed/config/models/theirs.yaml": "label: Theirs\nfamily: external\n",
+        "proposed/config/models/ridge.yaml": "label: Theirs\nfamily: tabular\n",
+        "proposed/boomlib/version.py": "raise",
+        "config/models/ridge.yaml": "label: Ridge\n",
+    }
+    for path, text in files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    subprocess.run(["bash", "-eo", "pipefail", "-c", take], cwd=tmp_path, check=True)
+    assert {str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*") if path.is_file()} == {
+        "external/theirs/a/b/kde/seed0.csv": "smiles,y_pred\n",
+        "config/models/theirs.yaml": "label: Theirs\nfamily: external\n",
+        "config/models/ridge.yaml": "label: Ridge\n",
+    }
+    (tmp_path / "proposed/external").mkdir(parents=True)
+    (tmp_path / "proposed/config/models").mkdir(parents=True)
+    (tmp_path / "proposed/external/x.csv").symlink_to("/etc/hostname")
+    done = subprocess.run(["bash", "-eo", "pipefail", "-c", take], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode != 0

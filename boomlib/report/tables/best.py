@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from boomlib.declared import NEEDS
 from boomlib.evaluation.comparison import COMPARED
 from boomlib.evaluation.ranking import find_untold
+from boomlib.report.needs import EXTERNAL, SHOWN
 from boomlib.report.numbers import NONE, format_number
 from boomlib.report.published import SCHEME, SPLITS, Published
 from boomlib.report.tables.markdown import format_table
@@ -32,7 +32,7 @@ def tabulate_best(ranked: RankedModels, needs: Mapping[str, Mapping[str, str]], 
     """
     datasets = {dataset for dataset, _ in ranked.titles}
     found = {need for model in needs.values() for dataset, need in model.items() if dataset in datasets}
-    shown = [need for need in NEEDS if need in found]
+    shown = [need for need in SHOWN if need in found]
     splits = [split for split in SPLITS if any(each.split == split for each in published)]
     measured = {fold: ranked.select("rmse", fold) for fold in COMPARED}
     untold = {fold: find_untold(ranked.metrics, ranked.scheme, ranked.controls, fold) for fold in COMPARED}
@@ -47,7 +47,8 @@ def tabulate_best(ranked: RankedModels, needs: Mapping[str, Mapping[str, str]], 
             theirs = [list_errors(published, split, "/".join(task), fold) for split in splits]
             cells = [write_least(group) for group in (*ours.values(), *theirs)]
             rows.append([title, fold.upper(), *cells])
-    header = ["Task", "Fold", *(f"By {need}" for need in shown), *(f"Published, {SPLITS[split]}" for split in splits)]
+    by_need = ["External" if need == EXTERNAL else f"By {need}" for need in shown]
+    header = ["Task", "Fold", *by_need, *(f"Published, {SPLITS[split]}" for split in splits)]
     return format_table(header, rows, text_columns=len(header))
 
 
