@@ -1,5 +1,7 @@
 """`import boomlib`: a task, its scores and the leaderboard from Python, of the same files as the workflow's."""
 
+import os
+import shutil
 import subprocess
 import sys
 
@@ -8,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import TINY, make_molecules, write_feature
+from conftest import TINY, make_molecules, read_block, write_feature
 
 import boomlib
 from boomlib import on_demand
@@ -163,6 +165,25 @@ def test_a_feature_is_made_on_demand_and_aligned(finished, tmp_path, capfd):
     write_feature("maccs", task.files["molecules"], tmp_path / "maccs.parquet")
     expected = pd.read_parquet(tmp_path / "maccs.parquet").set_index("molecule_id")
     pd.testing.assert_frame_equal(found, expected.loc[task.test.molecule_id], check_names=False)
+
+
+@pytest.mark.slow
+def test_the_examples_of_the_pages_run_as_they_stand_there(finished, tmp_path):
+    """Of the tiny dataset, whose results are a publication as well."""
+    copy = finished.copy(tmp_path / "copy")
+    page = copy.folder / "docs/benchmarks/csd10k"
+    page.mkdir(parents=True)
+    shutil.copy(copy.folder / "results/leaderboard.csv", page)
+    usage = (read_block("docs/usage.md", marker) for marker in ("task", "leaderboard"))
+    code = "\n".join([read_block("README.md", "from Python"), *usage]).replace("csd10k/hof", "tiny/size")
+    environment = os.environ | {"PYTHONPATH": str(copy.folder)}  # its code, and so its checkout
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Compute maccs of tiny" in done.stderr
+    assert "worst_five_share" in done.stdout
+    assert "Train mean" in done.stdout
 
 
 @pytest.mark.slow
