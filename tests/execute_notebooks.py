@@ -42,7 +42,8 @@ def execute(script: Path, folder: Path) -> NotebookNode:
     """
     notebook = make_notebook(script.read_text(encoding="utf-8"))
     place = {"metadata": {"path": str(folder)}}
-    NotebookClient(notebook, timeout=None, kernel_name="python3", record_timing=False, resources=place).execute()
+    how = {"timeout": None, "record_timing": False, "coalesce_streams": True}  # else a slow machine cuts texts in two
+    NotebookClient(notebook, kernel_name="python3", resources=place, **how).execute()
     notebook.metadata = METADATA
     for cell in notebook.cells:
         if cell.cell_type == "code":
