@@ -24,6 +24,7 @@ NEUTRAL = "describes what made a number"
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("boomlib", "workflow_scripts")
 SHOWN = frozenset({"TITLE", "TEXT", "QUANTITY"})  # constants of a scheme that people alone read
+ASKED = frozenset({"__getattr__"})  # functions of boomlib itself that people alone call
 # what a model may stand on: the name of the distribution, and that of its module
 VERSIONED = {
     "numpy": "numpy",
@@ -62,7 +63,8 @@ def parse(module: str) -> tuple[str, frozenset[str]]:
     path = source_file(module)
     if path is None:
         raise FileNotFoundError(f"no module {module} in {ROOT}")
-    tree = reduce_source(path.read_text(encoding="utf-8"), SHOWN if module.startswith("boomlib.splits.") else ())
+    shown = ASKED if module == "boomlib" else SHOWN if module.startswith("boomlib.splits.") else frozenset()
+    tree = reduce_source(path.read_text(encoding="utf-8"), shown)
     imported = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -30,10 +30,10 @@ def reduce_source(text: str, shown: Collection[str] = ()) -> ast.Module:
 
     Args:
         text: the source.
-        shown: constants of the module that people alone read; they go.
+        shown: constants and functions of the module that are for people alone; they go.
     """
     tree = ast.parse(text)
-    tree.body = [node for node in tree.body if not (isinstance(node, ast.Assign) and names_of(node) <= set(shown))]
+    tree.body = [node for node in tree.body if not defined_by(node) or not defined_by(node) <= set(shown)]
     used = read_names(tree)
     Reducer().visit(tree)
     while drop_unread_locals(tree):
@@ -65,9 +65,11 @@ def is_message(call: ast.Call) -> bool:
     return (name in MESSAGES or (logger in LOGGERS and level in LEVELS)) and not holds(call, BINDINGS)
 
 
-def names_of(node: ast.Assign) -> set[str]:
-    """What a statement assigns to, as source."""
-    return {ast.unparse(target) for target in node.targets}
+def defined_by(node: ast.stmt) -> set[str]:
+    """The names, as source, that a statement gives to a value or a function; none of any other statement."""
+    if isinstance(node, ast.FunctionDef):
+        return {node.name}
+    return {ast.unparse(target) for target in node.targets} if isinstance(node, ast.Assign) else set()
 
 
 def drop_unread_locals(tree: ast.Module) -> bool:

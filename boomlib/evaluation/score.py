@@ -51,7 +51,8 @@ def score(y: np.ndarray, fold: np.ndarray, y_pred: np.ndarray, *, resamples: int
     Args:
         y: true values of all molecules, float64 [n], in the property's unit; NaN where there is none.
         fold: str [n]; there is at least one molecule in train, and one without a value is in no fold.
-        y_pred: float64 [n], finite on valid, id and ood; the rest is not read.
+        y_pred: float64 [n], finite on valid, id and ood; the rest is not read. NaN on all of valid leaves its metrics
+            undefined and changes no other.
         resamples: bootstrap resamples for the 95 % intervals.
 
     Returns:

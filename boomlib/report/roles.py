@@ -10,7 +10,7 @@ from boomlib.registry import list_members
 @dataclass(frozen=True)
 class Roles:
     """``labels``: name for people, by model, which marks external ones; ``controls``: models that are shown last and
-    never ranked; ``evaluators``: models that answer a policy; ``members``: of committees, the models that they read."""
+    never ranked; ``evaluators``: models that answer a policy; ``members``: of committees, what models they read."""
 
     labels: Mapping[str, str]
     controls: frozenset[str]

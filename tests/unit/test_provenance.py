@@ -118,6 +118,18 @@ def test_code_hash_follows_relative_imports_and_counts_the_packages_of_its_roots
     assert fresh_hash("boomlib.a") != inside
 
 
+def test_what_boomlib_hands_to_people_does_not_count(tree):
+    before = fresh_hash("boomlib.a")
+    asked = "def __getattr__(name):\n    from boomlib.c import x\n\n    return x\n"
+    (tree / "__init__.py").write_text(asked)
+    assert fresh_hash("boomlib.a") == before
+    (tree / "__init__.py").write_text(f"{asked}\nx = 1\n")
+    assert fresh_hash("boomlib.a") != before
+    (tree / "__init__.py").write_text("")
+    (tree / "b.py").write_text(f"def f():\n    return 1\n\n{asked}")
+    assert fresh_hash("boomlib.a") != before
+
+
 def test_code_hash_ignores_comments_and_docstrings(tree):
     before = fresh_hash("boomlib.a")
     (tree / "b.py").write_text('"""Other."""\n\n# why\ndef f():\n    """Other."""\n\n    return 1  # one\n')

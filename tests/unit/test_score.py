@@ -81,6 +81,16 @@ def test_what_is_undefined_is_null():
     json.dumps(found, allow_nan=False)
 
 
+def test_without_predictions_of_valid_the_other_folds_are_scored_as_ever():
+    whole = score(Y, FOLD, Y + ERROR, resamples=20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = score(Y, FOLD, np.where(FOLD == "valid", np.nan, Y + ERROR), resamples=20)
+    assert found["folds"].pop("valid")["metrics"]["rmse"] == {"value": None, "low": None, "high": None}
+    del whole["folds"]["valid"]
+    assert found == whole
+
+
 def test_oracle_has_no_ratio():
     assert score(Y, FOLD, Y, resamples=5)["ood_id_ratio"] is None
 
