@@ -15,7 +15,6 @@ if __name__ == "__main__":
             kind=snakemake.params.kind,
             property=snakemake.wildcards.property,
             seed=int(snakemake.wildcards.seed),
-            keep_model=snakemake.params.keep_model,
             log=snakemake.log[0],
         )
         (file,) = snakemake.params.given

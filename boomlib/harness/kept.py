@@ -14,6 +14,7 @@ import pyarrow as pa
 from boomlib import registry
 from boomlib.datasets.rows import why_no_molecule
 from boomlib.declared import NEEDS, order_features
+from boomlib.external import CLASS as EXTERNAL
 from boomlib.files import MAKE_ANEW, ContractError, MoleculeError, StrPath, read_json, sha256
 from boomlib.harness.interface import MEMBERS, Model, Molecules, Prediction, find_model_class
 from boomlib.harness.keeping import RECORD
@@ -179,6 +180,8 @@ def explain_lack(folder: Path) -> str:
             f"{folder}: no folder of a run; give one like results/predictions/csd10k/hof/kde/ridge/seed0, of a run "
             "made with `keep_models: true`"
         )
+    if read_json(folder / "run.json")["model"]["class"] == EXTERNAL:
+        return f"{folder}: of an external model its predictions alone are known, and it cannot be asked for others"
     target = Path("results/predictions", *folder.absolute().parts[-5:])
     return (
         f"{folder}: no {RECORD}: this run was made without keep_models, or by an earlier version; make it anew by the "

@@ -124,5 +124,3 @@ def write_answers(job: Job, file: str) -> None:
         job.predictions, molecules.molecule_id[asked], fold[asked].tolist(), predicted.mean, predicted.std
     )
     read_predictions(job.predictions, fold, read_table(job.task, TASK))
-    if job.keep_model:
-        model.save(job.folder)

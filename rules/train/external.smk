@@ -25,7 +25,6 @@ rule train_external:
         model_class=lookup("{model}/class", within=plan.models),
         parameters=lookup("{model}/parameters", within=plan.models),
         kind=lookup("{dataset}/properties/{property}/kind", within=plan.datasets),
-        keep_model=plan.config["keep_models"],
         given=plan.get_given_predictions,
         inputs=tell_lost_inputs,
         code=code_of("workflow_scripts.read_external"),

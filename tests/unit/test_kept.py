@@ -66,6 +66,12 @@ def test_a_folder_of_no_run_is_told(tmp_path):
         read_kept(tmp_path)
 
 
+def test_an_external_model_is_told_to_have_nothing_but_predictions(tmp_path):
+    write_json(tmp_path / "run.json", {"model": {"class": "external.External"}})
+    with pytest.raises(ContractError, match="of an external model its predictions alone are known"):
+        read_kept(tmp_path)
+
+
 def test_missing_and_changed_files_are_named(run):
     with (run / "model.skops").open("ab") as stream:
         stream.write(b"more")
