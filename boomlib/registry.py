@@ -43,9 +43,9 @@ EMPTY = "; write its value behind the colon, a text such as null or ~ in quotes"
 MODEL_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
 
 
-def list_modules(package: str, function: str, root: Path = ROOT) -> list[str]:
+def list_modules(package: str, function: str, root: Path | None = None) -> list[str]:
     """The modules of ``boomlib/{package}`` of a checkout whose source defines a function of that name at its top."""
-    files = sorted((root / "boomlib" / package).glob("*.py"))
+    files = sorted(((root or ROOT) / "boomlib" / package).glob("*.py"))
     return [file.stem for file in files if isinstance(read_source(file).defined.get(function), ast.FunctionDef)]
 
 

@@ -14,7 +14,7 @@ from boomlib.files import read_json, write_text
 from boomlib.report.figures.catalogue import CataloguedFigure, find_figures
 from boomlib.report.making import describe_making
 from boomlib.report.published import read_published
-from boomlib.report.roles import assign_roles
+from boomlib.report.roles import Roles, assign_roles
 from boomlib.report.tables.best import select_published, tabulate_best, tabulate_published
 from boomlib.report.tables.committees import tabulate_committees
 from boomlib.report.tables.details import tabulate_details
@@ -29,6 +29,7 @@ from boomlib.report.tables.sources import tabulate_sources
 from boomlib.report.tables.splits import tabulate_splits
 from boomlib.report.tables.training import list_versions, tabulate_training
 from boomlib.report.tables.uncertainty import describe_uncertainty
+from boomlib.runs import Run
 
 APART = ("policy", "hardest")
 """Figures that stand beside tables of their own."""
@@ -88,6 +89,16 @@ def describe_model(model: Mapping) -> dict[str, str]:
     return {"source": " ".join(found)}
 
 
+def describe_policies(
+    results_dir: Path, finished: Iterable[Run], roles: Roles, figures: Iterable[CataloguedFigure]
+) -> dict[str, object]:
+    """How many of the ``finished`` runs answer a policy, both tables of these, and their figures, for the template."""
+    runs = [run for run in finished if run.model in roles.evaluators]
+    effects, pairs = tabulate_policies(results_dir, runs, roles)
+    shown = [figure for figure in figures if figure.kind == "policy"]
+    return {"policies": len(runs), "effects": effects, "pairs": pairs, "policy_figures": shown}
+
+
 def render(**parts: object) -> str:
     """The template ``leaderboard.md.j2`` with its parts."""
     environment = jinja2.Environment(
@@ -135,8 +146,6 @@ def write_leaderboard(
     figures = find_figures(results_dir, runs, roles, finished=bool(done.all()))
     units = {(run.dataset, run.property): datasets[run.dataset]["properties"][run.property]["unit"] for run in runs}
     finished = list_recorded(records[done])
-    policies = [run for run in finished if run.model in roles.evaluators]
-    effects, pairs = tabulate_policies(results_dir, policies, roles)
     text = render(
         making=describe_making(records),
         runs=len(runs),
@@ -145,10 +154,7 @@ def write_leaderboard(
             describe_scheme(RankedModels(metrics, scheme, roles, units), needs, figures, results_dir)
             for scheme in pd.unique(records["scheme"])
         ],
-        policies=len(policies),
-        effects=effects,
-        pairs=pairs,
-        policy_figures=[figure for figure in figures if figure.kind == "policy"],
+        **describe_policies(results_dir, finished, roles, figures),
         committees=tabulate_committees(results_dir, finished, roles),
         external=any(map(is_external, models.values())),
         training=tabulate_training(records, roles),
@@ -157,9 +163,7 @@ def write_leaderboard(
         doubles=list_doubles(results_dir, records, datasets),
         sources=tabulate_sources(datasets, unused),
         dataset_notes=list_notes(datasets, "note", {name: entry["label"] for name, entry in datasets.items()}),
-        model_notes=list_notes(
-            {name: describe_model(model) for name, model in models.items()}, "source", roles.labels
-        ),
+        model_notes=list_notes({name: describe_model(each) for name, each in models.items()}, "source", roles.labels),
         failures=tabulate_failures(records[~done], others),
         config_hash=config_hash,
         versions=list_versions(records),

@@ -8,7 +8,6 @@
 import tempfile
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 from IPython.display import display
@@ -17,6 +16,7 @@ from sklearn.neighbors import KNeighborsRegressor
 import boomlib
 from boomlib.harness.columns import stack_columns
 from boomlib.harness.interface import Model, Prediction
+from boomlib.harness.saving import read_objects, write_objects
 
 
 class Nearest(Model):
@@ -40,11 +40,11 @@ class Nearest(Model):
 
     def save(self, folder):
         """Write what train was."""
-        joblib.dump(self.regressor, folder / "model.joblib")
+        write_objects(self.regressor, folder / "model.skops")
 
     def load(self, folder):
         """Read it."""
-        self.regressor = joblib.load(folder / "model.joblib")
+        self.regressor = read_objects(folder / "model.skops")
 
 
 # %% [markdown]

@@ -25,7 +25,8 @@ def plan(project):
         project.write_config(models=["language", *variants], variants=entries, **(config or {}))
         found = project.planned()
         return {job for job in found if job.split()[0] in ("Collect", "Pretrain", "Download", "Split", "Train")} - {
-            "Collect the metrics of all runs"
+            "Collect the metrics of all runs",
+            "Collect the intervals of all models",
         }
 
     planned.folder, planned.project = project.folder, project

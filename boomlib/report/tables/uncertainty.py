@@ -13,7 +13,7 @@ from boomlib.files import read_json
 from boomlib.report.numbers import format_decimals, format_number, format_percent
 from boomlib.report.tables.markdown import format_table
 from boomlib.report.tables.ranked import RankedModels
-from boomlib.unmade import find_unmade
+from boomlib.unmade import is_made
 
 INTERVALS = (
     "Model",
@@ -57,7 +57,7 @@ def read_judged(results_dir: Path, task: Sequence[str], ranked: RankedModels) ->
         label: results_dir.joinpath("uncertainty", *task, ranked.scheme, f"{model}.json")
         for model, label in ranked.names.items()
     }
-    return {label: read_json(path) for label, path in paths.items() if path.is_file() and find_unmade([path]) is None}
+    return {label: read_json(path) for label, path in paths.items() if is_made(path)}
 
 
 def name_predictors(models: Judged) -> Named:
