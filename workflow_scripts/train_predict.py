@@ -5,7 +5,6 @@ from boomlib.harness.keeping import describe_run
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":
-    run = dict(snakemake.wildcards.items())
     with logged(snakemake.log[0], snakemake.threads, resumes=True):
         train_and_predict(
             Job(
@@ -19,7 +18,7 @@ if __name__ == "__main__":
                 seed=int(snakemake.wildcards.seed),
                 threads=snakemake.threads,
                 observable=snakemake.params.observable,
-                keep=describe_run(snakemake.config, run) if snakemake.params.keep_model else None,
+                keep=describe_run(snakemake.config, snakemake.wildcards) if snakemake.params.keep_model else None,
                 policy=snakemake.output.get("policy"),
                 checkpoint=[*snakemake.input.checkpoint, *snakemake.params.given],
                 members=dict(
