@@ -24,6 +24,9 @@ class Named(list):
         super().__init__(described["all"])
         self.__dict__.update(described["named"])
 
+    def __getitem__(self, key: int | str) -> object:
+        return self.__dict__[key] if isinstance(key, str) else super().__getitem__(key)
+
     def get(self, name: str, default: object = None) -> object:
         """The member of a name."""
         return self.__dict__.get(name, default)
