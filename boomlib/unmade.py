@@ -60,12 +60,6 @@ def find_unmade(files: Iterable[str | Path]) -> str | None:
     return next((mark.read_text(encoding="utf-8") for mark in marks), None)
 
 
-def is_made(file: Path) -> bool:
-    """Whether a file is there and, if a command has set out to make it, has been made since."""
-    mark = locate_mark(file)
-    return file.is_file() and not (mark.is_file() and mark.stat().st_mtime_ns > file.stat().st_mtime_ns)
-
-
 def find_failed(files: Iterable[str | Path], folder: str | Path = ".") -> str | None:
     """The log of the job that was to make the first of the marked files whose job has begun; None if none has.
 

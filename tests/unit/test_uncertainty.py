@@ -13,7 +13,6 @@ from boomlib.evaluation.conformal import Calibration
 from boomlib.evaluation.uncertainty import COLUMNS, find_auroc, judge_uncertainty, summarise_uncertainty
 from boomlib.files import read_json, write_json
 from boomlib.report.tables import uncertainty
-from boomlib.unmade import mark_unmade
 
 SIZES = {"train": 30, "valid": 40, "id": 60, "ood": 50}
 FOLD = np.repeat(list(SIZES), list(SIZES.values()))
@@ -153,12 +152,15 @@ def test_the_table_has_a_row_a_measure(tmp_path):
     assert (tmp_path / "empty.csv").read_text() == ",".join(COLUMNS) + "\n"
 
 
-# what the tables read of a scheme's models
-RANKED = SimpleNamespace(
-    scheme="kde",
-    names={"net": "Net", "other": "Other", "lost": "Lost"},
-    titles={("data", "x"): "data/x (eV)", ("data", "y"): "data/y (eV)"},
-)
+TASKS = {("data", "x"): "data/x (eV)", ("data", "y"): "data/y (eV)"}
+
+
+def rank(**seeds):
+    """What the tables read of a scheme's models, so many of whose seeds are done."""
+    done = pd.DataFrame({task: seeds for task in TASKS})
+    return SimpleNamespace(
+        scheme="kde", names={name: name.title() for name in seeds}, titles=TASKS, select=lambda *_: done
+    )
 
 
 def cells(table):
@@ -169,11 +171,9 @@ def test_the_page_shows_each_model_and_says_what_it_means(tmp_path):
     task = Task(tmp_path, labels())
     task.judge(*((errors(seed, ood=4), None) for seed in (1, 2)))
     task.judge((errors(ood=6), None), name="other")
-    (tmp_path / "uncertainty/data/x/kde/lost.json").write_text(
-        (tmp_path / "uncertainty/data/x/kde/net.json").read_text()
-    )
-    mark_unmade([tmp_path / "uncertainty/data/x/kde/lost.json"], "logs/x.log")  # of an earlier command
-    described = uncertainty.describe_uncertainty(tmp_path, RANKED)
+    for name in ("lost", "failed"):
+        task.judge(*((errors(seed), None) for seed in (1, 2)), name=name)
+    described = uncertainty.describe_uncertainty(tmp_path, rank(net=2, other=1, lost=1, failed=np.nan, new=1))
     (shown,) = described["tasks"]
     assert shown["title"] == "data/x (eV)"
     assert [row[:2] for row in cells(shown["intervals"])] == [
@@ -194,12 +194,12 @@ def test_the_page_shows_each_model_and_says_what_it_means(tmp_path):
 
 def test_coverage_that_is_kept_is_not_denied(tmp_path):
     Task(tmp_path, labels()).judge((errors(ood=0.1), None))
-    _, second, _ = uncertainty.describe_uncertainty(tmp_path, RANKED)["sentences"]
+    _, second, _ = uncertainty.describe_uncertainty(tmp_path, rank(net=1))["sentences"]
     assert second.endswith("and 0 of 1 on OOD.")
 
 
 def test_nothing_judged_is_nothing_said(tmp_path):
-    assert uncertainty.describe_uncertainty(tmp_path, RANKED) == {"sentences": [], "tasks": []}
+    assert uncertainty.describe_uncertainty(tmp_path, rank(net=1)) == {"sentences": [], "tasks": []}
 
 
 def test_folds_without_molecules_have_no_coverage(tmp_path):
@@ -209,6 +209,6 @@ def test_folds_without_molecules_have_no_coverage(tmp_path):
     assert interior["n"] == 0 or interior["coverage"] is not None
     judged[0]["intervals"]["plain"]["folds"]["id"] |= {"n": 0, "coverage": None, "width": None, "chance": None}
     write_json(tmp_path / "uncertainty/data/x/kde/net.json", content)
-    described = uncertainty.describe_uncertainty(tmp_path, RANKED)
+    described = uncertainty.describe_uncertainty(tmp_path, rank(net=1))
     assert cells(described["tasks"][0]["intervals"])[0][3] == "—"
     assert Domain.load(tmp_path / "domain.parquet").limits["value"] == 0

@@ -13,7 +13,6 @@ from boomlib.files import read_json
 from boomlib.report.numbers import format_decimals, format_number, format_percent
 from boomlib.report.tables.markdown import format_table
 from boomlib.report.tables.ranked import RankedModels
-from boomlib.unmade import is_made
 
 INTERVALS = (
     "Model",
@@ -38,8 +37,8 @@ Named = list[tuple[str, list[Mapping[str, Any]]]]
 def describe_uncertainty(results_dir: Path, ranked: RankedModels) -> dict[str, Any]:
     """The ``sentences`` of a scheme, and of each of its ``tasks`` a ``title`` and the tables ``intervals``, ``flags``.
 
-    Models of which nothing is written, or that a failed command has not judged again, are left out, and tasks without
-    any.
+    Left out are models of which nothing is written, or something of other seeds than those that are done, and tasks
+    without any model.
     """
     judged = {title: read_judged(results_dir, task, ranked) for task, title in ranked.titles.items()}
     judged = {title: models for title, models in judged.items() if models}
@@ -51,20 +50,28 @@ def describe_uncertainty(results_dir: Path, ranked: RankedModels) -> dict[str, A
     return {"sentences": sentences, "tasks": tasks}
 
 
-def read_judged(results_dir: Path, task: Sequence[str], ranked: RankedModels) -> Judged:
+def read_judged(results_dir: Path, task: tuple[str, str], ranked: RankedModels) -> Judged:
     """What is written of the models of one task, in the order of the ranking."""
-    paths = {
-        label: results_dir.joinpath("uncertainty", *task, ranked.scheme, f"{model}.json")
-        for model, label in ranked.names.items()
-    }
-    return {label: read_json(path) for label, path in paths.items() if is_made(path)}
+    seeds = ranked.select("rmse", "ood", "n_seeds")[task]
+    judged = {}
+    for model, label in ranked.names.items():
+        path = results_dir.joinpath("uncertainty", *task, ranked.scheme, f"{model}.json")
+        content = read_json(path) if path.is_file() else {"predictors": []}
+        if content["predictors"] and len(select_seeds(content)) == seeds[model]:
+            judged[label] = content
+    return judged
+
+
+def select_seeds(content: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The predictors of single seeds."""
+    return [each for each in content["predictors"] if each["name"] != MEAN]
 
 
 def name_predictors(models: Judged) -> Named:
     """The predictors of each model under a name: its seeds under its own, in one entry, and the mean of them apart."""
     named: Named = []
     for label, content in models.items():
-        seeds = [each for each in content["predictors"] if each["name"] != MEAN]
+        seeds = select_seeds(content)
         named.append((label, seeds))
         named += [(f"{label}, mean of {len(seeds)} seeds", [each]) for each in content["predictors"][len(seeds) :]]
     return named
