@@ -13,6 +13,7 @@ from boomlib.external import is_external
 from boomlib.files import read_json, write_text
 from boomlib.report.figures.catalogue import CataloguedFigure, find_figures
 from boomlib.report.making import describe_making
+from boomlib.report.needs import EXTERNAL
 from boomlib.report.published import read_published
 from boomlib.report.roles import Roles, assign_roles
 from boomlib.report.tables.best import select_published, tabulate_best, tabulate_published
@@ -60,6 +61,7 @@ def describe_scheme(
         "title": module.TITLE,
         "description": module.TEXT,
         "notes": read_notes(results_dir, ranked.scheme, ranked.titles),
+        "external": any(EXTERNAL in each.values() for each in needs.values()),
         "overall": tabulate_ranking(ranked, needs),
         "best": tabulate_best(ranked, needs, published),
         "published": tabulate_published(ranked, published),
@@ -80,13 +82,16 @@ def list_notes(entries: Mapping[str, Mapping], key: str, names: Mapping[str, str
     ]
 
 
-def describe_model(model: Mapping) -> dict[str, str]:
-    """A descriptor's ``source``; of an external model it says also under which licence, and where, it may be had."""
-    found = [model["source"]]
-    if is_external(model):
-        found += [f"Licence: {model['licence']}."] if "licence" in model else []
-        found += [model["citation"]] if "citation" in model else []
-    return {"source": " ".join(found)}
+def list_model_notes(models: Mapping[str, Mapping], labels: Mapping[str, str]) -> list[dict[str, str]]:
+    """Label and ``source`` of models; of external ones also under which licence, and where, they may be had."""
+    noted = {}
+    for name, model in models.items():
+        found = [model["source"]]
+        if is_external(model):
+            found += [f"Licence: {model['licence']}."] if "licence" in model else []
+            found += [model["citation"]] if "citation" in model else []
+        noted[name] = {"source": " ".join(found)}
+    return list_notes(noted, "source", labels)
 
 
 def describe_policies(
@@ -156,14 +161,13 @@ def write_leaderboard(
         ],
         **describe_policies(results_dir, finished, roles, figures),
         committees=tabulate_committees(results_dir, finished, roles),
-        external=any(map(is_external, models.values())),
         training=tabulate_training(records, roles),
         seeds=", ".join(map(str, sorted({run.seed for run in runs}))),
         splits=tabulate_splits(metrics, records, datasets),
         doubles=list_doubles(results_dir, records, datasets),
         sources=tabulate_sources(datasets, unused),
         dataset_notes=list_notes(datasets, "note", {name: entry["label"] for name, entry in datasets.items()}),
-        model_notes=list_notes({name: describe_model(each) for name, each in models.items()}, "source", roles.labels),
+        model_notes=list_model_notes(models, roles.labels),
         failures=tabulate_failures(records[~done], others),
         config_hash=config_hash,
         versions=list_versions(records),

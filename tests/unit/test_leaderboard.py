@@ -538,3 +538,15 @@ def test_markdown_table_is_aligned_and_escaped():
         "| a\\|b c    |   1 |",
         "| long name |  10 |",
     ]
+
+
+def test_an_external_model_is_marked_wherever_it_stands_with_its_licence_and_link(tmp_path):
+    runs = make_results(tmp_path / "results")
+    theirs = {"family": "external", "licence": "MIT", "citation": "https://example.org"}
+    page = re.sub(" +", " ", write(tmp_path / "results", runs, same=theirs))
+    assert "| Same (external) | external |" in page
+    assert "- **Same (external)**: Ours. Licence: MIT. https://example.org" in page
+    assert "*External* are models that others have made" in page
+    assert "| By SMILES | External |" in page
+    assert "Same |" not in page
+    assert "xternal" not in write(tmp_path / "results", runs)

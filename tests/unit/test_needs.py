@@ -2,7 +2,7 @@ import pytest
 
 from boomlib import registry
 from boomlib.declared import NEEDS, brings_geometry, find_needs, list_read
-from boomlib.report.needs import describe_needs, list_needs
+from boomlib.report.needs import EXTERNAL, describe_needs, list_needs
 
 SMILES, EMBEDDED, GIVEN = NEEDS
 
@@ -42,6 +42,18 @@ def test_registered_models():
     assert (needs["egnn"]["csd10k"], needs["egnn"]["qm9"]) == (EMBEDDED, GIVEN)
     assert needs["physics_ridge_embedded"]["qm9"] == EMBEDDED
     assert needs["committee"]["qm9"] == GIVEN, "it reads no feature, and its members do"
+
+
+def test_of_external_models_and_committees_with_one_nobody_here_knows():
+    theirs = {"family": "external", "features": [], "parameters": {}}
+    pair = {"family": "committee", "features": [], "parameters": {"members": ["theirs", "ridge"]}}
+    models = {"theirs": theirs, "pair": pair, "ridge": {"family": "tabular", "features": [], "parameters": {}}}
+    needs = list_needs(models, models, {"csd10k": {"reader": "csd10k"}})
+    assert {name: each["csd10k"] for name, each in needs.items()} == {
+        "theirs": EXTERNAL,
+        "pair": EXTERNAL,
+        "ridge": SMILES,
+    }
 
 
 def test_datasets_are_named_where_needs_differ():
