@@ -123,6 +123,8 @@ def test_new_numbers_are_read_again_and_a_new_date_is_not(taken, tmp_path):
         "Score carbons (seed 0) on tiny/size, kde split",
         "Train pair (seed 0) on tiny/size, kde split",
         "Score pair (seed 0) on tiny/size, kde split",
+        "Judge the intervals of carbons on tiny/size, kde split",
+        "Judge the intervals of pair on tiny/size, kde split",
         "Plot predictions of tiny/size, kde split",
     }
     assert "Write the leaderboard" in planned
