@@ -27,10 +27,10 @@ leaderboard: setup ## run the default benchmark: results/leaderboard.md
 	echo "== make leaderboard: $$((SECONDS - start)) s; see results/leaderboard.md"
 
 test: setup ## run the tests, but for those marked slow
-	@start=$$SECONDS; $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not slow"; echo "== make test: $$((SECONDS - start)) s"
+	@start=$$SECONDS; $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations 10 -m "not slow"; echo "== make test: $$((SECONDS - start)) s"
 
 test-all: setup ## run the tests that `make test` leaves out: whole benchmarks, kills, SLURM
-	@start=$$SECONDS; $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup -m slow; echo "== make test-all: $$((SECONDS - start)) s"
+	@start=$$SECONDS; $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --durations 25 -m slow; echo "== make test-all: $$((SECONDS - start)) s"
 
 lint: setup ## check style, types, imports and the published pages (.pre-commit-config.yaml)
 	$(BIN)/pre-commit run --all-files

@@ -13,7 +13,6 @@ from math import inf, isfinite
 from typing import Any
 
 import numpy as np
-from scipy.stats import betabinom
 
 from boomlib.files import ContractError
 from boomlib.labels import SAME
@@ -72,6 +71,8 @@ class Calibration:
         over draws of valid (Vovk, Proc. Mach. Learn. Res. 25, 475, 2012, proposition 2a), and so what is held of n as
         a beta-binomial.
         """
+        from scipy.stats import betabinom  # as crepes above
+
         beyond = int((1 - self.confidence) * (self.molecules + 1))  # as crepes counts them
         if not beyond:
             return 1.0

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy.stats import binomtest
 
 from boomlib.contracts import property_values, read_molecules, read_predictions, read_split, read_table
 from boomlib.evaluation.applicability import FLAGS, SCORES, STRUCTURE, Domain
@@ -100,6 +99,8 @@ def judge_intervals(
         ``rank_correlation`` (Spearman's, of the width with the absolute error). What is undefined is None, as are
         widths of intervals that too few molecules have calibrated; of an empty fold everything but ``n``.
     """
+    from scipy.stats import binomtest  # imports slowly, and the table below needs none of it
+
     half = calibration.half_widths(len(y), predictor.y_std)
     error, train_mean = np.abs(y - predictor.y_pred), y[fold == "train"].mean()
     judged: dict[str, dict[str, Any]] = {}

@@ -429,8 +429,14 @@ def test_a_kept_model_predicts_molecules_from_outside_or_says_why_not(done):
     assert told.sum() > len(smiles)  # some of the odd ones too
 
 
+FIRST = {model["class"]: name for name, model in reversed(MODELS.items())}
+
+
 @pytest.mark.slow
 def test_a_kept_model_predicts_the_same_bytes_in_a_fresh_process(done, tmp_path):
+    """Of each class one, since a process takes seconds to start."""
+    if FIRST[done.descriptor["class"]] != done.descriptor["name"]:
+        pytest.skip("another model of its class does")
     smiles, expected = read_asked(done)
     moved = shutil.copytree(done.folder, tmp_path / "elsewhere")
     program = (

@@ -11,6 +11,7 @@ from conftest import ROOT, make_project, read_block
 
 FOLDER = ROOT / "docs/notebooks"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
+on_one_worker = pytest.mark.xdist_group("notebooks")  # which then makes what they share once
 LARGEST_IMAGE = 60_000  # bytes
 
 
@@ -66,6 +67,7 @@ def tiny(finished, tmp_path_factory):
     return project
 
 
+@on_one_worker
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_notebook_runs_from_a_clean_kernel(tiny, tmp_path, monkeypatch, name):
@@ -89,6 +91,7 @@ def clean(tmp_path_factory):
     return project
 
 
+@on_one_worker
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "nlmtp"])
 def test_a_notebook_shows_the_numbers_that_are_kept(mirror, clean, tmp_path, monkeypatch, name):

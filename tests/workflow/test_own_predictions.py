@@ -14,6 +14,7 @@ from rdkit import Chem
 
 PAGE = "docs/own_predictions.md"
 TASK = "tiny/size/kde"
+on_one_worker = pytest.mark.xdist_group("own predictions")  # which then makes what they share once
 NAMED = ["oracle", "train_mean", "ridge", "mlp"]
 
 
@@ -75,6 +76,7 @@ def taken(finished, tmp_path_factory):
     return project
 
 
+@on_one_worker
 @pytest.mark.slow
 def test_the_same_predictions_have_the_same_scores_whoever_made_them(taken):
     stem, ridge = f"results/metrics/{TASK}", "results/predictions/" + TASK
@@ -90,6 +92,7 @@ def test_the_same_predictions_have_the_same_scores_whoever_made_them(taken):
     } == task["folds"]
 
 
+@on_one_worker
 @pytest.mark.slow
 def test_the_leaderboard_marks_external_models_and_ranks_them(taken):
     page = re.sub(" +", " ", (taken.folder / "results/leaderboard.md").read_text())
@@ -109,6 +112,7 @@ def test_the_leaderboard_marks_external_models_and_ranks_them(taken):
     assert np.isfinite(ood.loc[["carbons", "pair"], "mean"]).all()
 
 
+@on_one_worker
 @pytest.mark.slow
 def test_new_numbers_are_read_again_and_a_new_date_is_not(taken, tmp_path):
     project = taken.copy(tmp_path / "p")
@@ -130,6 +134,7 @@ def test_new_numbers_are_read_again_and_a_new_date_is_not(taken, tmp_path):
     assert "Write the leaderboard" in planned
 
 
+@on_one_worker
 @pytest.mark.slow
 def test_predictions_of_a_foreign_split_are_refused_and_the_page_says_so(taken, tmp_path):
     project = taken.copy(tmp_path / "p")
