@@ -15,6 +15,7 @@ wildcard_constraints:
     model=one_of(plan.models),
     seed=r"\d+",
     feature=one_of(plan.features),
+    screen=one_of(plan.screens.named),
 
 
 rule all:
@@ -39,6 +40,7 @@ include: "rules/pretrain.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/leaderboard.smk"
+include: "rules/screen.smk"
 
 
 onstart:

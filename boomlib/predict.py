@@ -8,7 +8,7 @@ import argparse
 import csv
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -107,6 +107,12 @@ def writing(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None
     commit(path)
 
 
+def check_names(molecules: MoleculeFile, names: Iterable[str]) -> None:
+    """Raise :class:`ContractError` if a file has a column of one of the ``names`` that are written behind its own."""
+    if taken := sorted(set(molecules.names) & set(names)):
+        raise ContractError(f"{molecules.path}: has a column '{taken[0]}' itself, as what is written has; rename it")
+
+
 def predict_file(kept: Sequence[KeptModel], molecules: MoleculeFile, out: Path) -> tuple[int, int]:
     """Predict all molecules of a file.
 
@@ -123,8 +129,7 @@ def predict_file(kept: Sequence[KeptModel], molecules: MoleculeFile, out: Path) 
     """
     groups, n = group_seeds(kept), molecules.count()
     empty = ask(groups, [])
-    if taken := sorted(set(molecules.names) & set(empty.column_names)):
-        raise ContractError(f"{molecules.path}: has a column '{taken[0]}' itself, as what is written has; rename it")
+    check_names(molecules, empty.column_names)
     if out.resolve() == molecules.path.resolve():
         raise ContractError(f"{out}: the file of molecules itself; write to another one")
     progress, noted = Progress("predict", "mol", n), 0

@@ -316,13 +316,7 @@ def check_config(config: Mapping[str, Any], datasets: Entries, models: Entries, 
     """
     config = check_schema(config, "config", where)
     for task in config["tasks"]:
-        dataset, _, name = task.partition("/")
-        check_known("dataset", dataset, datasets, f"{where}: tasks")
-        properties = datasets[dataset]["properties"]
-        if name not in properties:
-            raise ContractError(
-                f"{where}: tasks: dataset '{dataset}' has no property '{name}'; {suggestion(name, properties)}"
-            )
+        check_task(task, datasets, f"{where}: tasks")
     for dataset in config["corpus"]:
         check_known("dataset", dataset, datasets, f"{where}: corpus")
     labelled: dict[str, str] = {}
@@ -337,6 +331,15 @@ def check_config(config: Mapping[str, Any], datasets: Entries, models: Entries, 
         for each in (name, *list_members(models[name])):
             check_directory(models[each]["parameters"].get("pretrained"), f"{where}: models: {each}")
     return config
+
+
+def check_task(task: str, datasets: Entries, at: str) -> None:
+    """Raise :class:`ContractError`, with a suggestion, unless there is a task ``dataset/property``."""
+    dataset, _, name = task.partition("/")
+    check_known("dataset", dataset, datasets, at)
+    properties = datasets[dataset]["properties"]
+    if name not in properties:
+        raise ContractError(f"{at}: dataset '{dataset}' has no property '{name}'; {suggestion(name, properties)}")
 
 
 def check_files_of(datasets: Entries, where: str) -> None:

@@ -29,6 +29,7 @@ EVIDENCE = tuple(
         "uncertainty/",
         "uncertainty.",
         "plots/",
+        "screens/",
         "leaderboard.",
         "runs.",
     )

@@ -22,6 +22,7 @@ from boomlib.registry import Entries, Entry, list_members
 from boomlib.report.figures.catalogue import list_figures
 from boomlib.report.roles import assign_roles
 from boomlib.runs import Run, list_runs
+from boomlib.screens import Screens
 from boomlib.text.checkpoint_files import RECORD, WEIGHTS, checkpoint_files, list_files
 from boomlib.text.start import find_sharer, name_hub_folder, select_pretraining
 
@@ -71,6 +72,7 @@ class Plan(Lineage):
         judged: (dataset, property, scheme, model) of the runs whose intervals are judged, all but controls'.
         corpus: properties by dataset of what pretraining reads.
         given: hashes of the files that people give.
+        screens: the configuration's screens, whose runs need not be among the leaderboard's.
     """
 
     def __init__(self, config: Mapping[str, Any], where: str = "config") -> None:
@@ -121,11 +123,15 @@ class Plan(Lineage):
             name: list(self.datasets[name]["properties"])
             for name in sorted({*self.run_datasets, *self.config["corpus"]})
         }
-        registry.check_files_of({name: self.datasets[name] for name in self.corpus}, where)
         self.given = GivenFiles(".snakemake/given.json")
-        for dataset in self.corpus:
+        self.screens = Screens(self.config, self.datasets, self.models, self.given, where)
+        read = dict.fromkeys([*self.corpus, *self.screens.list_datasets()])
+        registry.check_files_of({name: self.datasets[name] for name in read}, where)
+        for dataset in read:
             self.get_given_sources({"dataset": dataset})
-        for run in dict.fromkeys(replace(run, seed=0) for run in self.runs):
+        for screen in self.screens.named:
+            self.screens.get_given({"screen": screen})
+        for run in dict.fromkeys(replace(run, seed=0) for run in [*self.runs, *self.screens.runs]):
             self.list_needs(run)
             for each in (run, *self.list_member_runs(run)):
                 self.get_given_checkpoint(asdict(each))
@@ -380,7 +386,7 @@ class Plan(Lineage):
             write_partial(
                 "results",
                 needs,
-                self.list_beside_runs(),
+                [*self.list_beside_runs(), *self.screens.list_files()],
                 config=self.config,
                 datasets=self.datasets,
                 models=self.models,

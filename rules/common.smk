@@ -1,7 +1,7 @@
 """The plan that all rules ask: what is registered, what this run covers, where it lands (boomlib/workflow.py).
 
 Needs: the configuration, config/datasets.yaml and config/models/*.yaml.
-Offers: plan, tell_lost_inputs, tell_other_mirror, VERSION of the benchmark, of boomlib.unmade begin_jobs and end_jobs, and of
+Offers: plan, tell_lost_inputs, tell_lost_training, tell_other_mirror, VERSION of the benchmark, of boomlib.unmade begin_jobs and end_jobs, and of
 boomlib.workflow code_of, one_of and ENVIRONMENT, of boomlib.declared list_families.
 """
 
@@ -49,4 +49,8 @@ except ContractError as error:
 config = plan.config
 read_recorded = lambda path: workflow.persistence.params(IOFile(path))
 tell_lost_inputs = MakeAgain(read_recorded, has_lost_inputs)
+tell_lost_training = MakeAgain(
+    read_recorded,
+    lambda job: has_lost_inputs(job) or plan.screens.has_lost_model(job),
+)
 tell_other_mirror = MakeAgain(read_recorded, plan.differs_from_mirror)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from boomlib.datasets.columns import as_text
+from boomlib.datasets.columns import Counts, as_text
 from boomlib.datasets.delimited import (
     DECLARED,
     MARKS,
@@ -121,7 +121,7 @@ class MoleculeFile:
         if found is None:
             raise ContractError(
                 f"{self.path}: no column '{self.column or SMILES}' (it has: {', '.join(self.names)}); name the column "
-                "of SMILES with --smiles-column"
+                "of SMILES with --smiles-column, or `smiles_column` of a screen"
             )
         return found
 
@@ -139,33 +139,46 @@ class MoleculeFile:
             return pq.read_metadata(self.path).num_rows
         return sum(1 for _ in self.read_rows())
 
+    @property
+    def counts(self) -> Counts:
+        """By what a row is found in the file."""
+        return "row" if self.is_parquet else "line"
+
     def read_parts(self, rows: int) -> Iterator[pa.Table]:
         """All columns, ``rows`` rows at a time, in order; of a text file as text."""
+        yield from (part for _, part in self.read_numbered(rows))
+
+    def read_numbered(self, rows: int) -> Iterator[tuple[list[int], pa.Table]]:
+        """Parts as of :meth:`read_parts`, each with the numbers of its rows, by what they are counted (``counts``)."""
         if self.is_parquet:
             with pq.ParquetFile(self.path) as file:
-                yield from (pa.Table.from_batches([batch]) for batch in file.iter_batches(rows))
+                first = 1
+                for batch in file.iter_batches(rows):
+                    yield list(range(first, first + len(batch))), pa.Table.from_batches([batch])
+                    first += len(batch)
             return
         schema = pa.schema([(name, pa.string()) for name in self.names])
         left = self.read_rows()
         while part := list(islice(left, rows)):
-            columns = [pa.array(column, pa.string()) for column in zip(*part, strict=True)]
-            yield pa.Table.from_arrays(columns, schema=schema)
+            cells = zip(*(row for _, row in part), strict=True)
+            columns = [pa.array(column, pa.string()) for column in cells]
+            yield [line for line, _ in part], pa.Table.from_arrays(columns, schema=schema)
 
     def read_smiles(self, part: pa.Table) -> list[str | None]:
         """The SMILES of a part."""
         return [None if value is None else str(as_text(value)) for value in part[self.smiles].to_pylist()]
 
-    def read_rows(self) -> Iterator[Sequence[str]]:
-        """The cells of each row of a text file.
+    def read_rows(self) -> Iterator[tuple[int, Sequence[str]]]:
+        """The line on which each row of a text file begins, and its cells.
 
         Raises:
             ContractError: a row has more or fewer than there are columns.
         """
         if self.separator is None:
             cells = len(self.names)
-            for _, (line,) in self.read_records():
-                found = line.strip().split(maxsplit=1) if cells > 1 else [line.strip()]
-                yield [*found, ""][:cells]
+            for line, (text,) in self.read_records():
+                found = text.strip().split(maxsplit=1) if cells > 1 else [text.strip()]
+                yield line, [*found, ""][:cells]
             return
         for line, cells in islice(self.read_records(), 1, None):
             if len(cells) != len(self.names):
@@ -173,7 +186,7 @@ class MoleculeFile:
                     f"{self.path}, line {line}: {len(cells)} cells, but the header has {len(self.names)} names; put a "
                     f"cell that holds the separator {name_separator(self.separator)} in quotation marks"
                 )
-            yield cells
+            yield line, cells
 
     def read_records(self) -> Iterator[tuple[int, list[str]]]:
         """The line on which each record of a text file begins, and its cells; those without any text are left out.

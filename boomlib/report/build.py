@@ -19,6 +19,8 @@ from boomlib.report.roles import assign_roles
 from boomlib.runs import Run
 
 PARTIAL = "leaderboard.partial.md"
+UNSHOWN = frozenset({"mirror", "screens"})
+"""Keys of a configuration of which nothing on the page depends, nor the hash in its footer."""
 
 
 def write_config(config: Mapping, path: str | os.PathLike) -> None:
@@ -69,7 +71,7 @@ def write_page(
         datasets=shown,
         needs=list_needs(used, models, shown),
         unused={name: count_unused(page.parent / "data" / name / "rejects.csv") for name in shown},
-        config_hash=content_hash({key: value for key, value in config.items() if key != "mirror"}),
+        config_hash=content_hash({key: value for key, value in config.items() if key not in UNSHOWN}),
         others=others,
     )
 

@@ -104,8 +104,8 @@ def describe_policies(
     return {"policies": len(runs), "effects": effects, "pairs": pairs, "policy_figures": shown}
 
 
-def render(**parts: object) -> str:
-    """The template ``leaderboard.md.j2`` with its parts."""
+def render(template: str, **parts: object) -> str:
+    """A template beside this file with its parts."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
@@ -113,7 +113,7 @@ def render(**parts: object) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("leaderboard.md.j2").render(**parts)
+    return environment.get_template(template).render(**parts)
 
 
 def write_leaderboard(
@@ -152,6 +152,7 @@ def write_leaderboard(
     units = {(run.dataset, run.property): datasets[run.dataset]["properties"][run.property]["unit"] for run in runs}
     finished = list_recorded(records[done])
     text = render(
+        "leaderboard.md.j2",
         making=describe_making(records),
         runs=len(runs),
         lost=int((~done).sum()),

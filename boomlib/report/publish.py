@@ -36,7 +36,7 @@ OWN = "README.md"
 PARTS = {*TABLES, *LATER, "plots", OWN}
 """All that a publication has at its top."""
 ASSETS = "assets"
-SETTINGS = frozenset({"mirror", "feature_jobs", "keep_models"})
+SETTINGS = frozenset({"mirror", "feature_jobs", "keep_models", "screens"})
 """Keys of a configuration that change no number."""
 
 

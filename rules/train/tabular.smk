@@ -33,9 +33,9 @@ rule train_tabular:
             within=plan.datasets,
             default=None,
         ),
-        keep_model=plan.config["keep_models"],
+        keep_model=plan.screens.must_keep,
         given=plan.get_given_checkpoint,
-        inputs=tell_lost_inputs,
+        inputs=tell_lost_training,
         code=plan.code_of_model,
     message:
         "Train {wildcards.model} (seed {wildcards.seed}) on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"

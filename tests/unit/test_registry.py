@@ -40,6 +40,7 @@ def test_defaults_come_from_the_schema():
         "mirror": None,
         "feature_jobs": 1,
         "keep_models": False,
+        "screens": {},
     }
 
 

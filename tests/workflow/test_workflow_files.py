@@ -35,7 +35,17 @@ def test_the_snakefile_is_a_table_of_contents():
     assert len(lines) <= 60
     assert [line.split('"')[1] for line in lines if line.startswith("include")] == [
         f"rules/{stage}.smk"
-        for stage in ("common", "download", "featurize", "split", "pretrain", "train", "evaluate", "leaderboard")
+        for stage in (
+            "common",
+            "download",
+            "featurize",
+            "split",
+            "pretrain",
+            "train",
+            "evaluate",
+            "leaderboard",
+            "screen",
+        )
     ]
 
 

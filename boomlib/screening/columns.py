@@ -1,0 +1,125 @@
+"""What users get of each model on each task: prediction, spread over seeds, interval and flags, as columns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from boomlib.evaluation.applicability import FLAGS, STRUCTURE, Domain
+from boomlib.evaluation.conformal import Calibration, combine_seeds
+from boomlib.harness.kept import KeptModel, KeptPrediction
+from boomlib.predict import combine, write_notes
+from boomlib.screening.answers import Answers
+
+NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """One model on one task, over its seeds.
+
+    Attributes:
+        names: columns of the prediction, its standard deviation and its spread over seeds.
+        kept: its models, a seed each.
+        sources: their names in the store.
+        domain: that of the task.
+        domain_source: its name in the store.
+        judged: its last entry of ``predictors`` of :func:`boomlib.evaluation.uncertainty.judge_uncertainty`.
+    """
+
+    names: tuple[str, str, str]
+    kept: Sequence[KeptModel]
+    sources: Sequence[str]
+    domain: Domain
+    domain_source: str
+    judged: Mapping[str, Any]
+
+    @property
+    def column(self) -> str:
+        """The column of the prediction, by which all others are named."""
+        return self.names[0]
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """The columns of the ends of the interval."""
+        return f"{self.column}_low", f"{self.column}_high"
+
+    @property
+    def flags(self) -> str:
+        """The column of the names of the flags that are raised."""
+        return f"{self.column}_flags"
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """How wide the interval is that is offered."""
+        return Calibration.from_json(self.judged["intervals"][self.judged["offered"]]["calibration"])
+
+    def read(self, said: Mapping[str, Answers]) -> list[KeptPrediction]:
+        """What its models have said of some molecules, a seed each."""
+        return [
+            KeptPrediction(
+                said[name].numbers[:, 0],
+                said[name].numbers[:, 1] if kept.facts["tells_std"] else None,
+                said[name].reasons,
+            )
+            for name, kept in zip(self.sources, self.kept, strict=True)
+        ]
+
+    def raise_flags(
+        self, structure: np.ndarray, y_pred: np.ndarray, spread: np.ndarray | None
+    ) -> dict[str, np.ndarray]:
+        """Whether each of :data:`boomlib.evaluation.applicability.FLAGS` is raised, bool [n]; of nothing none is.
+
+        Args:
+            structure: scores of the domain, float64 [n, 3].
+            y_pred: predictions, float64 [n].
+            spread: theirs, float64 [n]; None: no such flag.
+        """
+        scores = dict(zip(STRUCTURE, structure.T, strict=True)) | {"value": self.domain.score_values(y_pred)}
+        limits = dict(self.domain.limits)
+        if spread is not None and self.judged["usual_spread"] is not None:
+            scores["spread"], limits["spread"] = spread, self.judged["usual_spread"]
+        return {name: scores[name] > limits[name] for name in FLAGS if name in scores}
+
+    def tabulate(self, said: Mapping[str, Answers]) -> tuple[dict[str, pa.Array], dict[str, np.ndarray]]:
+        """Its columns of some molecules, by name, and the flags as :meth:`raise_flags` has them.
+
+        An end that is infinite, as of intervals that too few molecules have calibrated, is null as what is unknown.
+        """
+        answers = self.read(said)
+        numbers = combine(answers, self.names)
+        stds = [each.std for each in answers if each.std is not None]
+        mean, spread = combine_seeds(np.array([each.mean for each in answers]), np.array(stds) if stds else None)
+        ends = self.calibration.interval(mean, spread)
+        numbers |= dict(zip(self.ends, np.where(np.isfinite(ends), ends, np.nan).T, strict=True))
+        structure = said[self.domain_source].numbers
+        flags = self.raise_flags(structure, mean, spread)
+        nothing = np.isnan(structure).all(axis=1) & np.isnan(mean)
+        raised = [
+            None if empty else " ".join(name for name, each in zip(flags, row, strict=True) if each)
+            for empty, row in zip(nothing, np.column_stack(list(flags.values())), strict=True)
+        ]
+        columns = {name: pa.array(values, pa.float64(), from_pandas=True) for name, values in numbers.items()}
+        return columns | {self.flags: pa.array(raised, pa.string())}, flags
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is written of some molecules: ``table``, a row each, and the flags of each predictor, by its column."""
+
+    table: pa.Table
+    flags: Mapping[str, Mapping[str, np.ndarray]]
+
+
+def tabulate(predictors: Sequence[Predictor], said: Mapping[str, Answers], n: int) -> Said:
+    """The columns of all predictors of ``n`` molecules, and behind them ``note``: why there is no prediction."""
+    columns: dict[str, pa.Array] = {}
+    flags, told = {}, {}
+    for each in predictors:
+        made, flags[each.column] = each.tabulate(said)
+        columns |= made
+        told[each.column] = {row: why for answer in each.read(said) for row, why in answer.reasons.items()}
+    return Said(pa.table(columns | {NOTE: pa.array(write_notes(n, told), pa.string())}), flags)

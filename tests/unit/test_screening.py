@@ -1,0 +1,249 @@
+"""Screens of files by kept models: nothing lost, each molecule asked once, memory and order kept."""
+
+import csv
+import shutil
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tiny import PROPERTY, TrainingJob, small_descriptor, write_benchmark
+
+from boomlib.contracts import read_table, write_table
+from boomlib.evaluation.applicability import FEATURES, fit_domain
+from boomlib.evaluation.conformal import Calibration, combine_seeds
+from boomlib.evaluation.uncertainty import judge_uncertainty
+from boomlib.files import ContractError, read_json
+from boomlib.harness.kept import read_kept
+from boomlib.screening import panel, screen
+from boomlib.screening.answers import Answers, open_store
+from boomlib.screening.screen import Asked, screen_file
+from boomlib.screening.summary import SHOWN, Extremes
+
+SMILES = ["CCO", "C1CC", "[Na+].[Cl-]", "C", "", "CCO", "C" * 80, "[Xe]", "CC(=O)OC"]
+BROKEN = "RDKit cannot parse the SMILES"
+
+
+@pytest.fixture(scope="module")
+def benchmark(tmp_path_factory) -> Path:
+    """A benchmark, its split and what is near its train."""
+    folder = tmp_path_factory.mktemp("benchmark")
+    write_benchmark(folder, {"elements", "morgan_counts", "descriptors"})
+    task = read_table(folder / "task.parquet")
+    split = task.select(["molecule_id", "fold"]).append_column("density", pa.array(np.ones(len(task))))
+    write_table(split, folder / "split.parquet")
+    features = {name: folder / f"{name}.parquet" for name in FEATURES}
+    fit_domain(
+        *(folder / f"{name}.parquet" for name in ("molecules", "split")),
+        features,
+        folder / "domain.parquet",
+        folder / "scores.parquet",
+        property_name=PROPERTY,
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def asked(benchmark) -> Asked:
+    """A ridge regression with one seed twice over, and a network with two."""
+    models, folders, uncertainty = [], [], []
+    for name in ("ridge", "mlp"):
+        jobs = {seed: TrainingJob(small_descriptor(name), benchmark, benchmark / f"{name}{seed}") for seed in (3, 4)}
+        for seed, job in jobs.items():
+            job(seed=seed)
+        key = {"dataset": "tiny", "property": PROPERTY, "scheme": "kde", "model": name}
+        uncertainty.append(str(benchmark / f"{name}.json"))
+        judge_uncertainty(
+            *(benchmark / f"{each}.parquet" for each in ("molecules", "split")),
+            {seed: job.predictions for seed, job in jobs.items()},
+            *(benchmark / f"{each}.parquet" for each in ("domain", "scores")),
+            uncertainty[-1],
+            property_name=PROPERTY,
+            model=key,
+            unit="kcal/mol",
+        )
+        models.append(key | {"label": name, "unit": "kcal/mol"})
+        folders.append([str(job.folder) for job in jobs.values()])
+    return Asked(models, folders, [str(benchmark / "domain.parquet")] * 2, uncertainty)
+
+
+def write_smiles(path: Path, smiles: list[str]) -> Path:
+    """A table of the user's, with a column of SMILES between two others and an empty line."""
+    lines = [f'{row},{text},"a, {row}"' for row, text in enumerate(smiles)]
+    path.write_text("\n".join(["number,SMILES,remark", *lines[:2], "", *lines[2:]]) + "\n")
+    return path
+
+
+def run(asked, file, folder, **changes) -> dict:
+    outputs = [folder / "said.parquet", folder / "said.csv"]
+    return screen_file(
+        file, asked, folder / "answers.sqlite", outputs, folder / "rejects.csv", folder / "summary.json", **changes
+    )
+
+
+@pytest.fixture
+def count(monkeypatch) -> list[str]:
+    """All SMILES that a panel is asked for, as they are asked."""
+    shown = []
+    ask = panel.Panel.ask
+
+    def record(self, smiles, sources):
+        shown.extend(smiles)
+        return ask(self, smiles, sources)
+
+    monkeypatch.setattr(panel.Panel, "ask", record)
+    return shown
+
+
+def test_every_row_comes_back_with_predictions_spread_interval_and_flags(asked, tmp_path):
+    run(asked, write_smiles(tmp_path / "in.csv", SMILES), tmp_path)
+    said = pd.read_parquet(tmp_path / "said.parquet")
+    assert said["number"].tolist() == [str(row) for row in range(len(SMILES))]
+    assert said["SMILES"].tolist() == SMILES
+    assert said["remark"][2] == "a, 2"
+    names = [f"{name}{end}" for name in ("ridge", "mlp") for end in ("", "_spread", "_low", "_high", "_flags")]
+    assert list(said.columns) == ["number", "SMILES", "remark", *names, "note"]
+    seeds = np.array([read_kept(folder).predict(SMILES).mean for folder in asked.folders[1]])
+    np.testing.assert_allclose(said["mlp"], seeds.mean(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(said["mlp_spread"], seeds.std(axis=0, ddof=1), rtol=1e-6)
+    judged = read_json(asked.uncertainty[1])["predictors"][-1]
+    calibration = Calibration.from_json(judged["intervals"][judged["offered"]]["calibration"])
+    ends = calibration.interval(*combine_seeds(seeds, None))
+    np.testing.assert_allclose(said["mlp_low"], np.where(np.isfinite(ends[:, 0]), ends[:, 0], np.nan), rtol=1e-6)
+    assert said["ridge"].isna().tolist() == [text in ("C1CC", "") for text in SMILES]
+    assert "element" in said["ridge_flags"][2].split() and "similarity" in said["ridge_flags"][2].split()
+    assert "value" in said["ridge_flags"][6].split()
+    assert said["ridge_flags"].isna().tolist() == said["ridge"].isna().tolist()
+    assert said["note"].fillna("").tolist()[:5] == ["", BROKEN, "", "", "no SMILES"]
+    text = pd.read_csv(tmp_path / "said.csv", keep_default_na=False)
+    assert text.columns.tolist() == list(said.columns) and len(text) == len(said)
+
+
+def test_rows_without_a_prediction_are_listed_with_line_and_reason(asked, tmp_path):
+    summary = run(asked, write_smiles(tmp_path / "in.csv", SMILES), tmp_path)
+    rejects = list(csv.DictReader((tmp_path / "rejects.csv").open(newline="")))
+    assert [tuple(row.values()) for row in rejects] == [("3", "C1CC", BROKEN), ("7", "", "no SMILES")]
+    assert (summary["rows"], summary["noted"]) == (len(SMILES), 2)
+    assert summary["reasons"] == {BROKEN: 1, "no SMILES": 1}
+
+
+def test_each_molecule_is_asked_once_whatever_is_added_or_moved(asked, tmp_path, count, monkeypatch):
+    monkeypatch.setattr(screen, "CHUNK", 4)
+    file = write_smiles(tmp_path / "in.csv", SMILES)
+    assert run(asked, file, tmp_path)["asked"] == len(set(SMILES)) == len(count)
+    before = pd.read_parquet(tmp_path / "said.parquet").set_index("SMILES")
+    count.clear()
+    write_smiles(file, ["CCN", *SMILES[::-1], "CCCN"])
+    run(asked, file, tmp_path)
+    assert count == ["CCN", "CCCN"]
+    after = pd.read_parquet(tmp_path / "said.parquet").set_index("SMILES")
+    assert after.loc["CC(=O)OC", "mlp"] == before.loc["CC(=O)OC", "mlp"]
+    count.clear()
+    run(asked, file, tmp_path)
+    assert count == []
+
+
+def test_other_models_are_asked_anew_and_molecules_that_have_gone_are_not(asked, tmp_path, count):
+    file = write_smiles(tmp_path / "in.csv", SMILES)
+    ridge = Asked(*([parts[0]] for parts in (asked.models, asked.folders, asked.domains, asked.uncertainty)))
+    run(ridge, file, tmp_path)
+    assert "y_pred" in pq.read_schema(tmp_path / "said.parquet").names
+    count.clear()
+    write_smiles(file, SMILES[:3])
+    run(asked, file, tmp_path)
+    assert count == SMILES[:3]
+    with sqlite3.connect(tmp_path / "answers.sqlite") as connection:
+        sources = {name for (name,) in connection.execute("SELECT DISTINCT source FROM answers")}
+    assert sources == set(asked.read_panel().sources)
+
+
+class Killed(BaseException):
+    """As good as SIGKILL: nobody expects it."""
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_what_is_killed_goes_on_to_the_same_bytes(asked, tmp_path, monkeypatch, at):
+    monkeypatch.setattr(screen, "CHUNK", 3)
+    file = write_smiles(tmp_path / "in.csv", SMILES)
+    for folder in ("alone", "killed"):
+        (tmp_path / folder).mkdir()
+    run(asked, file, tmp_path / "alone")
+    ask, calls = panel.Panel.ask, []
+
+    def die(self, smiles, sources):
+        calls.append(smiles)
+        if len(calls) == at + 1:
+            raise Killed
+        return ask(self, smiles, sources)
+
+    monkeypatch.setattr(panel.Panel, "ask", die)
+    with pytest.raises(Killed):
+        run(asked, file, tmp_path / "killed")
+    monkeypatch.setattr(panel.Panel, "ask", ask)
+    assert not (tmp_path / "killed/said.parquet").exists()
+    assert run(asked, file, tmp_path / "killed")["asked"] == len(set(SMILES)) - 3 * at
+    for name in ("said.parquet", "said.csv", "rejects.csv", "summary.json"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
+
+
+def test_parquet_keeps_its_types_and_rows_are_counted(asked, tmp_path):
+    columns = {"id": pa.array(range(3)), "structure": pa.array(["C", None, "CC"]), "tags": pa.array([["a"]] * 3)}
+    pq.write_table(pa.table(columns), tmp_path / "in.parquet")
+    run(asked, tmp_path / "in.parquet", tmp_path, smiles_column="structure")
+    assert pq.read_table(tmp_path / "said.parquet").select(list(columns)).equals(pa.table(columns))
+    assert (tmp_path / "rejects.csv").read_text() == "row,smiles,reason\n2,,no SMILES\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("smiles,mlp_flags\nC,1\n", "in.csv: has a column 'mlp_flags' itself"),
+        ("smiles\n", "in.csv: no molecules"),
+        ("structure\nC\n", "`smiles_column` of a screen"),
+    ],
+)
+def test_files_that_cannot_be_screened_are_explained(asked, tmp_path, content, message):
+    (tmp_path / "in.csv").write_text(content)
+    with pytest.raises(ContractError, match=message):
+        run(asked, tmp_path / "in.csv", tmp_path)
+    assert not (tmp_path / "said.csv").exists()
+
+
+def test_a_model_that_is_another_one_can_be_trained_again(asked, tmp_path):
+    shutil.copytree(asked.folders[0][0], tmp_path / "ridge")
+    next((tmp_path / "ridge").glob("model*")).write_bytes(b"")
+    with pytest.raises(ContractError, match=r"not the file that the run has written.*ridge/kept\.json, and the same"):
+        panel.Panel([str(tmp_path / "ridge")], [])
+
+
+def test_a_damaged_store_is_named(asked, tmp_path):
+    (tmp_path / "answers.sqlite").write_bytes(b"no database" * 100)
+    with pytest.raises(ContractError, match=r"answers\.sqlite: not readable or writable .* delete it"):
+        run(asked, write_smiles(tmp_path / "in.csv", SMILES), tmp_path)
+
+
+def test_the_store_hands_out_the_same_chunks_whatever_is_written_meanwhile(tmp_path):
+    with open_store(tmp_path / "s.sqlite", ["a", "b"]) as store:
+        store.add_molecules(["C", "CC", "C", "CCC", "CCCC"])
+        said = Answers(np.zeros((2, 1)), {})
+        store.write([1, 2], {"a": said})
+        chunks = []
+        for chunk in store.list_left(2):
+            store.write(chunk.ids, dict.fromkeys(chunk.sources, said))
+            chunks.append((chunk.smiles, chunk.sources))
+        assert chunks == [(["C", "CC"], ["b"]), (["CCC", "CCCC"], ["a", "b"])]
+        assert store.count_left() == 0
+
+
+def test_extremes_are_distinct_molecules_and_of_equals_the_first():
+    values = np.array([*range(20), 19, np.nan, 19.0])
+    smiles = [f"m{row}" for row in range(20)] + ["m19", "none", "late"]
+    highest = Extremes(1)
+    for first in (0, 12):
+        part = slice(first, 12 if first == 0 else None)
+        highest.add(values[part], smiles[part], first, lambda row, first=first: first + row)
+    assert highest.list() == [19, 22, *range(18, 10, -1)]
+    assert len(highest.list()) == SHOWN

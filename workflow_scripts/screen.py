@@ -1,0 +1,28 @@
+"""Adapter of rule screen."""
+
+from pathlib import Path
+
+from boomlib.screening.screen import Asked, screen_file
+from workflow_scripts.job import logged
+
+if __name__ == "__main__":
+    inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params
+    # one thread a process, whatever their number: another would round otherwise
+    with logged(snakemake.log[0]):
+        folders = [str(Path(path).with_suffix("")) for path in inputs.predictions]
+        n = len(params.seeds)
+        screen_file(
+            params.settings["file"],
+            Asked(
+                params.models,
+                [folders[at : at + n] for at in range(0, len(folders), n)],
+                list(inputs.domains),
+                list(inputs.uncertainty),
+            ),
+            Path(outputs.summary).with_name("answers.sqlite"),
+            [outputs.parquet, outputs.csv],
+            outputs.rejects,
+            outputs.summary,
+            smiles_column=params.settings["smiles_column"],
+            workers=snakemake.threads,
+        )
