@@ -21,6 +21,8 @@ CONFIDENCE = 0.9
 PLAIN, NORMALISED = ("plain", "normalised")
 LEAST = 0.1
 """Share of valid's median spread that a spread counts for at least: members that agree by chance promise nothing."""
+EXACT = 1e-9
+"""Added to 1 - confidence: (1 - 0.9) · 10 is less than 1 to a computer, and the rank of an error would be one off."""
 USUAL = 0.95
 """Share of valid that is usual: beyond this quantile of it a molecule is flagged."""
 
@@ -61,7 +63,7 @@ class Calibration:
             least = LEAST * float(np.median(y_std))
             sigmas, unit = np.maximum(y_std, least), np.ones(1)
         regressor = ConformalRegressor().fit(y - y_pred, sigmas)
-        factor = float(regressor.predict_int(np.zeros(1), unit, confidence=confidence)[0, 1])
+        factor = float(regressor.predict_int(np.zeros(1), unit, confidence=confidence - EXACT)[0, 1])
         return cls(confidence, len(y), factor, least)
 
     def find_chance(self, inside: int, n: int) -> float:
@@ -73,7 +75,7 @@ class Calibration:
         """
         from scipy.stats import betabinom  # as crepes above
 
-        beyond = int((1 - self.confidence) * (self.molecules + 1))  # as crepes counts them
+        beyond = int((1 - self.confidence + EXACT) * (self.molecules + 1))  # as crepes counts them
         if not beyond:
             return 1.0
         return float(betabinom.cdf(inside, n, self.molecules + 1 - beyond, beyond))
@@ -114,8 +116,8 @@ class Calibration:
 
 
 def has_spread(y: np.ndarray, y_std: np.ndarray | None) -> bool:
-    """Whether the spread of predictions, float64 [n], is more than rounding for labels ``y``, float64 [n], n ≥ 1."""
-    return y_std is not None and bool(np.median(y_std) > SAME * np.abs(y).max())
+    """Whether the spread of predictions, float64 [n], is finite and more than rounding for labels ``y``, n ≥ 1."""
+    return y_std is not None and bool(np.isfinite(y_std).all() and np.median(y_std) > SAME * np.abs(y).max())
 
 
 def combine_seeds(y_pred: np.ndarray, y_std: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
@@ -158,6 +160,7 @@ def choose_interval(
     """
     if y_std is None or len(y) < 2:
         return PLAIN
+    y_std = np.maximum(y_std, LEAST * np.median(y_std))  # so that it has no median of 0 in a half either
     first = np.random.default_rng(0).permutation(len(y)) < len(y) // 2
     scores = {}
     for kind, spread in ((PLAIN, None), (NORMALISED, y_std)):

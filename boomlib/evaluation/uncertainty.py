@@ -70,13 +70,16 @@ def list_predictors(
         valid: which molecules have calibrated, bool [n].
     """
 
+    def is_usable(spread: np.ndarray | None) -> bool:
+        """That of a model that diverged is none either."""
+        return spread is not None and has_spread(y[valid], spread[valid]) and not np.isinf(spread).any()
+
     def combine(name: str, chosen: Sequence[int]) -> Predictor:
         mean, spread = combine_seeds(y_pred[chosen], None if y_std is None else y_std[chosen])
-        usable = has_spread(y[valid], None if spread is None else spread[valid])
-        return Predictor(name, tuple(seeds[at] for at in chosen), mean, spread if usable else None)
+        return Predictor(name, tuple(seeds[at] for at in chosen), mean, spread if is_usable(spread) else None)
 
     predictors = [combine(f"seed{seed}", [at]) for at, seed in enumerate(seeds)]
-    if len(seeds) > 1 and has_spread(y[valid], np.std(y_pred[:, valid], axis=0)):
+    if len(seeds) > 1 and is_usable(np.std(y_pred, axis=0)):
         predictors.append(combine(MEAN, list(range(len(seeds)))))
     return predictors
 

@@ -56,9 +56,15 @@ def test_normalised_widths_follow_the_spread_down_to_a_tenth_of_its_median():
 
 def test_a_calibration_by_hand():
     errors = np.arange(1.0, 20.0)  # 19 molecules: 18 of 20 places lie below the second largest error, 90 %
-    fitted = Calibration.fit(np.zeros(19), errors, confidence=0.899)
+    fitted = Calibration.fit(np.zeros(19), errors, confidence=0.9)
     assert fitted.factor == 18
     assert fitted.interval(np.array([5.0])).tolist() == [[-13, 23]]
+
+
+def test_nine_molecules_calibrate_90_percent_by_their_largest_error():
+    fitted = Calibration.fit(np.zeros(9), np.arange(9.0))  # and so do 99 or 999, whose rank rounding would shift as well
+    assert fitted.factor == 8
+    assert fitted.find_chance(0, 5) == betabinom.cdf(0, 5, 9, 1)
 
 
 def test_too_few_molecules_calibrate_no_width():
@@ -101,6 +107,13 @@ def test_the_interval_is_chosen_that_scores_better_on_halves_of_valid():
     assert choose_interval(y, y_pred, y_std[::-1]) == PLAIN  # a spread that has nothing to do with the error
     assert choose_interval(y, y_pred, None) == PLAIN
     assert choose_interval(y[:10], y_pred[:10], y_std[:10]) == PLAIN
+
+
+def test_a_spread_that_is_nothing_in_a_half_of_valid_divides_nothing_by_nothing():
+    y, y_pred, y_std = draw(40, 0)
+    first = np.random.default_rng(0).permutation(40) < 20
+    with np.errstate(all="raise"):
+        choose_interval(y, y_pred, np.where(first, 0, y_std))
 
 
 def test_the_interval_score_by_hand():

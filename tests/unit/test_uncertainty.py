@@ -119,6 +119,13 @@ def test_several_seeds_are_judged_by_themselves_and_together(tmp_path):
     assert [each["name"] for each in same] == ["seed0", "seed1"]
 
 
+def test_a_model_that_diverged_is_judged_without_its_spread(tmp_path):
+    task, wild = Task(tmp_path, labels()), np.where(FOLD == "ood", 1e200, 0)
+    judged = task.judge((errors() + wild, None), (errors() - wild, None))
+    assert [set(each["intervals"]) for each in judged] == [{"plain"}, {"plain"}]
+    assert judged[0]["intervals"]["plain"]["folds"]["ood"]["coverage"] == 0
+
+
 def test_labels_of_the_test_folds_calibrate_nothing(tmp_path):
     y, spread = labels(), np.random.default_rng(3).uniform(0.5, 2, len(FOLD))
     found = []
@@ -188,7 +195,9 @@ def test_the_page_shows_each_model_and_says_what_it_means(tmp_path):
     first, second, third = described["sentences"]
     low, high = map(float, re.search(r"hold .* % on ID and ([\d.]+) % to ([\d.]+) % on OOD", first).groups())
     assert low < high < 60
-    assert second.endswith("of 4 on ID and 4 of 4 on OOD: 90 % are no 90 % on molecules unlike those of valid.")
+    held = float(re.search(r"in the mean .* % and ([\d.]+) %\.", first)[1])  # of those alone that users get
+    assert held == pytest.approx((low + high) / 2, abs=0.1)
+    assert second.endswith("of 2 on ID and 2 of 2 on OOD: 90 % are no 90 % on molecules unlike those of valid.")
     assert "element 0.600" in third
 
 

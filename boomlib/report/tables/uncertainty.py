@@ -128,25 +128,31 @@ def find_mean(values: Iterable[float | None]) -> float | None:
 
 
 def state_coverage(tasks: Iterable[Judged]) -> Iterable[str]:
-    """What the offered intervals hold on ID and OOD, over all models and tasks, and how often that is too little."""
+    """What the intervals that users get hold on ID and OOD, over models and tasks, and how often that is too little."""
     contents = [content for models in tasks for content in models.values()]
-    offered = [each["intervals"][each["offered"]]["folds"] for content in contents for each in content["predictors"]]
+    given = [content["predictors"][-1] for content in contents]
+    offered = [each["intervals"][each["offered"]]["folds"] for each in given]
     told = [folds for folds in offered if all(folds[fold]["n"] for fold in COMPARED)]
     if not told:
         return
     nominal = f"{100 * contents[0]['confidence']:.0f} %"
-    ends = {fold: [end(folds[fold]["coverage"] for folds in told) for end in (min, max)] for fold in COMPARED}
-    ranges = {fold: " to ".join(map(format_percent, dict.fromkeys(found))) for fold, found in ends.items()}
+    held = {fold: [folds[fold]["coverage"] for folds in told] for fold in COMPARED}
+    ranges = {fold: " to ".join(map(format_percent, dict.fromkeys([min(x), max(x)]))) for fold, x in held.items()}
+    means = {fold: format_percent(float(np.mean(x))) for fold, x in held.items()}
     few = {fold: sum(folds[fold]["chance"] < UNLIKELY for folds in told) for fold in COMPARED}
-    yield f"Intervals that promise {nominal} of the labels hold {ranges['id']} on ID and {ranges['ood']} on OOD."
+    yield (
+        f"Intervals that promise {nominal} of the labels hold {ranges['id']} on ID and {ranges['ood']} on OOD; in the "
+        f"mean {means['id']} and {means['ood']}. What ID lacks is what it costs that valid has calibrated and, before, "
+        "chosen penalties, epochs or weights."
+    )
     lesson = f": {nominal} are no {nominal} on molecules unlike those of valid" if few["ood"] else ""
     found = [f"{few[fold]} of {len(told)} on {fold.upper()}" for fold in COMPARED]
     yield f"Too few, beyond chance, hold {' and '.join(found)}{lesson}."
 
 
 def state_flags(tasks: Iterable[Judged]) -> Iterable[str]:
-    """Which flag tells OOD from ID best, by the mean AUROC over tasks, models and seeds."""
-    predictors = [each for models in tasks for content in models.values() for each in content["predictors"]]
+    """Which flag tells OOD from ID best, by the mean AUROC over tasks and models, each with all of its seeds."""
+    predictors = [content["predictors"][-1] for models in tasks for content in models.values()]
     found = {flag: [each["flags"][flag]["auroc"] for each in predictors if flag in each["flags"]] for flag in FLAGS}
     known = {flag: [value for value in values if value is not None] for flag, values in found.items()}
     means = {flag: float(np.mean(values)) for flag, values in known.items() if values}
