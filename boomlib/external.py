@@ -1,5 +1,6 @@
 """Predictions that others have made, as a descriptor names them: where files lie, and which splits they answer."""
 
+import gzip
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,8 @@ SHIPPED = "external"
 """The folder of the predictions that are under git."""
 SHIPPED_FILE = re.compile(rf"(?P<model>[^/]+)/{TASK.pattern}/seed(?P<seed>\d+)\.(csv|csv\.gz|parquet)")
 LARGEST = 2_000_000  # bytes of one such file
+UNPACKED = 20 * LARGEST  # bytes of its content
+MOST_CELLS = 1_000_000
 
 
 def is_external(model: Mapping[str, Any]) -> bool:
@@ -124,10 +127,33 @@ def list_shipped(models: Mapping[str, Mapping[str, Any]], folder: str = SHIPPED)
             raise ContractError(f"{path}: no {descriptor} of `family: {FAMILY}`; add it")
         if find_predictions(model, run) != path.as_posix():
             raise ContractError(f"{path}: another file than {descriptor} names; correct `predictions` there")
-        if path.stat().st_size > LARGEST:
-            raise ContractError(f"{path}: more than {LARGEST:,} bytes; write fewer digits, or pack it (.csv.gz)")
+        check_size(path)
         for key in ("citation", "licence"):
             if key not in model:
                 raise ContractError(f"{descriptor}: no `{key}`, which readers of a public page need; add it")
         found.append(run)
     return found
+
+
+def check_size(path: Path) -> None:
+    """Raise :class:`ContractError` if a file that strangers hand in is large, or would be in memory."""
+    if path.stat().st_size > LARGEST:
+        raise ContractError(f"{path}: more than {LARGEST:,} bytes; write fewer digits, or pack it (.csv.gz)")
+    if path.suffix == ".gz":
+        try:
+            with gzip.open(path) as stream:
+                size = len(stream.read(UNPACKED + 1))
+        except (OSError, EOFError) as error:
+            raise ContractError(f"{path}: not readable as gzip ({error}); pack it anew") from error
+        if size > UNPACKED:
+            raise ContractError(f"{path}: more than {UNPACKED:,} bytes unpacked; write the columns needed alone")
+    if path.suffix == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            described = pq.read_metadata(path)
+        except (pa.ArrowException, OSError) as error:
+            raise ContractError(f"{path}: not readable as Parquet ({error}); write it anew") from error
+        if described.num_rows * described.num_columns > MOST_CELLS:
+            raise ContractError(f"{path}: more than {MOST_CELLS:,} cells; write the columns and rows needed alone")

@@ -10,7 +10,7 @@ from boomlib.contracts import listed, shorten
 from boomlib.datasets.columns import Columns, read_columns
 from boomlib.datasets.delimited import ColumnError, decode, find_separator, read_names
 from boomlib.datasets.formats import read_source
-from boomlib.datasets.labels import as_number
+from boomlib.datasets.labels import LARGEST, as_number
 from boomlib.datasets.rows import why_no_molecule
 from boomlib.files import ContractError, MoleculeError, StrPath
 from boomlib.harness.interface import Molecules, Prediction
@@ -123,8 +123,10 @@ def read_external(path: StrPath, molecules: Molecules) -> Prediction:
 
 
 def read_numbers(path: StrPath, rows: Columns, name: str) -> np.ndarray:
-    """A column as float64 [rows]; raises :class:`ContractError` if a value is no finite number."""
+    """A column as float64 [rows]; raises :class:`ContractError` if a value is no finite number, or an absurd one."""
     numbers = [as_number(value) for value in rows.values[name]]
+    huge = {row: rows.values[name][row] for row, number in enumerate(numbers) if number and abs(number) > LARGEST}
+    refuse(path, rows, f"{name} beyond ±{LARGEST:g}, as no label may be", huge, "mend what has diverged")
     bad = {row: rows.values[name][row] for row, number in enumerate(numbers) if number is None}
     refuse(path, rows, f"{name} is no finite number", bad, "write numbers with a decimal point")
     return np.array(numbers, dtype=np.float64)

@@ -211,6 +211,7 @@ def test_too_few_molecules_for_the_ood_fold_is_explained(project):
     assert "160 molecules are too few for an OOD fold of 200; lower `split.ood_size`" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_broken_prediction_file_is_refused_by_name(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     path = project.folder / "results/predictions/tiny/size/kde/ridge/seed0.parquet"

@@ -62,7 +62,7 @@ def test_a_calibration_by_hand():
 
 
 def test_nine_molecules_calibrate_90_percent_by_their_largest_error():
-    fitted = Calibration.fit(np.zeros(9), np.arange(9.0))  # and so do 99 or 999, whose rank rounding would shift as well
+    fitted = Calibration.fit(np.zeros(9), np.arange(9.0))  # as of 99 and 999, rounding shifts the rank
     assert fitted.factor == 8
     assert fitted.find_chance(0, 5) == betabinom.cdf(0, 5, 9, 1)
 

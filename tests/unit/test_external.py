@@ -1,5 +1,6 @@
 """Predictions that others have made: their files, their descriptors, and what is refused."""
 
+import gzip
 import json
 import re
 from pathlib import Path
@@ -99,6 +100,7 @@ ROWS = "2,1\n3,1\n5,1\n7,1\n"
             "molecule_id,y_pred\n2,1\n3,nan\n5,\n7,inf\n",
             "line 3 (nan), line 4 (None), line 5 (inf): y_pred is no finite",
         ),
+        ("molecule_id,y_pred\n2,1\n3,1\n5,-1e200\n7,1\n", "line 4 (-1e200): y_pred beyond ±1e+30, as no label may be"),
         (
             "molecule_id;y_pred\n2;1,5\n3;1\n5;1\n7;1\n",
             "line 2 (1,5): y_pred is no finite number in 1 rows; write numb",
@@ -251,6 +253,25 @@ def test_a_large_file_and_a_link_are_refused(tmp_path, monkeypatch):
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ContractError, match=r"seed1\.csv: not .* or a link"):
         list_shipped({"theirs": PUBLIC})
+
+
+def test_what_is_large_once_unpacked_is_refused(tmp_path, monkeypatch):
+    text, table = b"smiles,y_pred\n" * 50, pd.DataFrame({"molecule_id": np.arange(50), "y_pred": np.zeros(50)})
+    packed, rows = tmp_path / "seed1.csv.gz", tmp_path / "seed1.parquet"
+    packed.write_bytes(gzip.compress(text))
+    table.to_parquet(rows)
+    for path in (packed, rows):
+        external.check_size(path)
+    monkeypatch.setattr(external, "UNPACKED", len(text) - 1)
+    monkeypatch.setattr(external, "MOST_CELLS", 99)
+    with pytest.raises(ContractError, match=r"seed1\.csv\.gz: more than 699 bytes unpacked"):
+        external.check_size(packed)
+    with pytest.raises(ContractError, match=r"seed1\.parquet: more than 99 cells"):
+        external.check_size(rows)
+    for path in (packed, rows):
+        path.write_bytes(path.read_bytes()[:20])
+        with pytest.raises(ContractError, match="not readable as"):
+            external.check_size(path)
 
 
 # -- the job -----------------------------------------------------------------------------------------------

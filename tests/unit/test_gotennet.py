@@ -305,6 +305,7 @@ def eight():
     return as_molecules(chosen, np.array([Crippen.MolLogP(Chem.MolFromSmiles(text)) for text in chosen]))
 
 
+@pytest.mark.slow
 def test_it_can_learn_8_molecules_by_heart(eight, tmp_path):
     model = small_model(epochs=120)
     model.fit(eight, eight, tmp_path)

@@ -14,6 +14,7 @@ from tiny import MODELS, write_benchmark
 NAMES = ("egnn_small", "tgnn_small")
 
 
+@pytest.mark.slow
 def test_without_a_gpu_it_writes_a_row_a_model(tmp_path):
     data, out = tmp_path / "tiny", tmp_path / "out"
     data.mkdir()

@@ -355,6 +355,7 @@ def test_a_training_interrupted_in_each_epoch_ends_with_the_same_bytes(
     assert epochs == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["extensive", "intensive"])
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_a_loaded_model_predicts_what_the_saved_one_did(labelled, tmp_path, kind, precision):

@@ -81,6 +81,7 @@ def test_only_molecules_with_a_label_are_in_a_fold(tasks):
     assert collections.Counter(same["fold"].to_pylist()) == {each: counts[each] for each in contracts.FOLDS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["oracle", "shuffled", "ridge"])
 def test_models_learn_and_predict_the_same_as_without_the_other_rows(tasks, model):
     found = {name: train(folder, model) for name, (folder, _) in tasks.items()}

@@ -112,6 +112,7 @@ def test_what_snakemake_says_before_it_reads_the_workflow_is_what_the_docs_say(p
     assert re.search(said, project.snakemake("--dry-run", *arguments, check=False).stdout)
 
 
+@pytest.mark.slow
 def test_lists_of_the_command_line(give):
     both = {(scheme, model, seed) for scheme, model, seed in itertools.product(DEFAULT["schemes"], ["ridge"], [0, 1])}
     for seeds in ("seeds=[0,1]", "seeds=[0, 1]"):

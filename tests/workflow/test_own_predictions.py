@@ -42,6 +42,7 @@ def read_json(project, path):
     return json.loads((project.folder / path).read_text())
 
 
+@pytest.mark.slow
 def test_a_file_that_is_not_there_is_named_before_anything_runs_and_only_where_it_is_asked_for(project):
     write_descriptor(project, "theirs", "0123456789ab")
     assert project.planned()

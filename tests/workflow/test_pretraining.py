@@ -41,6 +41,7 @@ def split(*names):
     return {f"Split tiny/{name} by kde" for name in names}
 
 
+@pytest.mark.slow
 def test_models_that_pretrain_alike_share_one_pretraining_on_the_folds_of_all_properties(plan):
     planned = plan(
         mean={"pretrained": "mlm"},
@@ -53,6 +54,7 @@ def test_models_that_pretrain_alike_share_one_pretraining_on_the_folds_of_all_pr
     assert planned == models | pretrained | split("size", "polarity") | {CORPUS}
 
 
+@pytest.mark.slow
 def test_from_scratch_and_from_a_directory_nothing_is_pretrained(plan):
     (plan.folder / "weights").mkdir()
     for name in ("model.safetensors", "config.json", "tokenizer.json"):
@@ -80,6 +82,7 @@ def test_a_checkpoint_of_the_hub_is_downloaded_once(plan):
     assert planned == train("language", "one", "two") | split("size") | downloads
 
 
+@pytest.mark.slow
 def test_the_corpus_reads_other_datasets_as_well(plan):
     path = plan.folder / "config/datasets.yaml"
     registry = yaml.safe_load(path.read_text())

@@ -12,6 +12,7 @@ FIGURES = {
 }
 
 
+@pytest.mark.slow  # one of them is in test_reruns.py
 @pytest.mark.parametrize(
     ("path", "old", "new", "made"),
     [

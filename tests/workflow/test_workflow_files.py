@@ -183,6 +183,7 @@ def test_adapters_are_thin():
         assert len(path.read_text().splitlines()) <= 30, path
 
 
+@pytest.mark.slow
 def test_the_full_benchmark_has_a_dag():
     done = run(sys.executable, "-m", "snakemake", "--dry-run", "--cores", "2", "--configfile", "config/boom.yaml")
     assert done.returncode == 0, done.stdout + done.stderr

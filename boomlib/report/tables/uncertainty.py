@@ -128,7 +128,7 @@ def find_mean(values: Iterable[float | None]) -> float | None:
 
 
 def state_coverage(tasks: Iterable[Judged]) -> Iterable[str]:
-    """What the intervals that users get hold on ID and OOD, over models and tasks, and how often that is too little."""
+    """What the intervals that users get hold on ID and OOD, and how often that is too little."""
     contents = [content for models in tasks for content in models.values()]
     given = [content["predictors"][-1] for content in contents]
     offered = [each["intervals"][each["offered"]]["folds"] for each in given]
@@ -142,8 +142,8 @@ def state_coverage(tasks: Iterable[Judged]) -> Iterable[str]:
     few = {fold: sum(folds[fold]["chance"] < UNLIKELY for folds in told) for fold in COMPARED}
     yield (
         f"Intervals that promise {nominal} of the labels hold {ranges['id']} on ID and {ranges['ood']} on OOD; in the "
-        f"mean {means['id']} and {means['ood']}. What ID lacks is what it costs that valid has calibrated and, before, "
-        "chosen penalties, epochs or weights."
+        f"mean {means['id']} and {means['ood']}. What ID lacks is what it costs that valid has calibrated and, before "
+        "that, chosen penalties, epochs or weights."
     )
     lesson = f": {nominal} are no {nominal} on molecules unlike those of valid" if few["ood"] else ""
     found = [f"{few[fold]} of {len(told)} on {fold.upper()}" for fold in COMPARED]
