@@ -30,7 +30,9 @@ def find_checkout(folder: StrPath | None = None) -> Path:
     return root
 
 
-def make_missing(root: Path, files: Sequence[str], configfile: StrPath | None = None) -> None:
+def make_missing(
+    root: Path, files: Sequence[str], configfile: StrPath | None = None, beside: Sequence[str] = ()
+) -> None:
     """Have Snakemake make those of ``files`` that a checkout lacks, and what they stand on; its lines go to stderr.
 
     What is there is left as it is, and Snakemake is not started if nothing is missing.
@@ -38,6 +40,7 @@ def make_missing(root: Path, files: Sequence[str], configfile: StrPath | None = 
     Args:
         root: the checkout.
         files: targets, relative to it.
+        beside: targets that are to be made anew with a missing one where what they stand on has changed.
         configfile: the configuration to give to Snakemake, relative to the checkout; None for ``config/config.yaml``.
 
     Raises:
@@ -47,7 +50,7 @@ def make_missing(root: Path, files: Sequence[str], configfile: StrPath | None = 
     if not missing:
         return
     given = [] if configfile is None else ["--configfile", str(configfile)]
-    command = ["snakemake", "--cores", "all", *missing, *given]
+    command = ["snakemake", "--cores", "all", *missing, *beside, *given]
     code, printed = follow([sys.executable, "-m", *command], root)
     if code:
         raise ContractError(

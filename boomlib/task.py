@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from boomlib import registry
-from boomlib.contracts import read_molecules, read_split, read_truth
+from boomlib.contracts import TASK, read_molecules, read_split, read_table, read_truth
 from boomlib.evaluation.answers import TEST, Answers, align_answers
 from boomlib.evaluation.score import describe_benchmark, score
 from boomlib.evaluation.summary import list_measurements
@@ -94,7 +94,7 @@ class Task:
         }
         make_missing(root, list(made.values()), configfile)
         self.files = {name: root / file for name, file in made.items()}
-        self.split = describe_files(self.files)["split"]
+        self.split = check_files(self.files)
         self.tables: dict[str, pa.Table] = {}
         molecules, fold = read_task(self.files["task"], {})
         self.all = Part(self, molecules)
@@ -121,9 +121,16 @@ class Task:
             known = registry.list_modules("features", "compute", self.folder)
             registry.check_known("feature", name, known, f"task {self.name}")
             file = f"results/features/{self.dataset}/{name}.parquet"
-            make_missing(self.folder, [file], self.configfile)
+            made = [path.relative_to(self.folder).as_posix() for path in self.files.values()]
+            make_missing(self.folder, [file], self.configfile, beside=made)
+            self.check_same()
             self.tables[name] = read_task(self.files["task"], {name: self.folder / file})[0].features[name]
         return self.tables[name]
+
+    def check_same(self) -> None:
+        """Raise :class:`ContractError` if the files of the task are not those any more that it was loaded from."""
+        if check_files(self.files) != self.split:
+            raise ContractError(f"{self.files['split']}: another split than when the task was loaded; load it again")
 
     def evaluate(self, predictions: Answers) -> pd.DataFrame:
         """Score predictions as the workflow does: the same numbers, with 95 % bootstrap intervals over molecules.
@@ -141,8 +148,7 @@ class Task:
                 those any more that it was loaded from.
         """
         y_task = align_answers(predictions, self.all.molecule_id, self.all.smiles, self.fold)
-        if describe_files(self.files)["split"] != self.split:
-            raise ContractError(f"{self.files['split']}: another split than when the task was loaded; load it again")
+        self.check_same()
         y, fold, _ = read_truth(self.files["molecules"], self.files["split"], self.property)
         y_pred = np.full(len(y), np.nan)
         y_pred[self.all.molecule_id] = y_task
@@ -209,7 +215,23 @@ class LabelledPart(Part):
         self.y = molecules.y
 
 
-def describe_files(files: Mapping[str, Path]) -> dict[str, str]:
-    """Version and hash of the split of a task's files, see :func:`boomlib.evaluation.score.describe_benchmark`."""
+def check_files(files: Mapping[str, Path]) -> str:
+    """The hash of the split of a task's files, see :func:`boomlib.evaluation.score.describe_benchmark`.
+
+    Raises:
+        ContractError: one of them is of other molecules than the others, as after a change of the source.
+    """
+    molecules, task = read_molecules(files["molecules"]), read_table(files["task"], TASK)
     fold, _ = read_split(files["split"])
-    return describe_benchmark(read_molecules(files["molecules"]), fold)
+    ids = task["molecule_id"].to_numpy()
+    alike = len(fold) == len(molecules) and (not len(ids) or ids[-1] < len(fold))
+    if not (
+        alike
+        and molecules["smiles"].take(pa.array(ids)).to_pylist() == task["smiles"].to_pylist()
+        and fold[ids].tolist() == task["fold"].to_pylist()
+    ):
+        raise ContractError(
+            f"{files['task']}: of other molecules or folds than {files['molecules']} and {files['split']}, one of which "
+            "has been made anew since; have Snakemake make all three"
+        )
+    return describe_benchmark(molecules, fold)["split"]

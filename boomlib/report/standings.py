@@ -66,6 +66,8 @@ def compare(
     """
     root = find_checkout(folder)
     chosen = select_task(read_board(root, page), task, scheme, page)
+    if label in set(chosen["model"]):
+        raise ContractError(f"'{label}' is a model of {task} already; give your row another name: label=…")
     done = chosen[chosen["metric"] != ""]
     for column, own in (("version", VERSION), ("split", split)):
         others = set(done.get(column, ["none named"])) - {own}

@@ -87,8 +87,16 @@ def test_files_that_have_changed_since_are_noticed(finished, tmp_path):
     task = boomlib.load_task("tiny/size", folder=copy.folder)
     table = pq.read_table(task.files["split"])
     pq.write_table(table.set_column(1, table.schema.field("fold"), table["fold"][::-1]), task.files["split"])
-    with pytest.raises(ContractError, match="another split than when the task was loaded"):
+    with pytest.raises(ContractError, match="of other molecules or folds than .*; have Snakemake make all three"):
         task.evaluate(np.zeros(len(task.test)))
+
+
+def test_molecules_that_were_made_anew_by_themselves_are_noticed(finished, tmp_path, no_snakemake):
+    copy = finished.copy(tmp_path / "copy")
+    path = copy.folder / "results/data/tiny/molecules.parquet"
+    pq.write_table(pq.read_table(path)[1:], path)
+    with pytest.raises(ContractError, match=r"size/kde\.parquet: of other molecules or folds than"):
+        boomlib.load_task("tiny/size", folder=copy.folder)
 
 
 def test_the_leaderboard_of_a_task_is_sorted_by_ood_and_has_the_numbers_of_the_csv(finished):
@@ -112,6 +120,8 @@ def test_own_scores_stand_in_the_leaderboard_of_the_same_split(finished, task, p
         [ridge[key] for key in ("id", "ood_low", "ood_high")], rel=1e-9
     )  # the CSV has ten digits
     assert abs(board.index.get_loc("Mine") - board.index.get_loc("ridge")) == 1
+    with pytest.raises(ContractError, match="'ridge' is a model of tiny/size already"):
+        task.compare(scores, "ridge")
     task.split = "another"
     with pytest.raises(ContractError, match="scores of one split alone may stand in one table"):
         task.compare(scores, "Mine")
@@ -174,7 +184,7 @@ def test_the_examples_of_the_pages_run_as_they_stand_there(finished, tmp_path):
     page = copy.folder / "docs/benchmarks/csd10k"
     page.mkdir(parents=True)
     shutil.copy(copy.folder / "results/leaderboard.csv", page)
-    usage = (read_block("docs/usage.md", marker) for marker in ("task", "leaderboard"))
+    usage = (read_block("docs/usage.md", marker) for marker in ("task", "leaderboard", "judge"))
     code = "\n".join([read_block("README.md", "from Python"), *usage]).replace("csd10k/hof", "tiny/size")
     environment = os.environ | {"PYTHONPATH": str(copy.folder)}  # its code, and so its checkout
     done = subprocess.run(
