@@ -182,6 +182,12 @@ def writing(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None
     commit(path)
 
 
+def check_names(molecules: MoleculeFile, names: Iterable[str]) -> None:
+    """Raise :class:`ContractError` if a file has a column of one of the ``names`` that are written behind its own."""
+    if taken := sorted(set(molecules.names) & set(names)):
+        raise ContractError(f"{molecules.path}: has a column '{taken[0]}' itself, as what is written has; rename it")
+
+
 def check_molecules(molecules: MoleculeFile, names: Iterable[str]) -> int:
     """How many rows a file has, each of which is looked at.
 
@@ -192,8 +198,7 @@ def check_molecules(molecules: MoleculeFile, names: Iterable[str]) -> int:
     Raises:
         ContractError: it cannot be read, has no molecules, or has a column of one of the ``names`` itself.
     """
-    if taken := sorted(set(molecules.names) & set(names)):
-        raise ContractError(f"{molecules.path}: has a column '{taken[0]}' itself, as what is written has; rename it")
+    check_names(molecules, names)
     n = molecules.count()
     if not n:
         raise ContractError(f"{molecules.path}: no molecules; the file is empty, or has a line of column names alone")

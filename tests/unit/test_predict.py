@@ -114,7 +114,7 @@ def name_all(*models) -> list[str]:
 def test_no_two_columns_have_one_name():
     assert name_all(("hof", "ridge"), ("density", "ridge")) == ["hof_ridge", "density_ridge"]
     assert name_all(("hof", "ridge"), ("hof", "note")) == ["hof_ridge", "hof_note"]
-    with pytest.raises(ContractError, match="d_hof_kde_mlp and d_hof_kde_mlp_low: .* 'd_hof_kde_mlp_low'; rename"):
+    with pytest.raises(ContractError, match=r"d_hof_kde_mlp and d_hof_kde_mlp_low: .* 'd_hof_kde_mlp_low'; rename"):
         name_all(("hof", "mlp"), ("hof", "mlp_low"))
 
 
