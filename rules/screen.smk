@@ -38,11 +38,11 @@ rule check_screen:
         "logs/check_screen/{screen}.log",
     benchmark:
         "logs/check_screen/{screen}.tsv"
+    priority: 100  # a mistake in the file is told before a training for it
     localrule: True
     conda:
         "../envs/boomlib.yaml"
     threads: 1
-    priority: 100  # a mistake in the file is told before a training for it
     resources:
         mem_mb=1000,
         runtime=60,
