@@ -8,6 +8,7 @@ from conftest import make_molecules, read_block
 
 SCREEN = "results/screens/mine.md"
 WRITTEN = {
+    "Check the file of screen mine",
     "Screen mine",
     "Plot what ridge predicts of tiny/size, kde split, in screen mine",
     "Write the page of screen mine",
