@@ -163,6 +163,40 @@ def find_needs(features: Iterable[str], reader: str) -> str:
     return NEEDS[1] if any(EMBEDS in list_arguments(name) for name in read - {"geometry"}) else NEEDS[0]
 
 
+def list_features(name: str, models: Entries) -> list[str]:
+    """The features that a model reads, itself or by its members."""
+    return [each for member in (name, *registry.list_members(models[name])) for each in models[member]["features"]]
+
+
+def suggest_embedded(name: str, models: Entries) -> str:
+    """What to do where a model cannot have the geometries that it reads."""
+    embedded = f"{name}_embedded"
+    remedy = f"name '{embedded}'" if embedded in models else "a graph network: `conformers: embedded`"
+    return f"take its variant with embedded ones ({remedy})"
+
+
+def check_geometry(name: str, dataset: str, models: Entries, datasets: Entries, where: str) -> None:
+    """Raise :class:`ContractError` if a model reads geometries that the same molecules' other source alone has.
+
+    Where no source has any, as of 10K CSD, the model embeds them; here it would be taken for what it is on the other.
+
+    Args:
+        name: the model.
+        dataset: what it is to be trained on.
+        models: descriptors by name.
+        datasets: entries by name.
+        where: the configuration's files, for messages.
+    """
+    other = datasets[dataset].get("same_molecules_as")
+    if other is None or brings_geometry(datasets[dataset]["reader"]):
+        return
+    if find_needs(list_features(name, models), datasets[other]["reader"]) == NEEDS[2]:
+        raise ContractError(
+            f"{where}: models: '{name}' reads the geometries of {other}'s source, which that of {dataset} has not; "
+            f"{suggest_embedded(name, models)}, or the dataset {other}"
+        )
+
+
 def read_scheme_features(scheme: str) -> list[str]:
     """The feature tables that a scheme reads: its constant ``FEATURES``.
 

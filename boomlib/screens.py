@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from boomlib import registry
-from boomlib.declared import NEEDS, find_needs
+from boomlib.declared import NEEDS, find_needs, list_features, suggest_embedded
 from boomlib.external import is_external
 from boomlib.files import ContractError, read_json
 from boomlib.given import GivenFiles, is_given
@@ -108,14 +108,12 @@ class Screens:
             raise ContractError(
                 f"{at}: '{name}' is external: of others' predictions of the benchmark's own molecules; leave it out"
             )
-        read = [each for member in (name, *list_members(model)) for each in self.models[member]["features"]]
+        read = list_features(name, self.models)
         for dataset in datasets:
             if find_needs(read, self.datasets[dataset]["reader"]) == NEEDS[2]:
-                embedded = f"{name}_embedded"
-                remedy = f"name '{embedded}'" if embedded in self.models else "a graph network: `conformers: embedded`"
                 raise ContractError(
-                    f"{at}: '{name}' reads the geometries of {dataset}'s source, which a new molecule has not; take "
-                    f"its variant with embedded ones ({remedy})"
+                    f"{at}: '{name}' reads the geometries of {dataset}'s source, which a new molecule has not; "
+                    f"{suggest_embedded(name, self.models)}"
                 )
             if model["parameters"].get("pretrained") == "mlm" and dataset not in self.list_corpus(config):
                 raise ContractError(

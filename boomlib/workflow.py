@@ -132,6 +132,7 @@ class Plan(Lineage):
         for screen in self.screens.named:
             self.screens.get_given({"screen": screen})
         for run in dict.fromkeys(replace(run, seed=0) for run in [*self.runs, *self.screens.runs]):
+            declared.check_geometry(run.model, run.dataset, self.models, self.datasets, where)
             self.list_needs(run)
             for each in (run, *self.list_member_runs(run)):
                 self.get_given_checkpoint(asdict(each))
