@@ -362,7 +362,7 @@ class Plan(Lineage):
         datasets = dict.fromkeys(run.dataset for run in self.policy_runs)
         tables = ("fragmentations", "ch2_pairs")
         pairs = [f"results/features/{dataset}/{name}.parquet" for dataset in datasets for name in tables]
-        made = [f"results/policy/{run.stem}.json" for run in self.policy_runs]
+        made = [*self.list_exposures(), *(f"results/policy/{run.stem}.json" for run in self.policy_runs)]
         made += [f"results/hardest/{'/'.join(task)}.json" for task in self.tasks]
         near = [f"results/features/{name}/{each}.parquet" for name in self.run_datasets for each in DOMAIN_FEATURES]
         made += [*near, *self.list_domains(), *self.list_uncertainty(), "results/uncertainty.csv"]
