@@ -47,8 +47,6 @@ class Checkout:
         screens = {name: {"file": file} for name, file in files.items()}
         config = {"tasks": [task], "models": [model], "screens": screens}
         (folder / "screens.yaml").write_text(yaml.safe_dump(config))
-        for file in files.values():  # a command with a screen asks for its file
-            (folder / file).touch()
         self.command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--configfile", "screens.yaml", "--"]
 
     def start(self, target: str) -> psutil.Popen:

@@ -11,7 +11,7 @@ from boomlib import registry
 from boomlib.files import ContractError
 from boomlib.provenance import source_file
 from boomlib.registry import Entries
-from boomlib.signatures import name_of, read_source
+from boomlib.signatures import name_of, read_signature, read_source
 
 NEUTRAL = "what it reads reaches a stage as an input or a parameter"
 
@@ -169,10 +169,13 @@ def list_features(name: str, models: Entries) -> list[str]:
 
 
 def suggest_embedded(name: str, models: Entries) -> str:
-    """What to do where a model cannot have the geometries that it reads."""
+    """What to take where a model cannot have the geometries that it reads."""
     embedded = f"{name}_embedded"
-    remedy = f"name '{embedded}'" if embedded in models else "a graph network: `conformers: embedded`"
-    return f"take its variant with embedded ones ({remedy})"
+    if embedded in models:
+        return f"take its variant with embedded ones (name '{embedded}')"
+    if "conformers" in read_signature(models[name]["class"]).settings:
+        return "take a variant of it with embedded ones (`conformers: embedded`)"
+    return "take a model that reads none"
 
 
 def check_geometry(name: str, dataset: str, models: Entries, datasets: Entries, where: str) -> None:

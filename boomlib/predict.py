@@ -8,17 +8,21 @@ import argparse
 import csv
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from boomlib.datasets.formats import PARQUET
-from boomlib.datasets.stream import MoleculeFile
+from boomlib.datasets.stream import MoleculeFile, read_texts
+from boomlib.evaluation.conformal import combine_seeds
 from boomlib.files import ContractError, atomic_path, commit
+from boomlib.harness.keeping import DECISIVE
 from boomlib.harness.kept import KeptModel, KeptPrediction, read_kept
 from boomlib.harness.unseen import NewMolecules
 from boomlib.progress import Progress
@@ -26,45 +30,71 @@ from boomlib.progress import Progress
 NEUTRAL = "asks models that are fitted"
 
 CHUNK = 2000  # molecules that are predicted at once
+# of a group of rows of a Parquet file, which is written once there are so many, or bytes
+ROWS, BYTES = 2**16, 2**26
+SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": ","}  # by the ending of the name of a file that is written
 NOTE = "note"
-# of a model in the order of preference: the first that differs for all
+# of a model in the order of preference: the first by which no two columns are the same
 NAMES = ("{model}", "{property}_{model}", "{dataset}_{property}_{scheme}_{model}")
+ENDS = ("", "_std", "_spread", "_low", "_high", "_flags")  # of columns of a model, here and in screens
 ALONE = "y_pred", "y_std", "y_spread"
+KEY = ("dataset", "property", "scheme", "model")
+SHARED = tuple(key for key in DECISIVE if key not in ("seed", "code"))  # what seeds of one model have in common
 
 
 def group_seeds(kept: Sequence[KeptModel]) -> list[list[KeptModel]]:
     """Models in the order given, those together that differ in their seed alone.
 
     Raises:
-        ContractError: one is given twice.
+        ContractError: one is given twice, or two of the same name differ in more than their seed.
     """
     groups: dict[tuple[str, ...], list[KeptModel]] = {}
     for each in kept:
-        group = groups.setdefault(tuple(each.facts[key] for key in ("dataset", "property", "scheme", "model")), [])
-        if each.identity in [other.identity for other in group]:
-            raise ContractError(f"{each.facts['label']} of {each.task} with seed {each.facts['seed']} is given twice")
+        group = groups.setdefault(tuple(each.facts[key] for key in KEY), [])
+        told, seed = f"{each.facts['label']} of {each.task}", each.facts["seed"]
+        if group and (differing := [key for key in SHARED if each.facts[key] != group[0].facts[key]]):
+            raise ContractError(f"{told}: runs differ in more than their seed: {', '.join(differing)}; ask them apart")
+        if seed in [other.facts["seed"] for other in group]:
+            raise ContractError(f"{told} with seed {seed} is given twice")
         group.append(each)
     return list(groups.values())
 
 
-def name_columns(groups: Sequence[Sequence[KeptModel]]) -> list[tuple[str, str, str]]:
-    """Names of the columns of each group: its prediction, its standard deviation, its spread over seeds."""
-    if len(groups) == 1:
+def name_columns(models: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    """Names of columns of each model: its prediction, its standard deviation, its spread over seeds.
+
+    Args:
+        models: of each model :data:`KEY`.
+
+    Raises:
+        ContractError: whatever they are called, two columns have the same name.
+    """
+    if len(models) == 1:
         return [ALONE]
-    found = [[name.format(**group[0].facts) for group in groups] for name in NAMES]
-    chosen = next(names for names in found if len(set(names)) == len(names))
-    return [(name, f"{name}_std", f"{name}_spread") for name in chosen]
+    for name in NAMES:
+        names = [name.format(**each) for each in models]
+        columns = Counter([NOTE, *(f"{each}{end}" for each in names for end in ENDS)])
+        twice = [column for column, count in columns.items() if count > 1]
+        if not twice:
+            return [(each, f"{each}_std", f"{each}_spread") for each in names]
+    whose = [each for each in names if twice[0].startswith(each)]
+    raise ContractError(
+        f"{' and '.join(whose)}: both would have a column '{twice[0]}'; rename the variant of one, or ask them apart"
+    )
 
 
 def combine(answers: Sequence[KeptPrediction], names: tuple[str, str, str]) -> dict[str, np.ndarray]:
     """The columns of a model by name, float64 [n]: the mean over its seeds, and where there are any deviations.
 
-    The model's own standard deviation is the root of its seeds' mean square; the spread over seeds is a sample's.
+    The standard deviation is the model's own and that over seeds together
+    (:func:`boomlib.evaluation.conformal.combine_seeds`); the spread is that over seeds alone, of a sample.
     """
     means = np.array([each.mean for each in answers])
-    columns = {names[0]: means.mean(axis=0)}
-    if all(each.std is not None for each in answers):
-        columns[names[1]] = np.sqrt(np.mean([np.square(each.std) for each in answers], axis=0))
+    stds = [each.std for each in answers if each.std is not None]
+    mean, std = combine_seeds(means, np.array(stds) if stds else None)
+    columns = {names[0]: mean}
+    if std is not None:
+        columns[names[1]] = std
     if len(answers) > 1:
         columns[names[2]] = means.std(axis=0, ddof=1)
     return columns
@@ -85,7 +115,7 @@ def write_notes(n: int, told: Mapping[str, Mapping[int, str]]) -> list[str | Non
 def ask(groups: Sequence[Sequence[KeptModel]], smiles: Sequence[str | None]) -> pa.Table:
     """What all models say of some molecules: the columns of :func:`combine` for each, and ``note``."""
     molecules, columns, told = NewMolecules(smiles), {}, {}
-    for group, names in zip(groups, name_columns(groups), strict=True):
+    for group, names in zip(groups, name_columns([group[0].facts for group in groups]), strict=True):
         answers = [each.predict(molecules) for each in group]
         columns |= combine(answers, names)
         told[names[0]] = {row: reason for each in answers for row, reason in each.reasons.items()}
@@ -93,17 +123,62 @@ def ask(groups: Sequence[Sequence[KeptModel]], smiles: Sequence[str | None]) -> 
     return pa.table(arrays | {NOTE: pa.array(write_notes(len(smiles), told), pa.string())})
 
 
+class RowGroups:
+    """Writes tables to Parquet in groups of :data:`ROWS` rows, or of fewer where these have :data:`BYTES` bytes."""
+
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        self.writer = writer
+        self.held: list[pa.Table] = []
+
+    def add(self, table: pa.Table) -> None:
+        """Add the rows of a table."""
+        self.held.append(table)
+        if sum(map(len, self.held)) >= ROWS or sum(each.nbytes for each in self.held) >= BYTES:
+            self.write()
+
+    def write(self) -> None:
+        """Write what is held."""
+        if self.held:
+            self.writer.write_table(pa.concat_tables(self.held))
+            self.held = []
+
+
+class Lines:
+    """Writes tables as delimited text, with a line of the names above.
+
+    Raises:
+        ContractError: a value, of a Parquet file's, is no text; the message names its row.
+    """
+
+    def __init__(self, path: Path, stream: Any, names: Sequence[str]) -> None:
+        self.path, self.row = path, 1
+        self.lines = csv.writer(stream, delimiter=SEPARATORS[path.suffix.lower()], lineterminator="\n")
+        self.lines.writerow(names)
+
+    def add(self, table: pa.Table) -> None:
+        """Add the rows of a table."""
+        columns = zip(table.column_names, table.columns, strict=True)
+        self.lines.writerows(zip(*(read_texts(self.path, *each, self.row) for each in columns), strict=True))
+        self.row += len(table)
+
+
+def check_ending(path: Path) -> None:
+    """Raise :class:`ContractError` unless the name of a file to write says what it will be."""
+    if path.suffix.lower() not in (*SEPARATORS, *PARQUET):
+        raise ContractError(f"{path}: written are {', '.join([*SEPARATORS, *PARQUET])}; name one of these")
+
+
 @contextmanager
 def writing(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
-    """What writes tables of a schema below each other, Parquet or CSV by the name of the file; whole, or none."""
+    """What writes tables of a schema below each other, Parquet or text by the name of the file; whole, or none."""
     if path.suffix.lower() in PARQUET:
         with pq.ParquetWriter(atomic_path(path), schema, compression="zstd") as writer:
-            yield writer.write_table
+            groups = RowGroups(writer)
+            yield groups.add
+            groups.write()
     else:
         with atomic_path(path).open("w", newline="", encoding="utf-8") as stream:
-            rows = csv.writer(stream, lineterminator="\n")
-            rows.writerow(schema.names)
-            yield lambda table: rows.writerows(zip(*(column.to_pylist() for column in table.columns), strict=True))
+            yield Lines(path, stream, schema.names).add
     commit(path)
 
 
@@ -113,7 +188,24 @@ def check_names(molecules: MoleculeFile, names: Iterable[str]) -> None:
         raise ContractError(f"{molecules.path}: has a column '{taken[0]}' itself, as what is written has; rename it")
 
 
-def predict_file(kept: Sequence[KeptModel], molecules: MoleculeFile, out: Path) -> tuple[int, int]:
+def check_molecules(molecules: MoleculeFile, names: Iterable[str]) -> int:
+    """How many rows a file has, each of which is looked at.
+
+    Args:
+        molecules: the file.
+        names: of the columns that are written behind its own.
+
+    Raises:
+        ContractError: it cannot be read, has no molecules, or has a column of one of the ``names`` itself.
+    """
+    check_names(molecules, names)
+    n = molecules.count()
+    if not n:
+        raise ContractError(f"{molecules.path}: no molecules; the file is empty, or has a line of column names alone")
+    return n
+
+
+def predict_file(kept: Sequence[KeptModel], molecules: MoleculeFile, out: Path) -> tuple[int, int, str | None]:
     """Predict all molecules of a file.
 
     Args:
@@ -122,27 +214,29 @@ def predict_file(kept: Sequence[KeptModel], molecules: MoleculeFile, out: Path) 
         out: the file to write, CSV or Parquet by its name.
 
     Returns:
-        How many rows there are, and how many have a note.
+        How many rows there are, how many have a note, and where nothing at all is predicted the first note.
 
     Raises:
-        ContractError: the file cannot be read, or has a column of a name that is needed.
+        ContractError: the file cannot be read, or has a column of a name that is needed; or that of ``out``.
     """
-    groups, n = group_seeds(kept), molecules.count()
-    empty = ask(groups, [])
-    check_names(molecules, empty.column_names)
+    check_ending(out)
     if out.resolve() == molecules.path.resolve():
         raise ContractError(f"{out}: the file of molecules itself; write to another one")
-    progress, noted = Progress("predict", "mol", n), 0
-    first = next(iter(molecules.read_parts(1)), None)
-    if first is None:
-        raise ContractError(f"{molecules.path}: no molecules; the file has a line of column names alone")
-    with writing(out, pa.schema([*first.schema, *empty.schema])) as write:
-        for part in molecules.read_parts(CHUNK):
-            said = ask(groups, molecules.read_smiles(part))
-            write(pa.table([*part.columns, *said.columns], schema=pa.schema([*part.schema, *empty.schema])))
+    groups = group_seeds(kept)
+    predictions = [names[0] for names in name_columns([group[0].facts for group in groups])]
+    empty = ask(groups, [])
+    n = check_molecules(molecules, empty.column_names)
+    progress, noted, predicted, first = Progress("predict", "mol", n), 0, 0, None
+    schema = pa.schema([*molecules.schema, *empty.schema])
+    with writing(out, schema) as write:
+        for numbers, part in molecules.read_parts(CHUNK):
+            said = ask(groups, molecules.read_smiles(numbers, part))
+            write(pa.table([*part.columns, *said.columns], schema=schema))
             noted += len(said) - said[NOTE].null_count
+            predicted += sum(len(said) - said[name].null_count for name in predictions)
+            first = first or next(filter(None, said[NOTE].to_pylist()), None)
             progress.advance(len(said))
-    return n, noted
+    return n, noted, None if predicted else first
 
 
 def main() -> None:
@@ -151,16 +245,22 @@ def main() -> None:
     parser.add_argument("folders", type=Path, nargs="+", metavar="RUN_FOLDER", help="of runs with keep_models")
     parser.add_argument("molecules", type=Path, help="CSV, Parquet, or SMILES, one a line")
     parser.add_argument("--smiles-column", metavar="NAME", help="column of SMILES; `smiles` if not given")
-    parser.add_argument("--out", type=Path, default=Path("predictions.csv"), help="CSV or Parquet (predictions.csv)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("predictions.csv"), help=".csv, .tsv or .parquet (predictions.csv)"
+    )
     parser.add_argument("--other-code", action="store_true", help="accept models that other code has made")
     arguments = parser.parse_args()
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
     try:
-        kept = [read_kept(folder, arguments.other_code) for folder in arguments.folders]
+        check_ending(arguments.out)
+        known: dict[Path, KeptModel] = {}
+        kept = [read_kept(folder, arguments.other_code, known) for folder in arguments.folders]
         molecules = MoleculeFile(arguments.molecules, arguments.smiles_column)
-        n, noted = predict_file(kept, molecules, arguments.out)
+        n, noted, reason = predict_file(kept, molecules, arguments.out)
     except (ContractError, OSError) as error:
         sys.exit(f"error: {error}")
+    if reason:
+        sys.exit(f"error: {arguments.out}: none of {n:,} rows has a prediction ({reason}); see the column {NOTE}")
     refused = f"{noted:,} of {n:,} molecules lack a prediction: see the column {NOTE}" if noted else f"{n:,} molecules"
     print(f"{arguments.out}: {refused}", file=sys.stderr)
 

@@ -4,7 +4,7 @@ Nothing heavy is imported, as in :mod:`boomlib.workflow`, whose plan hands this 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ class Screens:
             where: the configuration's files, for messages.
 
         Raises:
-            ContractError: an unknown task or model, one that predicts no new molecule, or no such file.
+            ContractError: an unknown task or model, one that predicts no new molecule, or a file of results.
         """
         self.datasets, self.models, self.given = datasets, models, given
         self.keeps_all: bool = config["keep_models"]
@@ -94,8 +94,8 @@ class Screens:
         for name in chosen["models"]:
             self.check_model(name, [task.partition("/")[0] for task in chosen["tasks"]], config, f"{at}: models")
         file = entry["file"]
-        if not is_given(file) or not Path(file).is_file():
-            raise ContractError(f"{at}.file: no file {file} of yours in {Path.cwd()}; correct the path")
+        if not is_given(file):
+            raise ContractError(f"{at}.file: {file} is where results are made; copy it elsewhere, and name that")
         return Screen(file, entry.get("smiles_column"), tuple(list_runs(chosen)))
 
     def check_model(self, name: str, datasets: Iterable[str], config: Mapping[str, Any], at: str) -> None:
@@ -115,7 +115,8 @@ class Screens:
                     f"{at}: '{name}' reads the geometries of {dataset}'s source, which a new molecule has not; "
                     f"{suggest_embedded(name, self.models)}"
                 )
-            if model["parameters"].get("pretrained") == "mlm" and dataset not in self.list_corpus(config):
+            starts = [self.models[each]["parameters"].get("pretrained") for each in (name, *list_members(model))]
+            if "mlm" in starts and dataset not in self.list_corpus(config):
                 raise ContractError(
                     f"{at}: '{name}' is pretrained on the datasets of `tasks` and `corpus`, without the held-out "
                     f"molecules of these alone; add '{dataset}' to `corpus`"
@@ -160,13 +161,9 @@ class Screens:
         return {"file": screen.file, "smiles_column": screen.smiles_column}
 
     def get_given(self, wildcards: Wildcards) -> dict[str, str]:
-        """The file of a screen with its hash."""
+        """The file of a screen with its hash; a file that is missing is told by the job that reads it, not before."""
         file = self.named[wildcards["screen"]].file
-        return {file: self.given[file]}
-
-    def get_runs(self, wildcards: Wildcards) -> list[list[str | int]]:
-        """The runs of a screen as plain lists."""
-        return [list(asdict(run).values()) for run in self.named[wildcards["screen"]].runs]
+        return {file: self.given[file] if Path(file).is_file() else "missing"}
 
     def get_models(self, wildcards: Wildcards) -> list[dict[str, str]]:
         """Each model on each task: its key, and names for people."""
@@ -223,5 +220,10 @@ class Screens:
         for name in self.named:
             asked = {"screen": name}
             made += dict.fromkeys([*self.get_domains(asked), *self.get_uncertainty(asked), *self.get_metrics(asked)])
-            made += [f"results/screens/{name}.parquet", *self.get_figures(asked), f"results/screens/{name}.md"]
+            made += [
+                f"results/screens/{name}/file.json",
+                f"results/screens/{name}.parquet",
+                *self.get_figures(asked),
+                f"results/screens/{name}.md",
+            ]
         return made

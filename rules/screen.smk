@@ -2,8 +2,8 @@
 
 Needs: a screen of the configuration, the runs that it asks for (their predictions, behind which lie the kept models, and their
 scores), and what is near train.
-Offers: results/screens/{screen}.parquet, .csv and .md; beside them, in the folder {screen}/, rejects.csv, summary.json, how far
-the intervals of its models hold, and answers.sqlite, in which a job goes on; figures in results/plots/screens/{screen}/.
+Offers: results/screens/{screen}.parquet, .csv and .md; beside them, in the folder {screen}/, file.json (that the file can be
+read, before anything is trained for it), rejects.csv, summary.json, how far the intervals of its models hold, and answers.sqlite, in which a job goes on; figures in results/plots/screens/{screen}/.
 """
 
 
@@ -31,8 +31,35 @@ use rule judge_uncertainty as calibrate_screen with:
         "Calibrate the intervals of {wildcards.model} on {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split, for screen {wildcards.screen}"
 
 
+rule check_screen:
+    output:
+        checked="results/screens/{screen}/file.json",
+    log:
+        "logs/check_screen/{screen}.log",
+    benchmark:
+        "logs/check_screen/{screen}.tsv"
+    priority: 100  # a mistake in the file is told before a training for it
+    localrule: True
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        settings=plan.screens.get_settings,
+        given=plan.screens.get_given,
+        models=plan.screens.get_models,
+        code=code_of("workflow_scripts.check_screen", "boomlib.predict"),
+    message:
+        "Check the file of screen {wildcards.screen}"
+    script:
+        "../workflow_scripts/check_screen.py"
+
+
 rule screen:
     input:
+        checked="results/screens/{screen}/file.json",
         predictions=plan.screens.get_predictions,
         domains=plan.screens.get_domains,
         uncertainty=plan.screens.get_uncertainty,
@@ -49,7 +76,7 @@ rule screen:
         "../envs/boomlib.yaml"
     threads: 8
     resources:
-        mem_mb=8000,
+        mem_mb=lambda wildcards, threads: 1000 + 1000 * threads,
         runtime=1440,
     params:
         settings=plan.screens.get_settings,

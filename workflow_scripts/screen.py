@@ -1,5 +1,6 @@
 """Adapter of rule screen."""
 
+import os
 from pathlib import Path
 
 from boomlib.screening.screen import Asked, screen_file
@@ -7,6 +8,8 @@ from workflow_scripts.job import logged
 
 if __name__ == "__main__":
     inputs, outputs, params = snakemake.input, snakemake.output, snakemake.params
+    # as many processes as the rule has threads would share a GPU that it has not asked for; PyTorch asks as it starts
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
     # one thread a process, whatever their number: another would round otherwise
     with logged(snakemake.log[0]):
         folders = [str(Path(path).with_suffix("")) for path in inputs.predictions]

@@ -9,23 +9,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from boomlib.datasets.columns import Counts, as_text
-from boomlib.datasets.delimited import (
-    DECLARED,
-    MARKS,
-    SEPARATORS,
-    decode,
-    name_separator,
-    read_names,
-)
+from boomlib.datasets.columns import UNREADABLE, Counts, as_text
+from boomlib.datasets.delimited import DECLARED, MARKS, SEPARATORS, decode, name_separator, read_names
 from boomlib.datasets.formats import COMPRESSIONS, PARQUET, describe, recognise
 from boomlib.datasets.rows import why_no_molecule
 from boomlib.files import ContractError
 
+BUFFER = 2**20  # bytes of a column of Parquet that are read at once, in place of all of a group of rows
+CELL = 2**26  # characters of a cell at most: a quotation mark that is never closed brings no whole file into memory
+PART = 1000  # rows that are looked at at once
 HEAD = 2**16  # bytes by which a file is told: its encoding, separator and columns
 SMILES = "smiles"  # the column where none is named, in small or capital letters
 
@@ -70,8 +67,8 @@ class MoleculeFile:
             data = stream.read(HEAD)
         encoding = next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8")
         if encoding.startswith("utf-8"):
-            whole = data[: data.rfind(b"\n") + 1] if len(data) == HEAD else data
-            return encoding, decode(self.path, whole)
+            end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+            return encoding, decode(self.path, data[:end] if end and len(data) == HEAD else data)
         return encoding, codecs.getincrementaldecoder(encoding)().decode(data)
 
     @cached_property
@@ -101,8 +98,8 @@ class MoleculeFile:
         if self.is_parquet:
             names = pq.read_schema(self.path).names
         elif self.separator is None:
-            lines = self.head[1].split("\n", 1)[0].split(maxsplit=1)
-            return [SMILES, "name"][: max(1, len(lines))]
+            line = io.StringIO(self.head[1], newline=None).readline()
+            return [SMILES, "name"][: max(1, len(line.split(maxsplit=1)))]
         else:
             names = [cell.strip() for cell in next(self.read_records(), (0, []))[1]]
         for name in names:
@@ -121,7 +118,8 @@ class MoleculeFile:
         if found is None:
             raise ContractError(
                 f"{self.path}: no column '{self.column or SMILES}' (it has: {', '.join(self.names)}); name the column "
-                "of SMILES with --smiles-column, or `smiles_column` of a screen"
+                "of SMILES with --smiles-column, or `smiles_column` of a screen; or, of SMILES alone, mend the first "
+                "line, which is none"
             )
         return found
 
@@ -129,44 +127,63 @@ class MoleculeFile:
         """Whether the column of SMILES has this name."""
         return name == self.column if self.column else name.lower() == SMILES
 
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns; those of a text file are text."""
+        return (
+            pq.read_schema(self.path) if self.is_parquet else pa.schema([(name, pa.string()) for name in self.names])
+        )
+
     def count(self) -> int:
         """Rows, of which each is looked at.
 
         Raises:
-            ContractError: a row cannot be read; the message names its line.
+            ContractError: there is no column of SMILES, or a row cannot be read; the message names its line or row.
         """
-        if self.is_parquet:
-            return pq.read_metadata(self.path).num_rows
-        return sum(1 for _ in self.read_rows())
+        smiles, n = self.smiles, 0
+        if not self.is_parquet:
+            return sum(1 for _ in self.read_rows())
+        # all others can be read
+        columns = [each.name for each in self.schema if each.name == smiles or not is_number(each.type)]
+        for numbers, part in self.read_parts(PART, columns):
+            for name in columns:
+                read_texts(self.path, name, part[name], numbers[0])
+            n += len(part)
+        return n
 
     @property
     def counts(self) -> Counts:
         """By what a row is found in the file."""
         return "row" if self.is_parquet else "line"
 
-    def read_parts(self, rows: int) -> Iterator[pa.Table]:
-        """All columns, ``rows`` rows at a time, in order; of a text file as text."""
-        yield from (part for _, part in self.read_numbered(rows))
+    def read_parts(self, rows: int, columns: Sequence[str] | None = None) -> Iterator[tuple[list[int], pa.Table]]:
+        """The file, some rows at a time, in order, with the numbers of these rows (``counts``).
 
-    def read_numbered(self, rows: int) -> Iterator[tuple[list[int], pa.Table]]:
-        """Parts as of :meth:`read_parts`, each with the numbers of its rows, by what they are counted (``counts``)."""
+        Args:
+            rows: how many at a time.
+            columns: of Parquet those that are read; None: all. Of text all are.
+        """
         if self.is_parquet:
-            with pq.ParquetFile(self.path) as file:
+            with pq.ParquetFile(self.path, buffer_size=BUFFER) as file:
                 first = 1
-                for batch in file.iter_batches(rows):
+                for batch in file.iter_batches(rows, columns=columns):
                     yield list(range(first, first + len(batch))), pa.Table.from_batches([batch])
                     first += len(batch)
             return
-        schema = pa.schema([(name, pa.string()) for name in self.names])
         left = self.read_rows()
         while part := list(islice(left, rows)):
             cells = zip(*(row for _, row in part), strict=True)
-            columns = [pa.array(column, pa.string()) for column in cells]
-            yield [line for line, _ in part], pa.Table.from_arrays(columns, schema=schema)
+            arrays = [pa.array(column, pa.string()) for column in cells]
+            yield [line for line, _ in part], pa.Table.from_arrays(arrays, schema=self.schema)
 
-    def read_smiles(self, part: pa.Table) -> list[str | None]:
-        """The SMILES of a part."""
-        return [None if value is None else str(as_text(value)) for value in part[self.smiles].to_pylist()]
+    def read_smiles(self, numbers: Sequence[int], part: pa.Table) -> list[str | None]:
+        """The SMILES of a part of :meth:`read_parts`.
+
+        Raises:
+            ContractError: one of Parquet is no text; the message names its row.
+        """
+        values = read_texts(self.path, self.smiles, part[self.smiles], numbers[0])
+        return [None if value is None else str(value) for value in values]
 
     def read_rows(self) -> Iterator[tuple[int, Sequence[str]]]:
         """The line on which each row of a text file begins, and its cells.
@@ -197,16 +214,16 @@ class MoleculeFile:
         line = 1
         with self.open_bytes() as packed, io.TextIOWrapper(packed, self.head[0], newline="") as stream:
             try:
+                if self.separator is None:
+                    for line, text in enumerate(stream, 1):
+                        if text.strip():
+                            yield line, [text]
+                    return
                 before = 0
                 if DECLARED.match(self.head[1]):
                     stream.readline()
                     before = 1
-                if self.separator is None:
-                    records = ([text] for text in stream)
-                    for line, record in enumerate(records, 1):
-                        if record[0].strip():
-                            yield line, record
-                    return
+                csv.field_size_limit(max(csv.field_size_limit(), CELL))
                 reader = csv.reader(stream, delimiter=self.separator, strict=True)
                 line = before + 1
                 for cells in reader:
@@ -228,3 +245,28 @@ class MoleculeFile:
         """The bytes of a text file, unpacked."""
         compression = COMPRESSIONS.get(self.path.suffix.lower()) if not self.is_parquet else None
         return io.BufferedReader(pa.input_stream(os.fspath(self.path), compression=compression))
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether values of a type are numbers, which can all be read."""
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+
+
+def read_texts(path: Path, name: str, column: pa.ChunkedArray, first: int) -> list[Any]:
+    """The values of a column of a part whose first row has the number ``first``; bytes as the text that they are.
+
+    Raises:
+        ContractError: a value of Parquet cannot be read; the message names its row.
+    """
+    try:
+        return [as_text(value) for value in column.to_pylist()]
+    except UNREADABLE:
+        for row, value in enumerate(column, first):
+            try:
+                as_text(value.as_py())
+            except UNREADABLE as error:
+                raise ContractError(
+                    f"{path}, row {row}: column '{name}' has a value that cannot be read ({error}); write the column "
+                    "anew, as text in UTF-8 or as numbers"
+                ) from error
+        raise

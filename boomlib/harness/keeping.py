@@ -1,7 +1,9 @@
 """What a run keeps: the files of its model, and ``kept.json`` with all that is needed to ask it elsewhere."""
 
+import contextlib
+import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,16 @@ import pyarrow as pa
 from boomlib import registry
 from boomlib.declared import find_needs, list_arguments, order_features
 from boomlib.features import elements
-from boomlib.files import scratch_folder, sha256, write_json
+from boomlib.files import read_json, scratch_folder, sha256, write_json
 from boomlib.harness.composition import count_elements
 from boomlib.harness.interface import Model, Molecules
-from boomlib.provenance import commit_id, versions
+from boomlib.provenance import commit_id, content_hash, versions
 from boomlib.version import VERSION
 
 NEUTRAL = "describes a model that is fitted"
 
 RECORD = "kept.json"
+DECISIVE = ("class", "parameters", "kind", "observable", "seed", "code", "features", "settings", "max_heavy_atoms")
 
 
 def describe_run(config: Mapping[str, Any], run: Mapping[str, str]) -> dict[str, Any]:
@@ -66,12 +69,20 @@ def keep_model(
         files = {path.name: sha256(path) for path in sorted(scratch.iterdir())}
         for name in files:
             (scratch / name).replace(folder / name)
+    with contextlib.suppress(ImportError):  # an environment of networks alone has not what computes all features
+        import_features(facts["features"])
     record = {
         "version": VERSION,
         "commit": commit_id(),
         "versions": versions(),
         **facts,
-        "members": {name: os.path.relpath(path, folder) for name, path in members.items()},
+        "members": {
+            name: {
+                "folder": os.path.relpath(path, folder),
+                "identity": identify(path) if (path / RECORD).is_file() else None,
+            }
+            for name, path in members.items()
+        },
         "train": {
             "molecules": len(train),
             "least": float(train.y.min()),
@@ -81,6 +92,25 @@ def keep_model(
         "files": files,
     }
     write_json(folder / RECORD, record)
+
+
+def import_features(names: Iterable[str]) -> None:
+    """Import what computes features, and the features that they read; then :func:`versions` knows their packages."""
+    for name in order_features(names):
+        importlib.import_module(f"boomlib.features.{name}")
+
+
+def identify(folder: Path) -> str:
+    """What changes with whatever may change a prediction of a kept model.
+
+    That is its files, code, parameters, settings of features, members.
+
+    Raises:
+        FileNotFoundError: the run in the ``folder``, or that of a member, has kept no model.
+    """
+    facts = read_json(folder / RECORD)
+    members = {name: identify(folder / member["folder"]) for name, member in facts["members"].items()}
+    return content_hash([{key: facts[key] for key in DECISIVE}, facts["files"], members])
 
 
 def list_elements(molecules: Molecules) -> list[str]:

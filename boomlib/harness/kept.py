@@ -17,16 +17,15 @@ from boomlib.declared import NEEDS, order_features
 from boomlib.external import CLASS as EXTERNAL
 from boomlib.files import MAKE_ANEW, ContractError, MoleculeError, StrPath, read_json, sha256
 from boomlib.harness.interface import MEMBERS, Model, Molecules, Prediction, find_model_class
-from boomlib.harness.keeping import RECORD
+from boomlib.harness.keeping import RECORD, identify, import_features
 from boomlib.harness.saving import ENDING, PICKLED
-from boomlib.harness.unseen import NewMolecules
-from boomlib.provenance import content_hash, hash_training, versions
+from boomlib.harness.unseen import NewMolecules, is_transient
+from boomlib.provenance import hash_training, versions
 from boomlib.version import VERSION
 
 NEUTRAL = "asks a model that is fitted"
 
 UNDECISIVE = ("python", "pyarrow", "lightning")  # packages whose releases change no prediction of a fitted model
-DECISIVE = ("class", "parameters", "kind", "observable", "seed", "code", "features", "settings", "max_heavy_atoms")
 
 logger = logging.getLogger(__name__)
 
@@ -38,24 +37,40 @@ class KeptPrediction(Prediction):
     reasons: Mapping[int, str] = field(default_factory=dict)
 
 
+class KeptError(ContractError):
+    """A kept model cannot be read.
+
+    Args:
+        message: says why, and the remedy.
+        folder: of its run, which may be that of a committee's member.
+    """
+
+    def __init__(self, message: str, folder: Path) -> None:
+        super().__init__(message, folder)  # both, or it would not come back from a worker process
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class KeptModel:
     """A fitted model with what its run was.
 
     Args:
         facts: what ``kept.json`` says.
         model: the fitted model.
+        identity: of :func:`boomlib.harness.keeping.identify`.
         members: the kept models whose predictions it reads, by name.
-
-    Attributes:
-        identity: changes with what may change a prediction: files, code, parameters, settings of features, members.
     """
 
     def __init__(
-        self, facts: Mapping[str, Any], model: Model, members: Mapping[str, "KeptModel"] = MappingProxyType({})
+        self,
+        facts: Mapping[str, Any],
+        model: Model,
+        identity: str,
+        members: Mapping[str, "KeptModel"] = MappingProxyType({}),
     ) -> None:
-        self.facts, self.model, self.members = facts, model, members
-        whose = {name: member.identity for name, member in members.items()}
-        self.identity = content_hash([{key: facts[key] for key in DECISIVE}, facts["files"], whose])
+        self.facts, self.model, self.identity, self.members = facts, model, identity, members
 
     @property
     def task(self) -> str:
@@ -67,12 +82,22 @@ class KeptModel:
 
         Args:
             smiles: as people write them, so many as fit into memory; several models compute a feature once if they
-                are given the same :class:`NewMolecules`.
+                are given the same :class:`NewMolecules`, and each is asked once.
 
         Returns:
             A value or a reason for each; what one molecule breaks is broken for no other.
+
+        Raises:
+            MemoryError, OSError: not for a molecule's sake (:func:`boomlib.harness.unseen.is_transient`).
         """
         asked = smiles if isinstance(smiles, NewMolecules) else NewMolecules(smiles)
+        if self.identity not in asked.answered:
+            asked.answered[self.identity] = self.ask(asked)
+        found: KeptPrediction = asked.answered[self.identity]
+        return found
+
+    def ask(self, asked: NewMolecules) -> KeptPrediction:
+        """What :meth:`predict` answers of molecules that the model has not been asked for."""
         reasons, tables = dict(asked.reasons) | self.find_too_large(asked), {}
         for name in self.facts["features"]:
             described = asked.describe(name, self.facts["settings"])
@@ -129,34 +154,60 @@ class KeptModel:
                     left.append(some.take(~named))
                 elif len(some) > 1:
                     left += [some.take(half) for half in np.array_split(np.arange(len(some)), 2)[::-1]]
+                elif is_transient(error):
+                    raise
                 else:
                     yield some.molecule_id, told or f"{type(error).__name__}: {error}"
             else:
                 yield some.molecule_id, answer
 
 
-def read_kept(folder: StrPath, other_code: bool = False) -> KeptModel:
+def read_kept(
+    folder: StrPath, other_code: bool | None = False, known: dict[Path, KeptModel] | None = None
+) -> KeptModel:
     """Read the model that a run has kept (``keep_models: true``), once; it holds all that it needs in memory.
 
     Args:
         folder: the run's, ``results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}``, wherever it is
             now; those of a committee's members lie beside it as in the run.
-        other_code: whether other code, or other releases of packages, are but told.
+        other_code: whether other code, or other releases of packages, are but told; None: nobody can be asked that.
+        known: models by folder, which are read no second time; what is read is added.
 
     Raises:
-        ContractError: nothing was kept, a file is missing or another one, the benchmark is too old, the code is
+        KeptError: nothing was kept, a file is missing or another one, the benchmark is too old, the code is
             another, or the model reads what a new molecule has not.
     """
-    folder = Path(folder)
+    folder = Path(os.path.normpath(folder))
+    known = {} if known is None else known
+    if folder not in known:
+        try:
+            known[folder] = read_model(folder, other_code, known)
+        except KeptError:
+            raise
+        except ContractError as error:
+            raise KeptError(str(error), folder) from error
+    return known[folder]
+
+
+def read_model(folder: Path, other_code: bool | None, known: dict[Path, KeptModel]) -> KeptModel:
+    """What :func:`read_kept` reads of a folder that is not known."""
     if not (folder / RECORD).is_file():
         raise ContractError(explain_lack(folder))
     facts = read_json(folder / RECORD)
     check_version(folder, facts.get("version", "unknown"))
     check_needs(folder, facts)
     check_files(folder, facts["files"])
-    members = {name: read_kept(folder / where, other_code) for name, where in facts["members"].items()}
+    members = {}
+    for name, kept in facts["members"].items():
+        members[name] = read_kept(folder / kept["folder"], other_code, known)
+        if kept["identity"] not in (None, members[name].identity):
+            raise ContractError(
+                f"{folder}: {facts['label']} was fitted with another '{name}' than {folder / kept['folder']} now has; "
+                "bring that of its run here, or make this run anew"
+            )
     module = facts["class"].rpartition(".")[0]
     try:
+        import_features(facts["features"])
         code = hash_training(facts["class"], facts["parameters"], order_features(facts["features"]))
         common = {"kind": facts["kind"], "seed": facts["seed"], "observable": facts["observable"]}
         model = find_model_class(facts["class"])(**common, **facts["parameters"])
@@ -170,7 +221,7 @@ def read_kept(folder: StrPath, other_code: bool = False) -> KeptModel:
     check_alike(folder, facts, differing, other_code)
     model.checkpoint = folder if facts["parameters"].get("pretrained") else None
     model.load(folder)
-    return KeptModel(facts, model, members)
+    return KeptModel(facts, model, identify(folder), members)
 
 
 def explain_lack(folder: Path) -> str:
@@ -245,16 +296,14 @@ def list_differing(made_with: Mapping[str, str]) -> list[str]:
     ]
 
 
-def check_alike(folder: Path, facts: Mapping[str, Any], differing: Sequence[str], other_code: bool) -> None:
+def check_alike(folder: Path, facts: Mapping[str, Any], differing: Sequence[str], other_code: bool | None) -> None:
     """Raise :class:`ContractError`, or warn, if something that decides predictions is another one than in the run."""
     if not differing:
         return
-    found = f"{os.path.normpath(folder)}: made with {'; '.join(differing)}"
+    found = f"{folder}: made with {'; '.join(differing)}"
     if not other_code:
-        raise ContractError(
-            f"{found}; predictions may be others than the run's: {name_checkout(facts)}, or accept that "
-            "(--other-code, `other_code=True`)"
-        )
+        offered = "" if other_code is None else ", or accept that (--other-code, `other_code=True`)"
+        raise ContractError(f"{found}; predictions may be others than the run's: {name_checkout(facts)}{offered}")
     logger.warning("%s; predictions may be others than the run's", found)
 
 

@@ -9,8 +9,6 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import skops.io
-
 from boomlib.files import MAKE_ANEW, ContractError, atomic_path, commit
 
 NEUTRAL = "writes what was fitted and reads the same"
@@ -35,6 +33,8 @@ def write_objects(objects: object, path: Path) -> None:
     Raises:
         ContractError: there is an object of another type, which :func:`read_objects` would refuse.
     """
+    import skops.io  # which imports torch and all of scikit-learn
+
     skops.io.dump(objects, atomic_path(path), compression=zipfile.ZIP_DEFLATED)
     refuse(path, skops.io.get_untrusted_types(file=atomic_path(path)))
     commit(path)
@@ -49,6 +49,8 @@ def read_objects(path: Path) -> Any:
     Raises:
         ContractError: neither is there, or the file is broken or has an object of a type that is not trusted.
     """
+    import skops.io
+
     pickled = path.with_suffix(PICKLED)
     if not path.is_file() and pickled.is_file():
         import joblib

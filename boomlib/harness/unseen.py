@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from boomlib.smiles import without_maps
 
 NEUTRAL = "computes what features and models say, as they say it"
 
+EXHAUSTED = ("out of memory", "can't allocate memory")  # in what PyTorch raises on a GPU and on processors
 Settings = Mapping[str, Mapping[str, object]]  # by feature, arguments of its ``compute``
 
 
@@ -44,7 +46,7 @@ class Described:
 
 
 class NewMolecules:
-    """Some molecules, whose features are computed once, when a model first asks for them.
+    """Some molecules, whose features are computed once, when a model first asks for them, as is what a model says.
 
     Args:
         smiles: as people write them; None or blank where there is none.
@@ -53,6 +55,8 @@ class NewMolecules:
         rows: positions of those that can be read, int [readable].
         smiles: these, as all stages know them, object [readable].
         reasons: why the others cannot be read, by position.
+        described: features.
+        answered: what models say, by identity.
     """
 
     def __init__(self, smiles: Sequence[str | None]) -> None:
@@ -67,6 +71,7 @@ class NewMolecules:
         self.rows = np.array(list(written), dtype=np.intp)
         self.smiles = np.array(list(written.values()), dtype=object)
         self.described: dict[str, Described] = {}
+        self.answered: dict[str, Any] = {}
 
     def __len__(self) -> int:
         return self.given
@@ -85,10 +90,17 @@ class NewMolecules:
         return self.described[key]
 
 
+def is_transient(error: Exception) -> bool:
+    """Whether an error is of the machine, for want of memory, of a file or of a disk, and may not come again."""
+    return isinstance(error, MemoryError | OSError) or any(text in str(error) for text in EXHAUSTED)
+
+
 def compute_apart(
     feature: str, smiles: Sequence[str], read: Sequence[Described | None], settings: Mapping[str, object]
 ) -> Described:
     """Compute a feature; where it fails, of ever fewer molecules, until those are found with which it does.
+
+    What is the machine's failure and no molecule's (:func:`is_transient`) is raised.
 
     Args:
         feature: name of a module of ``boomlib.features``.
@@ -110,6 +122,8 @@ def compute_apart(
         except Exception as error:
             if len(some) > 1:
                 left += np.array_split(some, 2)[::-1]
+            elif is_transient(error):
+                raise
             else:
                 failed[int(some[0])] = f"{feature}: {type(error).__name__}: {error}"
         else:

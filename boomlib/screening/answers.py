@@ -13,6 +13,7 @@ from boomlib.files import ContractError
 
 NEUTRAL = "stores what models say, as they say it"
 
+DAMAGED = ("not a database", "malformed")  # in what SQLite says
 TABLES = """
 CREATE TABLE IF NOT EXISTS molecules (id INTEGER PRIMARY KEY, smiles TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS answers (
@@ -104,7 +105,11 @@ class Store:
             self.connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)", rows)
 
     def read(self, smiles: Sequence[str]) -> dict[str, Answers]:
-        """What all sources have said of some molecules, by source; each has been asked."""
+        """What all sources have said of some molecules, by source.
+
+        Raises:
+            ContractError: one has not been asked.
+        """
         query = (
             "SELECT source, numbers, reason FROM answers WHERE molecule = (SELECT id FROM molecules WHERE smiles = ?)"
         )
@@ -115,6 +120,8 @@ class Store:
                 numbers[name].append(np.frombuffer(content))
                 if reason is not None:
                     reasons[name][row] = reason
+        if any(len(each) < len(smiles) for each in numbers.values()):
+            raise ContractError("the file of molecules has changed while it was screened; run again")
         return {name: Answers(np.stack(numbers[name]), reasons[name]) for name in self.sources}
 
 
@@ -123,16 +130,19 @@ def open_store(path: Path, sources: Sequence[str]) -> Iterator[Store]:
     """The store in a file, which is made where there is none.
 
     Raises:
-        ContractError: the file is damaged.
+        ContractError: the file is damaged, or cannot be read or written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path)
     try:
         yield Store(connection, sources)
     except sqlite3.DatabaseError as error:
-        raise ContractError(
-            f"{path}: not readable or writable ({error}); where the disk is not full, delete it, and all molecules "
-            "are predicted anew"
-        ) from error
+        broken = any(text in str(error) for text in DAMAGED)
+        remedy = (
+            "delete it, and all molecules are predicted anew"
+            if broken
+            else "see that its disk has room and its file system locks files (docs/cluster.md), and run again"
+        )
+        raise ContractError(f"{path}: not readable or writable ({error}); {remedy}") from error
     finally:
         connection.close()

@@ -9,12 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from boomlib.evaluation.applicability import FLAGS, STRUCTURE, Domain
-from boomlib.evaluation.conformal import Calibration, combine_seeds
-from boomlib.harness.kept import KeptModel, KeptPrediction
-from boomlib.predict import combine, write_notes
+from boomlib.evaluation.conformal import Calibration
+from boomlib.harness.kept import KeptPrediction
+from boomlib.predict import NOTE, combine, write_notes
 from boomlib.screening.answers import Answers
-
-NOTE = "note"
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Predictor:
 
     Attributes:
         names: columns of the prediction, its standard deviation and its spread over seeds.
-        kept: its models, a seed each.
+        facts: what ``kept.json`` says of its models, a seed each.
         sources: their names in the store.
         domain: that of the task.
         domain_source: its name in the store.
@@ -31,7 +29,7 @@ class Predictor:
     """
 
     names: tuple[str, str, str]
-    kept: Sequence[KeptModel]
+    facts: Sequence[Mapping[str, Any]]
     sources: Sequence[str]
     domain: Domain
     domain_source: str
@@ -62,10 +60,10 @@ class Predictor:
         return [
             KeptPrediction(
                 said[name].numbers[:, 0],
-                said[name].numbers[:, 1] if kept.facts["tells_std"] else None,
+                said[name].numbers[:, 1] if facts["tells_std"] else None,
                 said[name].reasons,
             )
-            for name, kept in zip(self.sources, self.kept, strict=True)
+            for name, facts in zip(self.sources, self.facts, strict=True)
         ]
 
     def raise_flags(
@@ -87,17 +85,16 @@ class Predictor:
     def tabulate(self, said: Mapping[str, Answers]) -> tuple[dict[str, pa.Array], dict[str, np.ndarray]]:
         """Its columns of some molecules, by name, and the flags as :meth:`raise_flags` has them.
 
-        An end that is infinite, as of intervals that too few molecules have calibrated, is null as what is unknown.
+        An end that is infinite, as of intervals that too few molecules have calibrated, is null as what is unknown;
+        flags are where a molecule could not be compared with train.
         """
-        answers = self.read(said)
-        numbers = combine(answers, self.names)
-        stds = [each.std for each in answers if each.std is not None]
-        mean, spread = combine_seeds(np.array([each.mean for each in answers]), np.array(stds) if stds else None)
+        numbers = combine(self.read(said), self.names)
+        mean, spread = numbers[self.column], numbers.get(self.names[1])
         ends = self.calibration.interval(mean, spread)
         numbers |= dict(zip(self.ends, np.where(np.isfinite(ends), ends, np.nan).T, strict=True))
         structure = said[self.domain_source].numbers
-        flags = self.raise_flags(structure, mean, spread)
-        nothing = np.isnan(structure).all(axis=1) & np.isnan(mean)
+        nothing = np.isnan(structure).any(axis=1)
+        flags = {name: each & ~nothing for name, each in self.raise_flags(structure, mean, spread).items()}
         raised = [
             None if empty else " ".join(name for name, each in zip(flags, row, strict=True) if each)
             for empty, row in zip(nothing, np.column_stack(list(flags.values())), strict=True)
@@ -115,11 +112,16 @@ class Said:
 
 
 def tabulate(predictors: Sequence[Predictor], said: Mapping[str, Answers], n: int) -> Said:
-    """The columns of all predictors of ``n`` molecules, and behind them ``note``: why there is no prediction."""
+    """The columns of all predictors of ``n`` molecules, and behind them ``note``: why there is no prediction, or
+    no flag."""
     columns: dict[str, pa.Array] = {}
     flags, told = {}, {}
     for each in predictors:
         made, flags[each.column] = each.tabulate(said)
         columns |= made
         told[each.column] = {row: why for answer in each.read(said) for row, why in answer.reasons.items()}
-    return Said(pa.table(columns | {NOTE: pa.array(write_notes(n, told), pa.string())}), flags)
+    notes = write_notes(n, told)
+    for each in predictors:
+        for row, why in said[each.domain_source].reasons.items():
+            notes[row] = notes[row] or f"no flags: {why}"
+    return Said(pa.table(columns | {NOTE: pa.array(notes, pa.string())}), flags)

@@ -18,15 +18,12 @@ from boomlib.datasets.stream import MoleculeFile
 from boomlib.evaluation.applicability import STRUCTURE
 from boomlib.featurize import compute_in_order, silence_rdkit
 from boomlib.files import ContractError, StrPath, atomic_path, commit, read_json, write_json
-from boomlib.predict import check_names, name_columns, writing
+from boomlib.predict import ENDS, NOTE, check_molecules, check_names, name_columns, writing
 from boomlib.progress import Progress
 from boomlib.screening.answers import Answers, Chunk, Store, open_store
-from boomlib.screening.columns import NOTE, Predictor, tabulate
-from boomlib.screening.panel import Panel, read_panel
+from boomlib.screening.columns import Predictor, tabulate
+from boomlib.screening.panel import CHUNK, Panel, read_panel
 from boomlib.screening.summary import Summary
-
-CHUNK = 1000
-"""Molecules that are asked, and written, at once; memory holds as many of each worker."""
 
 logger = logging.getLogger(__name__)
 
@@ -54,12 +51,12 @@ class Asked:
     def list_predictors(self) -> list[Predictor]:
         """Each model on each task, over its seeds."""
         panel = self.read_panel()
-        names = iter(panel.model_names)
+        names, described = iter(panel.model_names), iter(panel.facts)
         sources = [[next(names) for _ in each] for each in self.folders]
-        kept = [[panel.models[name] for name in each] for each in sources]
+        facts = [[next(described) for _ in each] for each in self.folders]
         judged = [read_json(path)["predictors"][-1] for path in self.uncertainty]
         domains = [panel.domains[name] for name in panel.domain_names]
-        parts = (name_columns(kept), kept, sources, domains, panel.domain_names, judged)
+        parts = (name_columns(self.models), facts, sources, domains, panel.domain_names, judged)
         return [Predictor(*each) for each in zip(*parts, strict=True)]
 
 
@@ -73,19 +70,25 @@ def ask_left(store: Store, asked: Asked, workers: int) -> int:
     left = store.count_left()
     if not left:
         return 0
-    progress, work = Progress("screen", "mol", left), functools.partial(answer, asked=asked)
-    workers = max(1, min(workers, -(-left // CHUNK)))
-    with closing(compute_in_order(work, store.list_left(CHUNK), workers)) as said:
+    progress, work, size = (
+        Progress("screen", "mol", left),
+        functools.partial(answer, asked=asked),
+        asked.read_panel().chunk,
+    )
+    workers = max(1, min(workers, -(-left // size)))
+    with closing(compute_in_order(work, store.list_left(size), workers)) as said:
         for ids, answers in said:
             store.write(ids, answers)
             progress.advance(len(ids))
     return left
 
 
-def read_parts(molecules: MoleculeFile) -> Iterator[tuple[list[int], pa.Table, list[str]]]:
-    """Parts of the file: where each row stands, all columns, and the SMILES as written, empty where there is none."""
-    for numbers, part in molecules.read_numbered(CHUNK):
-        yield numbers, part, [text or "" for text in molecules.read_smiles(part)]
+def read_parts(
+    molecules: MoleculeFile, columns: Sequence[str] | None = None
+) -> Iterator[tuple[list[int], pa.Table, list[str]]]:
+    """Parts of the file: where each row stands, its columns, and the SMILES as written, empty where there is none."""
+    for numbers, part in molecules.read_parts(CHUNK, columns):
+        yield numbers, part, [text or "" for text in molecules.read_smiles(numbers, part)]
 
 
 def write_table(
@@ -100,8 +103,7 @@ def write_table(
         outputs: Parquet and CSV.
         rejects: CSV of where such a row stands, its SMILES and the reason.
     """
-    first = next(iter(molecules.read_parts(1)))
-    schema = pa.schema([*first.schema, *tabulate(predictors, empty_answers(predictors), 0).table.schema])
+    schema = pa.schema([*molecules.schema, *tabulate(predictors, empty_answers(predictors), 0).table.schema])
     summary = Summary(predictors)
     with (
         writing(outputs[0], schema) as write_first,
@@ -131,6 +133,26 @@ def empty_answers(predictors: Iterable[Predictor]) -> dict[str, Answers]:
         said |= {name: Answers(np.empty((0, 2)), {}) for name in each.sources}
         said[each.domain_source] = Answers(np.empty((0, len(STRUCTURE))), {})
     return said
+
+
+def check_file(
+    file: StrPath, models: Sequence[Mapping[str, str]], out: StrPath, *, smiles_column: str | None = None
+) -> None:
+    """Look at each row of a file, before models are trained for it, and write ``out``: its columns, and how many rows.
+
+    Args:
+        file: CSV, Parquet, or SMILES, one a line.
+        models: those of :class:`Asked`.
+        out: a JSON file.
+        smiles_column: the column of SMILES; None: ``smiles``.
+
+    Raises:
+        ContractError: the file cannot be read or has a column of a name that is needed.
+    """
+    molecules = MoleculeFile(Path(file), smiles_column)
+    names = [f"{each[0]}{end}" for each in name_columns(models) for end in ENDS]
+    rows = check_molecules(molecules, [*names, NOTE])
+    write_json(out, {"file": str(file), "rows": rows, "columns": molecules.names, "smiles": molecules.smiles})
 
 
 def screen_file(
@@ -171,11 +193,11 @@ def screen_file(
     check_names(molecules, tabulate(predictors, empty_answers(predictors), 0).table.column_names)
     with open_store(Path(store_path), asked.read_panel().sources) as store:
         n = 0
-        for _, _, smiles in read_parts(molecules):
+        for _, _, smiles in read_parts(molecules, [molecules.smiles]):
             store.add_molecules(smiles)
             n += len(smiles)
         if not n:
-            raise ContractError(f"{file}: no molecules; the file has a line of column names alone")
+            raise ContractError(f"{file}: no molecules; the file is empty, or has a line of column names alone")
         new = ask_left(store, asked, workers)
         logger.info("%s: %d rows, %d molecules asked that had no answer yet", file, n, new)
         summary = write_table(molecules, store, predictors, [Path(each) for each in outputs], Path(rejects))

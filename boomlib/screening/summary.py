@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from boomlib.screening.columns import NOTE, Predictor, Said
+from boomlib.predict import NOTE
+from boomlib.screening.columns import Predictor, Said
 
 SHOWN = 10
 """Molecules with the highest predictions, and with the lowest, that are listed."""
@@ -89,15 +90,18 @@ class Summary:
         Args:
             models: key and names of each predictor.
         """
+        told = {reason: count for reason, count in self.reasons.most_common(SHOWN) if reason != OTHER}
+        if others := self.reasons.total() - sum(told.values()):
+            told[OTHER] = others
         return {
             "rows": self.rows,
             "noted": self.noted,
-            "reasons": dict(self.reasons.most_common(SHOWN)),
+            "reasons": told,
             "predictors": [
                 {
                     **model,
                     "column": each.column,
-                    "seeds": [kept.facts["seed"] for kept in each.kept],
+                    "seeds": [facts["seed"] for facts in each.facts],
                     "predicted": self.predicted[each.column],
                     "flagged": dict(self.flagged[each.column]),
                     "highest": self.extremes[each.column, 1].list(),

@@ -228,6 +228,8 @@ def test_single_targets_and_kept_models(project):
     project.snakemake("results/predictions/tiny/size/scaffold/ridge/seed7.parquet")
     made = {path.name for path in (project.folder / "results/predictions").rglob("*") if path.is_file()}
     assert made == {"seed7.parquet", "run.json", "history.csv", "model.skops", "kept.json"}
+    project.write_config()
+    assert project.planned("results/predictions/tiny/size/scaffold/ridge/seed7.parquet") == set()
 
 
 @pytest.mark.slow

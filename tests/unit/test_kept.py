@@ -12,9 +12,10 @@ from tiny import CONFIG, TrainingJob, small_descriptor, write_benchmark
 from boomlib import contracts
 from boomlib.features import descriptors
 from boomlib.files import ContractError, MoleculeError, read_json, write_json
-from boomlib.harness.keeping import describe_run
+from boomlib.harness.keeping import describe_run, import_features
 from boomlib.harness.kept import read_kept
 from boomlib.harness.unseen import NewMolecules
+from boomlib.provenance import versions
 
 MEMBERS = ["group_contribution", "mlp"]
 
@@ -187,6 +188,17 @@ def test_a_committee_asks_its_members(made, tmp_path):
     assert said.mean[:-1].tobytes() == table["y_pred"].to_numpy().tobytes()
     assert said.std[:-1].tobytes() == table["y_std"].to_numpy().tobytes()
     assert list(said.reasons) == [10]
+    asked, calls, predict = NewMolecules(["CC"]), [], kept.members["mlp"].model.predict
+    kept.members["mlp"].model.predict = lambda molecules: calls.append(len(molecules)) or predict(molecules)
+    kept.members["mlp"].predict(asked)
+    kept.predict(asked)
+    assert calls == [1]
+    change(moved / "mlp/seed3", max_heavy_atoms=9)
+    with pytest.raises(ContractError, match="fitted with another 'mlp' than"):
+        read_kept(moved / "committee/seed3")
+    members = read_json(moved / "committee/seed3/kept.json")["members"]
+    change(moved / "committee/seed3", members={name: each | {"identity": None} for name, each in members.items()})
+    read_kept(moved / "committee/seed3")
     shutil.rmtree(moved / "mlp")
     with pytest.raises(ContractError, match="mlp/seed3: no folder of a run"):
         read_kept(moved / "committee/seed3")
@@ -254,3 +266,25 @@ def test_models_that_are_asked_for_the_same_molecules_compute_a_feature_once(mad
     for name in ("ridge", "mlp"):
         read_kept(made / name / "seed3").predict(asked)
     assert calls.count(2) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), OSError(28, "No space left on device"), RuntimeError("CUDA out of memory. Tried to")]
+)
+def test_what_the_machine_lacks_is_no_answer(run, monkeypatch, error):
+    def fail(*arguments):
+        raise error
+
+    kept = read_kept(run)
+    with monkeypatch.context() as patch:
+        patch.setattr(kept.model, "predict", fail)
+        with pytest.raises(type(error)):
+            kept.predict(["CC", "CCO"])
+    monkeypatch.setattr(descriptors, "compute", lambda smiles: fail() if smiles else {})
+    with pytest.raises(type(error)):
+        kept.predict(["CC", "CCO"])
+
+
+def test_packages_of_features_are_recorded():
+    import_features(["xtb_embedded"])
+    assert {"rdkit", "tblite"} <= set(versions())

@@ -18,7 +18,7 @@ from tiny import TrainingJob, small_descriptor, write_benchmark
 from boomlib import predict
 from boomlib.datasets.stream import MoleculeFile
 from boomlib.files import ContractError
-from boomlib.harness.kept import read_kept
+from boomlib.harness.kept import KeptPrediction, read_kept
 
 SMILES = ["CCO", "C1CC", "[Na+].[Cl-]", "C", "[Xe]", "CCC(=O)OC"]
 BROKEN = "RDKit cannot parse the SMILES"
@@ -85,10 +85,11 @@ def ask(runs, names, path, out, column=None) -> pd.DataFrame:
 
 def test_seeds_of_one_model_are_one_column_with_their_spread(runs, table, tmp_path):
     said = ask(runs, ["mlp3", "mlp4"], table, tmp_path / "said.parquet")
-    assert list(said.columns) == ["number", "SMILES", "remark", "y_pred", "y_spread", "note"]
+    assert list(said.columns) == ["number", "SMILES", "remark", "y_pred", "y_std", "y_spread", "note"]
     seeds = np.array([read_kept(runs[name]).predict(SMILES).mean for name in ("mlp3", "mlp4")])
     np.testing.assert_array_equal(said["y_pred"], seeds.mean(axis=0))
     np.testing.assert_array_equal(said["y_spread"], seeds.std(axis=0, ddof=1))
+    np.testing.assert_allclose(said["y_std"], said["y_spread"], rtol=1e-12)
     assert said["note"].fillna("").tolist() == ["", BROKEN, "", "", "", ""]
     with pytest.raises(ContractError, match="seed 3 is given twice"):
         ask(runs, ["mlp3", "mlp3"], table, tmp_path / "twice.csv")
@@ -105,10 +106,44 @@ def test_a_reason_of_one_model_names_it():
     assert predict.write_notes(4, told) == ["no", "mlp: never", "ridge: no; mlp: never", None]
 
 
-def test_columns_of_the_same_model_on_two_tasks_differ(runs):
-    kept = read_kept(runs["ridge3"])
-    other = predict.KeptModel(kept.facts | {"property": "polarity"}, kept.model)
-    assert [names[0] for names in predict.name_columns([[kept], [other]])] == ["size_ridge", "polarity_ridge"]
+def name_all(*models) -> list[str]:
+    keys = [{"dataset": "d", "property": name, "scheme": "kde", "model": model} for name, model in models]
+    return [names[0] for names in predict.name_columns(keys)]
+
+
+def test_no_two_columns_have_one_name():
+    assert name_all(("hof", "ridge"), ("density", "ridge")) == ["hof_ridge", "density_ridge"]
+    assert name_all(("hof", "ridge"), ("hof", "note")) == ["hof_ridge", "hof_note"]
+    with pytest.raises(ContractError, match=r"d_hof_kde_mlp and d_hof_kde_mlp_low: .* 'd_hof_kde_mlp_low'; rename"):
+        name_all(("hof", "mlp"), ("hof", "mlp_low"))
+
+
+def test_the_deviation_is_the_models_own_and_that_over_seeds():
+    answers = [KeptPrediction(np.array([mean]), np.array([2.0])) for mean in (1.0, 3.0)]
+    columns = predict.combine(answers, ("y", "y_std", "y_spread"))
+    assert [float(values[0]) for values in columns.values()] == pytest.approx([2, 6**0.5, 2**0.5])
+    alone = predict.combine(answers[:1], ("y", "y_std", "y_spread"))
+    assert {name: float(values[0]) for name, values in alone.items()} == {"y": 1, "y_std": 2}
+
+
+def test_runs_that_differ_in_more_than_their_seed_are_no_seeds(runs):
+    first, second = (read_kept(runs[name]) for name in ("mlp3", "mlp4"))
+    other = predict.KeptModel(second.facts | {"kind": "intensive"}, second.model, "other")
+    with pytest.raises(ContractError, match=r"differ in more than their seed: kind; ask them apart"):
+        predict.group_seeds([first, other])
+
+
+def test_text_is_separated_as_its_name_says_and_other_names_are_refused(runs, table, tmp_path):
+    predict.predict_file([read_kept(runs["ridge3"])], MoleculeFile(table), tmp_path / "said.tsv")
+    assert (tmp_path / "said.tsv").read_text().splitlines()[0] == "number\tSMILES\tremark\ty_pred\tnote"
+    with pytest.raises(ContractError, match=r"said\.csv\.gz: written are \.csv, \.tsv, "):
+        ask(runs, ["ridge3"], tmp_path / "none.csv", tmp_path / "said.csv.gz")
+
+
+def test_nothing_predicted_at_all_is_a_failure(runs, tmp_path):
+    (tmp_path / "in.csv").write_text("smiles\nC1CC\n\nC1CCC\n")
+    ran = run_module(runs["ridge3"], tmp_path / "in.csv", "--out", tmp_path / "said.csv")
+    assert (ran.returncode, f"none of 2 rows has a prediction ({BROKEN})" in ran.stderr) == (1, True)
 
 
 def test_parquet_keeps_its_types_and_order(runs, tmp_path, monkeypatch):
@@ -131,9 +166,46 @@ def test_smiles_alone_need_no_header(runs, tmp_path):
     assert said["note"].fillna("").tolist() == ["", BROKEN, ""]
 
 
+def test_lines_may_end_in_returns_and_cells_be_long(runs, tmp_path):
+    path, long = tmp_path / "in.csv", "x" * 200_000
+    path.write_text("smiles,text\r" + "CCO,a\r" * 20_000 + f"CC,{long}\r", newline="")
+    said = ask(runs, ["train_mean3"], path, tmp_path / "said.csv")
+    assert len(said) == 20_001 and said["text"][20_000] == long
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (pa.array([b"CC", b"\xe9"]), r"row 2: column 'smiles' has a value"),
+        (pa.array([0, 10**9 * 400], pa.timestamp("s")), r"row 2: column 'when' has a value"),
+    ],
+)
+def test_values_of_parquet_that_cannot_be_read_are_found_first(runs, tmp_path, column, message):
+    smiles = {"smiles": pa.array([b"CC", b"C"])}
+    name = "when" if pa.types.is_timestamp(column.type) else "smiles"
+    pq.write_table(pa.table(smiles | {name: column}), tmp_path / "in.parquet")
+    with pytest.raises(ContractError, match=message):
+        ask(runs, ["train_mean3"], tmp_path / "in.parquet", tmp_path / "said.csv")
+    assert not (tmp_path / "said.csv").exists()
+
+
+def test_bytes_of_parquet_are_text(runs, tmp_path):
+    pq.write_table(pa.table({"smiles": pa.array([b"CC", b"C"])}), tmp_path / "in.parquet")
+    assert ask(runs, ["train_mean3"], tmp_path / "in.parquet", tmp_path / "said.csv")["smiles"].tolist() == ["CC", "C"]
+
+
+def test_groups_of_rows_are_not_as_small_as_what_is_predicted_at_once(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(predict, "CHUNK", 4)
+    (tmp_path / "in.csv").write_text("smiles\n" + "C\n" * 25)
+    ask(runs, ["train_mean3"], tmp_path / "in.csv", tmp_path / "said.parquet")
+    assert pq.read_metadata(tmp_path / "said.parquet").num_row_groups == 1
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        ("", "no molecules; the file is empty"),
+        ("C1CC\nCC\n", "or, of SMILES alone, mend the first line"),
         ("a,b\n1,2\n", r"no column 'smiles' \(it has: a, b\); name the column of SMILES with --smiles-column"),
         ("smiles,a,a\nC,1,2\n", "more than one column 'a'"),
         ("smiles,y_pred\nC,1\n", "has a column 'y_pred' itself"),

@@ -71,7 +71,7 @@ def test_without_the_table_the_error_says_where_it_may_lie_and_what_has_the_same
 @pytest.mark.parametrize(
     ("model", "remedy"),
     [
-        ("egnn", r"\(a graph network: `conformers: embedded`\)"),
+        ("egnn", r"\(`conformers: embedded`\)"),
         ("egnn_small", r"\(name 'egnn_small_embedded'\)"),
         ("physics_ridge", r"\(name 'physics_ridge_embedded'\)"),
         ("committee", r"\(name 'committee_embedded'\)"),

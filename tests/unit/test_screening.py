@@ -3,6 +3,8 @@
 import csv
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +12,22 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from conftest import ROOT
 from tiny import PROPERTY, TrainingJob, small_descriptor, write_benchmark
 
 from boomlib.contracts import read_table, write_table
-from boomlib.evaluation.applicability import FEATURES, fit_domain
+from boomlib.evaluation.applicability import FEATURES, Domain, fit_domain
 from boomlib.evaluation.conformal import Calibration, combine_seeds
 from boomlib.evaluation.uncertainty import judge_uncertainty
-from boomlib.files import ContractError, read_json
+from boomlib.features import elements
+from boomlib.files import ContractError, read_json, write_json
 from boomlib.harness.kept import read_kept
-from boomlib.screening import panel, screen
+from boomlib.harness.unseen import NewMolecules
+from boomlib.screening import panel
 from boomlib.screening.answers import Answers, open_store
-from boomlib.screening.screen import Asked, screen_file
-from boomlib.screening.summary import SHOWN, Extremes
+from boomlib.screening.columns import tabulate
+from boomlib.screening.screen import Asked, check_file, screen_file
+from boomlib.screening.summary import OTHER, SHOWN, Extremes, Summary
 
 SMILES = ["CCO", "C1CC", "[Na+].[Cl-]", "C", "", "CCO", "C" * 80, "[Xe]", "CC(=O)OC"]
 BROKEN = "RDKit cannot parse the SMILES"
@@ -104,7 +110,7 @@ def test_every_row_comes_back_with_predictions_spread_interval_and_flags(asked, 
     assert said["number"].tolist() == [str(row) for row in range(len(SMILES))]
     assert said["SMILES"].tolist() == SMILES
     assert said["remark"][2] == "a, 2"
-    names = [f"{name}{end}" for name in ("ridge", "mlp") for end in ("", "_spread", "_low", "_high", "_flags")]
+    names = [f"{name}{end}" for name in ("ridge", "mlp") for end in ("", "_std", "_spread", "_low", "_high", "_flags")]
     assert list(said.columns) == ["number", "SMILES", "remark", *names, "note"]
     seeds = np.array([read_kept(folder).predict(SMILES).mean for folder in asked.folders[1]])
     np.testing.assert_allclose(said["mlp"], seeds.mean(axis=0), rtol=1e-9)
@@ -131,7 +137,7 @@ def test_rows_without_a_prediction_are_listed_with_line_and_reason(asked, tmp_pa
 
 
 def test_each_molecule_is_asked_once_whatever_is_added_or_moved(asked, tmp_path, count, monkeypatch):
-    monkeypatch.setattr(screen, "CHUNK", 4)
+    monkeypatch.setattr(panel, "CHUNK", 4)
     file = write_smiles(tmp_path / "in.csv", SMILES)
     assert run(asked, file, tmp_path)["asked"] == len(set(SMILES)) == len(count)
     before = pd.read_parquet(tmp_path / "said.parquet").set_index("SMILES")
@@ -166,7 +172,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("at", [1, 2])
 def test_what_is_killed_goes_on_to_the_same_bytes(asked, tmp_path, monkeypatch, at):
-    monkeypatch.setattr(screen, "CHUNK", 3)
+    monkeypatch.setattr(panel, "CHUNK", 3)
     file = write_smiles(tmp_path / "in.csv", SMILES)
     for folder in ("alone", "killed"):
         (tmp_path / folder).mkdir()
@@ -212,17 +218,88 @@ def test_files_that_cannot_be_screened_are_explained(asked, tmp_path, content, m
     assert not (tmp_path / "said.csv").exists()
 
 
-def test_a_model_that_is_another_one_can_be_trained_again(asked, tmp_path):
-    shutil.copytree(asked.folders[0][0], tmp_path / "ridge")
-    next((tmp_path / "ridge").glob("model*")).write_bytes(b"")
-    with pytest.raises(ContractError, match=r"not the file that the run has written.*ridge/kept\.json, and the same"):
-        panel.Panel([str(tmp_path / "ridge")], [])
+def test_models_that_are_others_are_named_together_and_can_be_trained_again(asked, tmp_path):
+    folders = [shutil.copytree(asked.folders[0][seed], tmp_path / f"seed{seed}") for seed in (0, 1)]
+    for folder in folders:
+        next(folder.glob("model*")).write_bytes(b"")
+    with pytest.raises(ContractError, match=r"not the file that .* rm -f \S*seed0/kept\.json \S*seed1/kept\.json$"):
+        panel.Panel(list(map(str, folders)), []).models  # noqa: B018
+    write_json(folders[0] / "kept.json", read_json(Path(asked.folders[0][0], "kept.json")) | {"code": "another"})
+    shutil.copy(next(Path(asked.folders[0][0]).glob("model*")), folders[0])
+    with pytest.raises(ContractError, match="code another") as raised:
+        panel.Panel([str(folders[0])], []).models  # noqa: B018
+    assert "--other-code" not in str(raised.value)
+
+
+def test_features_that_take_long_are_asked_for_fewer_molecules(asked, tmp_path):
+    folder = shutil.copytree(asked.folders[0][0], tmp_path / "seed3")
+    assert panel.Panel([str(folder)], []).chunk == panel.CHUNK
+    write_json(folder / "kept.json", read_json(folder / "kept.json") | {"features": ["xtb_embedded"]})
+    assert panel.Panel([str(folder)], []).chunk == 64
+
+
+def test_a_molecule_without_flags_has_a_reason(asked, monkeypatch):
+    compute = elements.compute
+
+    def fail(smiles):
+        if "CCN" in smiles:
+            raise ValueError("no such atom")
+        return compute(smiles)
+
+    monkeypatch.setattr(elements, "compute", fail)
+    structure = panel.score_structure(Domain.load(asked.domains[0]), NewMolecules(["C1CC", "CCO", "CCN"]))
+    assert structure.reasons == {2: "elements: ValueError: no such atom"}
+    assert np.isnan(structure.numbers).all(axis=1).tolist() == [True, False, True]
+    ridge = asked.list_predictors()[0]
+    said = dict.fromkeys(ridge.sources, Answers(np.array([[np.nan, np.nan], [1e9, np.nan], [1e9, np.nan]]), {}))
+    table = tabulate([ridge], said | {ridge.domain_source: structure}, 3)
+    assert [each is None for each in table.table[ridge.flags].to_pylist()] == [True, False, True]
+    assert table.flags[ridge.column]["value"].tolist() == [False, True, False]
+    assert table.table["note"].to_pylist() == [None, None, "no flags: elements: ValueError: no such atom"]
+
+
+def test_a_file_is_checked_before_models_are_there(asked, tmp_path):
+    models = asked.models
+    file = write_smiles(tmp_path / "in.csv", SMILES)
+    check_file(file, models, tmp_path / "file.json")
+    assert read_json(tmp_path / "file.json")["rows"] == len(SMILES)
+    for content, message in (
+        ("smiles,ridge_low\nC,1\n", "has a column 'ridge_low' itself"),
+        ("smiles,a\nC,1\nC\n", "line 3: 1 cells"),
+    ):
+        file.write_text(content)
+        with pytest.raises(ContractError, match=message):
+            check_file(file, models, tmp_path / "file.json")
+    with pytest.raises(ContractError, match=r"none\.csv: not readable"):
+        check_file(tmp_path / "none.csv", models, tmp_path / "file.json")
+
+
+def test_a_process_that_asks_no_model_holds_none():
+    code = "import sys, boomlib.screening.screen; print(*{'torch', 'sklearn', 'skops'} & set(sys.modules))"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout == "\n"
 
 
 def test_a_damaged_store_is_named(asked, tmp_path):
     (tmp_path / "answers.sqlite").write_bytes(b"no database" * 100)
     with pytest.raises(ContractError, match=r"answers\.sqlite: not readable or writable .* delete it"):
         run(asked, write_smiles(tmp_path / "in.csv", SMILES), tmp_path)
+
+
+def test_a_full_disk_is_no_damage_and_a_file_that_changes_is_told(tmp_path):
+    with pytest.raises(ContractError, match=r"disk is full\); see that its disk has room"):
+        with open_store(tmp_path / "s.sqlite", ["a"]):
+            raise sqlite3.OperationalError("database or disk is full")
+    with open_store(tmp_path / "s.sqlite", ["a"]) as store:
+        with pytest.raises(ContractError, match="has changed while it was screened; run again"):
+            store.read(["C"])
+
+
+def test_reasons_that_are_not_shown_are_counted():
+    summary = Summary([])
+    summary.reasons.update({f"reason {number}": 1 for number in range(SHOWN + 2)})
+    reasons = summary.to_json([])["reasons"]
+    assert (len(reasons), reasons[OTHER]) == (SHOWN + 1, 2)
 
 
 def test_the_store_hands_out_the_same_chunks_whatever_is_written_meanwhile(tmp_path):

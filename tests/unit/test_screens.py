@@ -49,7 +49,7 @@ def test_runs_of_a_screen_need_not_be_the_leaderboards():
         ({"models": ["train_mean"]}, "'train_mean' is a control"),
         ({"tasks": ["csd10k/hofs"]}, "screens.mine: tasks: dataset 'csd10k' has no property 'hofs'; did you mean"),
         ({"scheme": "kdes"}, "screens.mine.scheme"),
-        ({"file": "none.csv"}, r"screens.mine.file: no file none\.csv of yours in .*; correct the path"),
+        ({"file": "results/a.csv"}, r"screens.mine.file: results/a\.csv is where results are made; copy it elsewhere"),
         (
             {"tasks": ["qm9/gap"], "models": ["physics_ridge"]},
             "'physics_ridge' reads the geometries of qm9's source.*name 'physics_ridge_embedded'",
@@ -77,6 +77,9 @@ def test_a_pretrained_model_is_refused_where_its_corpus_would_hold_molecules_of_
     with pytest.raises(ContractError, match="add 'qm9_sample' to `corpus`"):
         make_plan(screen, variants={"m": pretrained})
     make_plan(screen, variants={"m": pretrained}, corpus=["qm9_sample"])
+    both = {"of": "committee", "label": "B", "parameters": {"members": ["ridge", "m"]}}
+    with pytest.raises(ContractError, match="'both' is pretrained on"):
+        make_plan(screen | {"models": ["both"]}, variants={"m": pretrained, "both": both})
 
 
 def test_models_are_kept_that_a_screen_asks_members_of_committees_included():
@@ -119,3 +122,8 @@ def test_the_content_of_the_file_counts(folder):
     before = make_plan({}).screens.get_given({"screen": "mine"})
     (folder / "mine.csv").write_text("smiles\nCC\n")
     assert make_plan({}).screens.get_given({"screen": "mine"}) != before
+
+
+def test_a_file_that_is_missing_stops_no_other_command(folder):
+    (folder / "mine.csv").unlink()
+    assert make_plan({}).screens.get_given({"screen": "mine"}) == {"mine.csv": "missing"}
