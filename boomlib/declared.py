@@ -11,7 +11,7 @@ from boomlib import registry
 from boomlib.files import ContractError
 from boomlib.provenance import source_file
 from boomlib.registry import Entries
-from boomlib.signatures import name_of, read_source
+from boomlib.signatures import name_of, read_signature, read_source
 
 NEUTRAL = "what it reads reaches a stage as an input or a parameter"
 
@@ -161,6 +161,43 @@ def find_needs(features: Iterable[str], reader: str) -> str:
     if "geometry" in read and brings_geometry(reader):
         return NEEDS[2]
     return NEEDS[1] if any(EMBEDS in list_arguments(name) for name in read - {"geometry"}) else NEEDS[0]
+
+
+def list_features(name: str, models: Entries) -> list[str]:
+    """The features that a model reads, itself or by its members."""
+    return [each for member in (name, *registry.list_members(models[name])) for each in models[member]["features"]]
+
+
+def suggest_embedded(name: str, models: Entries) -> str:
+    """What to take where a model cannot have the geometries that it reads."""
+    embedded = f"{name}_embedded"
+    if embedded in models:
+        return f"take its variant with embedded ones (name '{embedded}')"
+    if "conformers" in read_signature(models[name]["class"]).settings:
+        return "take a variant of it with embedded ones (`conformers: embedded`)"
+    return "take a model that reads none"
+
+
+def check_geometry(name: str, dataset: str, models: Entries, datasets: Entries, where: str) -> None:
+    """Raise :class:`ContractError` if a model reads geometries that the same molecules' other source alone has.
+
+    Where no source has any, as of 10K CSD, the model embeds them; here it would be taken for what it is on the other.
+
+    Args:
+        name: the model.
+        dataset: what it is to be trained on.
+        models: descriptors by name.
+        datasets: entries by name.
+        where: the configuration's files, for messages.
+    """
+    other = datasets[dataset].get("same_molecules_as")
+    if other is None or brings_geometry(datasets[dataset]["reader"]):
+        return
+    if find_needs(list_features(name, models), datasets[other]["reader"]) == NEEDS[2]:
+        raise ContractError(
+            f"{where}: models: '{name}' reads the geometries of {other}'s source, which that of {dataset} has not; "
+            f"{suggest_embedded(name, models)}, or the dataset {other}"
+        )
 
 
 def read_scheme_features(scheme: str) -> list[str]:

@@ -16,9 +16,11 @@ class Lineage(ABC):
     Attributes:
         models: descriptors by name.
         corpus: properties by dataset of what pretraining reads.
+        runs: all runs.
     """
 
     models: Entries
+    runs: list[Run]
     corpus: Mapping[str, list[str]]
 
     @abstractmethod
@@ -45,19 +47,27 @@ class Lineage(ABC):
     def list_training_needs(self, run: Run) -> list[str]:
         """The predictions of a run and what they stand on, in the order in which it is made."""
         wildcards, model = asdict(run), self.models[run.model]
-        pretrained = model["parameters"].get("pretrained") == "mlm"
         needs = [
             *self.list_split_needs(run.dataset, run.property, run.scheme),
             f"results/tasks/{run.task}/{run.scheme}.parquet",
             *([f"results/tasks/{run.task}/{run.scheme}.json"] if is_external(model) else []),
             *self.list_feature_needs(run.dataset, model["features"]),
-            *(self.list_corpus_needs(run.scheme) if pretrained else []),
+            *(self.list_corpus_needs(run.scheme) if self.reads_corpus(run) else []),
             *self.get_checkpoint(wildcards),
             *(path for member in self.list_member_runs(run) for path in self.list_training_needs(member)),
             f"results/predictions/{run.stem}.parquet",
             f"results/predictions/{run.stem}/run.json",
         ]
         return list(dict.fromkeys(needs))
+
+    def reads_corpus(self, run: Run) -> bool:
+        """Whether a run starts from a checkpoint that is pretrained on the corpus."""
+        return bool(self.models[run.model]["parameters"].get("pretrained") == "mlm")
+
+    def list_exposures(self) -> list[str]:
+        """How many molecules that are tested the corpus holds, a file each task of runs that start from it."""
+        tasks = dict.fromkeys(f"{run.task}/{run.scheme}" for run in self.runs if self.reads_corpus(run))
+        return [f"results/exposure/{task}.json" for task in tasks]
 
     def list_split_needs(self, dataset: str, name: str, scheme: str) -> list[str]:
         """A split of a property and what it stands on, in the order in which it is made."""

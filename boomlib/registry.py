@@ -180,7 +180,7 @@ def with_own_datasets(
     """The registered ``datasets`` and ``sources``, and those that a configuration brings itself.
 
     Raises:
-        ContractError: one of its own is wrong, or has the name of a registered one.
+        ContractError: one of its own is wrong, has the name of a registered one, or is of unknown molecules.
     """
     content = {key: config[key] for key in ("datasets", "sources") if key in config}
     own = check_datasets({"datasets": {}} | content, sources, where)
@@ -188,7 +188,11 @@ def with_own_datasets(
         for name in brought:
             if name in registered:
                 raise ContractError(f"{where}: {key}.{name}: config/datasets.yaml has this name; choose another")
-    return datasets | own[0], sources | own[1]
+    made = datasets | own[0]
+    for name, entry in made.items():
+        if "same_molecules_as" in entry:
+            check_known("dataset", entry["same_molecules_as"], made, f"{where}: datasets.{name}.same_molecules_as")
+    return made, sources | own[1]
 
 
 def load_models(folder: StrPath = CONFIG / "models") -> Entries:

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from boomlib import registry
-from boomlib.declared import NEEDS, find_needs
+from boomlib.declared import NEEDS, find_needs, list_features, suggest_embedded
 from boomlib.external import is_external
 from boomlib.files import ContractError, read_json
 from boomlib.given import GivenFiles, is_given
 from boomlib.registry import Entries, Entry, list_members
 from boomlib.runs import Run, list_runs
-from boomlib.signatures import read_signature
 
 NEUTRAL = "what it reads reaches a stage as an input or a parameter"
 
@@ -109,18 +108,12 @@ class Screens:
             raise ContractError(
                 f"{at}: '{name}' is external: of others' predictions of the benchmark's own molecules; leave it out"
             )
-        read = [each for member in (name, *list_members(model)) for each in self.models[member]["features"]]
+        read = list_features(name, self.models)
         for dataset in datasets:
             if find_needs(read, self.datasets[dataset]["reader"]) == NEEDS[2]:
-                embedded = f"{name}_embedded"
-                remedy = "a model that reads none"
-                if embedded in self.models:
-                    remedy = f"its variant with embedded ones (name '{embedded}')"
-                elif "conformers" in read_signature(model["class"]).settings:
-                    remedy = "a variant of it with embedded ones (`conformers: embedded`)"
                 raise ContractError(
-                    f"{at}: '{name}' reads the geometries of {dataset}'s source, which a new molecule has not; take "
-                    f"{remedy}"
+                    f"{at}: '{name}' reads the geometries of {dataset}'s source, which a new molecule has not; "
+                    f"{suggest_embedded(name, self.models)}"
                 )
             starts = [self.models[each]["parameters"].get("pretrained") for each in (name, *list_members(model))]
             if "mlm" in starts and dataset not in self.list_corpus(config):

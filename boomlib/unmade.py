@@ -27,6 +27,7 @@ EVIDENCE = tuple(
         "policy/",
         "domain/",
         "uncertainty/",
+        "exposure/",
         "uncertainty.",
         "plots/",
         "screens/",

@@ -132,6 +132,7 @@ class Plan(Lineage):
         for screen in self.screens.named:
             self.screens.get_given({"screen": screen})
         for run in dict.fromkeys(replace(run, seed=0) for run in [*self.runs, *self.screens.runs]):
+            declared.check_geometry(run.model, run.dataset, self.models, self.datasets, where)
             self.list_needs(run)
             for each in (run, *self.list_member_runs(run)):
                 self.get_given_checkpoint(asdict(each))
@@ -361,7 +362,7 @@ class Plan(Lineage):
         datasets = dict.fromkeys(run.dataset for run in self.policy_runs)
         tables = ("fragmentations", "ch2_pairs")
         pairs = [f"results/features/{dataset}/{name}.parquet" for dataset in datasets for name in tables]
-        made = [f"results/policy/{run.stem}.json" for run in self.policy_runs]
+        made = [*self.list_exposures(), *(f"results/policy/{run.stem}.json" for run in self.policy_runs)]
         made += [f"results/hardest/{'/'.join(task)}.json" for task in self.tasks]
         near = [f"results/features/{name}/{each}.parquet" for name in self.run_datasets for each in DOMAIN_FEATURES]
         made += [*near, *self.list_domains(), *self.list_uncertainty(), "results/uncertainty.csv"]

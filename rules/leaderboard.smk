@@ -1,7 +1,7 @@
 """Metrics -> summary, figures and the leaderboard.
 
 Needs: the metrics, record and predictions of every run, the policy of those that answer one, the notes on every task and its
-hardest molecules, and how far each model's intervals hold.
+hardest molecules, how far each model's intervals hold, and what pretraining saw.
 Offers: results/leaderboard.csv (metrics), results/runs.csv (a row a run) and results/uncertainty.csv; from these results/leaderboard.md and
 results/plots/….
 """
@@ -267,6 +267,7 @@ rule leaderboard:
         notes=[f"results/notes/{'/'.join(task)}.json" for task in plan.tasks],
         hardest=[f"results/hardest/{'/'.join(task)}.json" for task in plan.tasks],
         uncertainty="results/uncertainty.csv",
+        exposure=plan.list_exposures(),
         doubles=[f"results/data/{name}/doubles.csv" for name in plan.run_datasets],
         splits=[f"results/splits/{'/'.join(task)}.parquet" for task in plan.tasks],
         figures=plan.list_figures,

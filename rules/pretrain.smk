@@ -3,7 +3,8 @@
 Needs: molecules and all splits of the datasets of `tasks` and `corpus`; for the hub a mirror folder, or the network.
 Offers: results/corpora/{scheme}.parquet, results/pretrained/mlm/{scheme}/{model}/ and
 results/pretrained/hub/{org}--{name}@{revision}/, each with model.safetensors, checkpoint.json (source and hashes),
-config.json and the tokenizer. Models that pretrain alike share the checkpoint of the first of them.
+config.json and the tokenizer; models that pretrain alike share the checkpoint of the first of them. Of each task
+results/exposure/{dataset}/{property}/{scheme}.json.
 """
 
 
@@ -31,6 +32,31 @@ rule make_corpus:
         "Collect what pretraining may read, {wildcards.scheme} split"
     script:
         "../workflow_scripts/make_corpus.py"
+
+
+rule count_exposed:
+    input:
+        corpus="results/corpora/{scheme}.parquet",
+        task="results/tasks/{dataset}/{property}/{scheme}.parquet",
+    output:
+        exposure="results/exposure/{dataset}/{property}/{scheme}.json",
+    log:
+        "logs/count_exposed/{dataset}/{property}/{scheme}.log",
+    benchmark:
+        "logs/count_exposed/{dataset}/{property}/{scheme}.tsv"
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        inputs=tell_lost_inputs,
+        code=code_of("workflow_scripts.count_exposed"),
+    message:
+        "Count what pretraining saw of {wildcards.dataset}/{wildcards.property}, {wildcards.scheme} split"
+    script:
+        "../workflow_scripts/count_exposed.py"
 
 
 rule pretrain:

@@ -1,4 +1,4 @@
-"""Bring a registered source file here: from a mirror folder, else from its URL or the package index.
+"""Bring a registered source file here: from a mirror folder, else from its URL or the package index, if it has one.
 
 Whatever brought it, a file is used only if its sha256 is the registered one.
 """
@@ -23,7 +23,7 @@ def fetch(name: str, source: dict, out: str | os.PathLike, mirror: str | None = 
 
     Args:
         name: file name, as in the registry's ``sources``.
-        source: its registry entry: ``sha256`` and ``url`` or ``pypi``.
+        source: its registry entry: ``sha256`` and ``url``, ``pypi`` or ``unpublished``.
         out: where to write it.
         mirror: folder searched first, with its subfolders; None = the environment's ``BOOM_MIRROR``, if set.
 
@@ -37,9 +37,14 @@ def fetch(name: str, source: dict, out: str | os.PathLike, mirror: str | None = 
     elif "url" in source:
         origin = source["url"]
         download_url(name, source, part)
-    else:
+    elif "pypi" in source:
         origin = f"the package index ({source['pypi']})"
         download_wheel(name, source, part)
+    else:
+        raise ContractError(
+            f"{name} has no address, and no mirror has brought it: {put_in_mirror(name, source)}, or "
+            f"{source['unpublished']}"
+        )
     found = sha256(part)
     if found != source["sha256"]:
         aside = Path(f"{out}.rejected")
@@ -84,7 +89,12 @@ def download_wheel(name: str, source: dict, part: Path) -> None:
 
 def remedy(name: str, source: dict) -> str:
     """What a user without network can do."""
+    return f"without network, {put_in_mirror(name, source)}."
+
+
+def put_in_mirror(name: str, source: dict) -> str:
+    """How a file comes from a mirror."""
     return (
-        f"without network, put {name} (sha256 {source['sha256']}) into a folder and name that folder in "
-        "`mirror:` of the config or in the environment variable BOOM_MIRROR."
+        f"put {name} (sha256 {source['sha256']}) into a folder and name that folder in `mirror:` of the config or in "
+        "the environment variable BOOM_MIRROR"
     )

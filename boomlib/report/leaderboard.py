@@ -21,6 +21,7 @@ from boomlib.report.tables.committees import tabulate_committees
 from boomlib.report.tables.details import tabulate_details
 from boomlib.report.tables.doubles import list_doubles
 from boomlib.report.tables.errors import tabulate_errors, tabulate_tail_interior
+from boomlib.report.tables.exposure import tabulate_exposure
 from boomlib.report.tables.failures import tabulate_failures
 from boomlib.report.tables.hardest import list_hardest
 from boomlib.report.tables.overall import tabulate_ranking
@@ -135,7 +136,8 @@ def write_leaderboard(
 
     Args:
         page: the Markdown file.
-        results_dir: the folder of results, for policies, hardest molecules, intervals, notes on tasks and figures.
+        results_dir: the folder of results, for policies, hardest molecules, intervals, notes on tasks, what
+            pretraining saw and figures.
         metrics: the tidy table, see :func:`boomlib.evaluation.summary.tabulate_metrics`.
         records: the table of runs, see :func:`boomlib.evaluation.records.tabulate_runs`; done or not, in the order
             of the tables.
@@ -163,6 +165,7 @@ def write_leaderboard(
         **describe_policies(results_dir, finished, roles, figures),
         committees=tabulate_committees(results_dir, finished, roles),
         training=tabulate_training(records, roles),
+        exposure=tabulate_exposure(results_dir, records, models),
         seeds=", ".join(map(str, sorted({run.seed for run in runs}))),
         splits=tabulate_splits(metrics, records, datasets),
         doubles=list_doubles(results_dir, records, datasets),

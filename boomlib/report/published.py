@@ -13,6 +13,8 @@ SPLITS = {"BOOM's": "these molecules", "another": "other molecules"}
 """On what others tested, by ``split``: the molecules of :data:`SCHEME`, or others of the same dataset."""
 NEARLY = {"qm9_characterised": "qm9"}
 """Datasets of nearly the molecules of another one: what was published on that was tested on others than theirs."""
+SAME = {"qm9_smiles": "qm9"}
+"""Datasets of the very molecules and folds of another one: what was published on that holds for them as well."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,11 @@ class Published:
 
 @functools.cache
 def read_published() -> tuple[Published, ...]:
-    """All entries of ``published.yaml``, and the same on datasets of nearly the same molecules."""
+    """All entries of ``published.yaml``, and the same on datasets of the same molecules, or nearly the same."""
     text = Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")
     entries = [Published(**entry) for entry in yaml.safe_load(text)]
-    return (*entries, *(move(each, *pair) for pair in NEARLY.items() for each in entries if any_on(each, pair[1])))
+    moved = [move(each, *pair) for pair in (NEARLY | SAME).items() for each in entries if any_on(each, pair[1])]
+    return (*entries, *moved)
 
 
 def any_on(entry: Published, dataset: str) -> bool:
@@ -40,10 +43,10 @@ def any_on(entry: Published, dataset: str) -> bool:
 
 
 def move(entry: Published, dataset: str, origin: str) -> Published:
-    """The tasks of an entry on dataset ``origin`` as tasks of ``dataset``, of which these are other molecules."""
+    """The tasks of an entry on dataset ``origin`` as tasks of ``dataset``, see :data:`NEARLY` and :data:`SAME`."""
     rmse = {
         f"{dataset}/{task.removeprefix(f'{origin}/')}": errors
         for task, errors in entry.rmse.items()
         if task.startswith(f"{origin}/")
     }
-    return replace(entry, split="another", rmse=rmse)
+    return replace(entry, split=entry.split if dataset in SAME else "another", rmse=rmse)

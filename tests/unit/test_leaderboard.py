@@ -233,6 +233,27 @@ def test_how_models_were_trained(results):
     ]
 
 
+def test_what_pretraining_saw_is_counted_of_ours_and_unknown_of_others(results):
+    folder, runs, _ = results
+    counts = {
+        "id": {"molecules": 1234, "exposed": 0, "exposed_flat": 56},
+        "ood": {"molecules": 3, "exposed": 1, "exposed_flat": 2},
+    }
+    write_json(folder / "exposure/data/x/kde.json", counts)
+    changed = {
+        "good": {"parameters": {"pretrained": "mlm"}},
+        "same": {"parameters": {"pretrained": {"hub": "org/name"}}},
+    }
+    assert rows(write(folder, runs, **changed), "was made elsewhere held is unknown.\n") == [
+        ["Pretrained", "Task", "Scheme", "ID", "OOD", "ID, flat", "OOD, flat"],
+        ["MLM on 9 molecules of data", "data/x", "kde", "0 of 1,234", "1 of 3", "56 of 1,234", "2 of 3"],
+        ["MLM on 9 molecules of data", "data/y", "kde", "—", "—", "—", "—"],
+        ["org/name@c0ffee", "data/x", "kde", *["unknown"] * 4],
+        ["org/name@c0ffee", "data/y", "kde", *["unknown"] * 4],
+    ]
+    assert "What pretraining saw" not in write(folder, [run for run in runs if run.model == "half"])
+
+
 def test_rmse_tables(results):
     _, _, text = results
     assert rows(text, "### OOD RMSE ↓") == [

@@ -3,7 +3,7 @@
 from urllib.parse import urlparse
 
 from boomlib import registry
-from boomlib.report.published import SPLITS, read_published
+from boomlib.report.published import SAME, SPLITS, read_published
 
 
 def test_every_entry_is_of_registered_tasks_and_names_its_source():
@@ -41,3 +41,19 @@ def test_what_was_published_on_qm9_stands_beside_its_characterised_molecules_as_
         for dataset in ("qm9", "qm9_characterised")
     ]
     assert both[0] and both[0] == both[1]
+
+
+def test_what_was_published_on_qm9_holds_for_the_same_molecules_from_a_table():
+    datasets, _ = registry.load_datasets()
+    assert {name: each["same_molecules_as"] for name, each in datasets.items() if "same_molecules_as" in each} == SAME
+    on_qm9, on_table = (
+        {
+            (each.model, each.split, task.partition("/")[2], str(errors))
+            for each in read_published()
+            for task, errors in each.rmse.items()
+            if task.startswith(f"{dataset}/")
+        }
+        for dataset in ("qm9", "qm9_smiles")
+    )
+    assert on_qm9 and on_qm9 == on_table
+    assert "BOOM's" in {split for _, split, *_ in on_table}

@@ -262,6 +262,9 @@ def test_a_run_waits_for_all_that_its_pretraining_reads(tmp_path, monkeypatch):
         "results/predictions/csd10k/hof/scaffold/v/seed0.parquet",
     ]
     assert [path for path in pretrained if path in order] == order
+    exposure = "results/exposure/csd10k/hof/scaffold.json"
+    assert plan.list_exposures() == [exposure] and exposure in plan.list_beside_runs()
+    assert make_plan().list_exposures() == []
 
 
 def test_a_configuration_brings_its_own_datasets_and_sources(tmp_path, monkeypatch):

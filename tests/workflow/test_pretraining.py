@@ -1,5 +1,6 @@
 """What language models start from is made once, and only where a model asks for it."""
 
+import json
 import os
 
 import pytest
@@ -90,6 +91,20 @@ def test_the_corpus_reads_other_datasets_as_well(plan):
     path.write_text(yaml.safe_dump(registry, sort_keys=False))
     planned = plan({"corpus": ["other"]}, mean={"pretrained": "mlm"})
     assert {job for job in planned if "other" in job} == {"Split other/size by kde", "Split other/polarity by kde"}
+
+
+@pytest.mark.slow
+def test_what_the_corpus_held_of_a_task_is_counted_for_the_page_without_any_training(plan):
+    exposure = "results/exposure/tiny/size/kde.json"
+    plan(mean={"pretrained": "mlm"})
+    count = "Count what pretraining saw of tiny/size, kde split"
+    assert count in plan.project.planned()
+    plan.project.snakemake(exposure)
+    counts = json.loads((plan.folder / exposure).read_text())
+    assert (counts["ood"]["molecules"], counts["ood"]["exposed"], counts["id"]["exposed"]) == (20, 0, 0)
+    assert plan.project.planned(exposure) == set()
+    plan(mean={"pretrained": None})
+    assert count not in plan.project.planned()
 
 
 @pytest.mark.slow
