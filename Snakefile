@@ -52,9 +52,9 @@ onstart:
 
 onsuccess:
     end_jobs(workflow.dag)
-    plan.report_success()
+    plan.report_success(list_rules(workflow.dag))
 
 
 onerror:
     end_jobs(workflow.dag)
-    plan.report_failures()
+    plan.report_failures(list_rules(workflow.dag))

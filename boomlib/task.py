@@ -231,7 +231,7 @@ def check_files(files: Mapping[str, Path]) -> str:
         and fold[ids].tolist() == task["fold"].to_pylist()
     ):
         raise ContractError(
-            f"{files['task']}: of other molecules or folds than {files['molecules']} and {files['split']}, one of which "
-            "has been made anew since; have Snakemake make all three"
+            f"{files['task']}: of other molecules or folds than {files['molecules']} and {files['split']}, one of "
+            "which has been made anew since; have Snakemake make all three"
         )
     return describe_benchmark(molecules, fold)["split"]

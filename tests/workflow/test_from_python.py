@@ -87,7 +87,7 @@ def test_files_that_have_changed_since_are_noticed(finished, tmp_path):
     task = boomlib.load_task("tiny/size", folder=copy.folder)
     table = pq.read_table(task.files["split"])
     pq.write_table(table.set_column(1, table.schema.field("fold"), table["fold"][::-1]), task.files["split"])
-    with pytest.raises(ContractError, match="of other molecules or folds than .*; have Snakemake make all three"):
+    with pytest.raises(ContractError, match=r"of other molecules or folds than .*; have Snakemake make all three"):
         task.evaluate(np.zeros(len(task.test)))
 
 
