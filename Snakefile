@@ -52,9 +52,11 @@ onstart:
 
 onsuccess:
     end_jobs(workflow.dag)
-    plan.report_success()
+    if makes_results(workflow.dag):
+        plan.report_success()
 
 
 onerror:
     end_jobs(workflow.dag)
-    plan.report_failures()
+    if makes_results(workflow.dag):
+        plan.report_failures()

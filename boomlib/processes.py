@@ -7,6 +7,7 @@ does while it lives, and where a file system knows no ``flock`` it makes do with
 
 import fcntl
 import os
+import re
 import select
 import shlex
 import signal
@@ -97,8 +98,7 @@ def claim(log: str | os.PathLike) -> int:
     Raises:
         ContractError: another process has held it for a minute; the message says which.
     """
-    path = Path(log)
-    path = path.with_name(f".{path.name}.lock")
+    path = locate_lock(log)
     lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     end = time.monotonic() + WAIT
     try:
@@ -115,6 +115,51 @@ def claim(log: str | os.PathLike) -> int:
     slurm = f", SLURM job {os.environ['SLURM_JOB_ID']}" if "SLURM_JOB_ID" in os.environ else ""
     path.write_text(f"process {os.getpid()} on {socket.gethostname()}{slurm}", encoding="utf-8")
     return lock
+
+
+def locate_lock(log: str | os.PathLike) -> Path:
+    """The lock of the job that writes to ``log``, whose text names its holder; its date is when that began."""
+    return Path(log).with_name(f".{Path(log).name}.lock")
+
+
+def is_claimed(log: str | os.PathLike) -> bool | None:
+    """Whether a job that has claimed ``log`` still works; nothing is written, and no job is kept from its lock.
+
+    Returns:
+        None if that cannot be seen from here: the job has begun on another machine, and either it has ended or the
+        file system does not show its lock.
+    """
+    path = locate_lock(log)
+    try:
+        lock = os.open(path, os.O_RDONLY)
+    except OSError:  # no job has ever claimed it, or one of somebody else's
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        seen: bool | None = False
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        seen = None
+    finally:
+        os.close(lock)
+    holder = re.match(r"process (\d+) on ([^\s,]+)", path.read_text(encoding="utf-8"))
+    if holder is None:
+        return False
+    if holder[2] != socket.gethostname():
+        return None
+    return is_alive(int(holder[1])) if seen is None else seen
+
+
+def is_alive(pid: int) -> bool:
+    """Whether this machine has a process with this id."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is somebody else's
+        return True
+    return True
 
 
 def release_dead_locks(folder: str | os.PathLike) -> None:

@@ -1,11 +1,12 @@
 """The plan that all rules ask: what is registered, what this run covers, where it lands (boomlib/workflow.py).
 
 Needs: the configuration, config/datasets.yaml and config/models/*.yaml.
-Offers: plan, tell_lost_inputs, tell_lost_training, tell_other_mirror, VERSION of the benchmark, of boomlib.unmade begin_jobs and end_jobs, and of
-boomlib.workflow code_of, one_of and ENVIRONMENT, of boomlib.declared list_families.
+Offers: plan, tell_lost_inputs, tell_lost_training, tell_other_mirror, VERSION of the benchmark, ASKED, makes_results, of
+boomlib.unmade begin_jobs and end_jobs, and of boomlib.workflow code_of, one_of and ENVIRONMENT, of boomlib.declared list_families.
 """
 
 import sys
+from datetime import datetime
 
 from snakemake.io import IOFile
 from snakemake.utils import update_config
@@ -47,6 +48,8 @@ try:
 except ContractError as error:
     raise WorkflowError(str(error)) from None
 config = plan.config
+ASKED = datetime.now().isoformat()  # another one for each command: what has it as a parameter is always made anew
+makes_results = lambda dag: {job.rule.name for job in dag.jobs} != {"status"}  # which merely tells
 read_recorded = lambda path: workflow.persistence.params(IOFile(path))
 tell_lost_inputs = MakeAgain(read_recorded, has_lost_inputs)
 tell_lost_training = MakeAgain(

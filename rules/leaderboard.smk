@@ -4,6 +4,9 @@ Needs: the metrics, record and predictions of every run, the policy of those tha
 hardest molecules, how far each model's intervals hold, and what pretraining saw.
 Offers: results/leaderboard.csv (metrics), results/runs.csv (a row a run) and results/uncertainty.csv; from these results/leaderboard.md and
 results/plots/….
+
+results/status.md, how far all this is, is written anew whenever it is asked for, from the files that are there, and
+nothing else is made for it.
 """
 
 
@@ -312,3 +315,25 @@ rule leaderboard:
         "Write the leaderboard"
     script:
         "../workflow_scripts/leaderboard.py"
+
+
+rule status:
+    output:
+        page="results/status.md",
+    log:
+        "logs/status.log",
+    benchmark:
+        "logs/status.tsv"
+    localrule: True
+    conda:
+        "../envs/boomlib.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        asked=ASKED,
+    message:
+        "Write how far all runs are"
+    script:
+        "../workflow_scripts/write_status.py"

@@ -154,7 +154,7 @@ def summarise(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The metrics (:func:`tabulate_metrics`) and the table of runs of what lies in the results folder, done or not.
 
-    ``needs`` are the files that runs stand on, see :func:`boomlib.evaluation.records.find_outcome`; ``controls`` the
+    ``needs`` are the files that runs stand on, see :func:`boomlib.evaluation.outcomes.find_outcome`; ``controls`` the
     models that bound the leaderboard.
 
     Raises:

@@ -9,7 +9,8 @@ import pandas as pd
 import yaml
 
 from boomlib.datasets.rows import MERGED, PARTLY
-from boomlib.evaluation.records import list_failures, read_runs
+from boomlib.evaluation.outcomes import list_failures
+from boomlib.evaluation.records import read_runs
 from boomlib.evaluation.summary import read_metrics, summarise
 from boomlib.files import write_text
 from boomlib.provenance import content_hash
@@ -94,7 +95,7 @@ def write_partial(
 
     Args:
         results: the results folder.
-        needs: the files that each run stands on, see :func:`boomlib.evaluation.records.find_outcome`.
+        needs: the files that each run stands on, see :func:`boomlib.evaluation.outcomes.find_outcome`.
         others: what the leaderboard is made of beside the runs.
         described: what :func:`write_page` wants to know.
     """

@@ -15,7 +15,7 @@ def tabulate_failures(lost: pd.DataFrame, others: Sequence[tuple[str, str, str]]
 
     Args:
         lost: the runs' part of the table of runs.
-        others: see :func:`boomlib.evaluation.records.list_failures`.
+        others: see :func:`boomlib.evaluation.outcomes.list_failures`.
     """
     rows = [
         (run.stem, row.status, row.reason, row.log)
