@@ -48,8 +48,12 @@ try:
 except ContractError as error:
     raise WorkflowError(str(error)) from None
 config = plan.config
-ASKED = datetime.now().isoformat()  # another one for each command: what has it as a parameter is always made anew
-makes_results = lambda dag: {job.rule.name for job in dag.jobs} != {"status"}  # which merely tells
+ASKED = (
+    datetime.now().isoformat()
+)  # another one for each command: what has it as a parameter is always made anew
+makes_results = lambda dag: {job.rule.name for job in dag.jobs} != {
+    "status"
+}  # which merely tells
 read_recorded = lambda path: workflow.persistence.params(IOFile(path))
 tell_lost_inputs = MakeAgain(read_recorded, has_lost_inputs)
 tell_lost_training = MakeAgain(

@@ -76,7 +76,7 @@ rule screen:
         "../envs/boomlib.yaml"
     threads: 8
     resources:
-        mem_mb=lambda wildcards, threads: 1000 + 1000 * threads,
+        mem_mb=9000,
         runtime=1440,
     params:
         settings=plan.screens.get_settings,

@@ -12,16 +12,11 @@ if __name__ == "__main__":
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     # one thread a process, whatever their number: another would round otherwise
     with logged(snakemake.log[0]):
-        folders = [str(Path(path).with_suffix("")) for path in inputs.predictions]
-        n = len(params.seeds)
+        folders, n = [str(Path(path).with_suffix("")) for path in inputs.predictions], len(params.seeds)
+        by_model = [folders[at : at + n] for at in range(0, len(folders), n)]
         screen_file(
             params.settings["file"],
-            Asked(
-                params.models,
-                [folders[at : at + n] for at in range(0, len(folders), n)],
-                list(inputs.domains),
-                list(inputs.uncertainty),
-            ),
+            Asked(params.models, by_model, list(inputs.domains), list(inputs.uncertainty)),
             Path(outputs.summary).with_name("answers.sqlite"),
             [outputs.parquet, outputs.csv],
             outputs.rejects,
