@@ -52,11 +52,9 @@ onstart:
 
 onsuccess:
     end_jobs(workflow.dag)
-    if makes_results(workflow.dag):
-        plan.report_success()
+    makes_results(workflow.dag) and plan.report_success()
 
 
 onerror:
     end_jobs(workflow.dag)
-    if makes_results(workflow.dag):
-        plan.report_failures()
+    makes_results(workflow.dag) and plan.report_failures()
