@@ -174,6 +174,17 @@ def check_datasets(content: Entry, registered: Entries, where: str) -> tuple[Ent
     return content["datasets"], content["sources"]
 
 
+def check_required(config: Mapping[str, Any], where: str) -> None:
+    """Raise :class:`ContractError` if a configuration lacks a key that all have; not if one is spelt wrongly."""
+    known = set(config) <= set(read_schema("config")["properties"])
+    if known and not {"tasks", "models"} <= set(config):
+        lacking = sorted({"tasks", "models"} - set(config))[-1]
+        raise ContractError(
+            f"{where}: '{lacking}' is a required property; of several --configfile the last one counts alone, so "
+            "give several files behind one: --configfile a.yaml b.yaml"
+        )
+
+
 def with_own_datasets(
     datasets: Entries, sources: Entries, config: Mapping[str, Any], where: str = "config"
 ) -> tuple[Entries, Entries]:

@@ -88,14 +88,7 @@ class Plan(Lineage):
         Raises:
             ContractError: something in it is wrong; the message names it and the remedy.
         """
-        # with one that is spelt wrongly the schema's check finds that
-        known = set(config) <= set(registry.read_schema("config")["properties"])
-        if known and not {"tasks", "models"} <= set(config):
-            lacking = sorted({"tasks", "models"} - set(config))[-1]
-            raise ContractError(
-                f"{where}: '{lacking}' is a required property; of several --configfile the last one counts alone, so "
-                "give several files behind one: --configfile a.yaml b.yaml"
-            )
+        registry.check_required(config, where)
         self.datasets, self.sources = registry.with_own_datasets(*registry.load_datasets(), config, where)
         self.models = registry.with_variants(registry.load_models(), config, where)
         self.config = registry.check_config(config, self.datasets, self.models, where)
