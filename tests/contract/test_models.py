@@ -129,6 +129,7 @@ def test_one_seed_gives_the_same_bits_twice_and_leaves_the_molecules_as_they_wer
         assert all(each.features[name] is table for name, table in features.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", [2.0**-106, 2.0**92], ids=["smallest", "largest"])
 def test_the_smallest_and_the_largest_labels_are_learnt_alike(distinct, descriptor, fitted, data, tmp_path, unit):
     """As far as labels may go (boomlib/datasets/labels.py), by powers of two, which round nothing."""
@@ -334,11 +335,13 @@ def test_a_network_does_not_stay_as_it_was(done):
     assert moved or float(rows[-1]["loss"]) < float(rows[0]["loss"])
 
 
+@pytest.mark.slow
 def test_a_job_gives_the_same_bytes_twice(done, job):
     job()
     assert job.predictions.read_bytes() == done.predictions.read_bytes()
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_in_a_moved_folder_to_the_same_bytes(done, job, tmp_path, monkeypatch):
     expected = {
         path.name: path.read_bytes()

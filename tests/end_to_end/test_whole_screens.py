@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 from conftest import make_molecules, read_block
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("screens")]  # on one worker, which makes what they share once
+
 SCREEN = "results/screens/mine.md"
 WRITTEN = {
     "Check the file of screen mine",
@@ -78,7 +80,6 @@ def test_a_screen_that_is_taken_away_trains_nothing_and_a_lost_model_is_trained(
     assert not [each for each in project.planned("results/leaderboard.md") if each.startswith("Train")]
 
 
-@pytest.mark.slow
 def test_a_committee_over_two_seeds_and_two_tasks(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     both = {"of": "committee", "label": "Both", "parameters": {"members": ["ridge", "group_contribution"]}}

@@ -94,6 +94,7 @@ def test_an_edit_of_the_report_reruns_the_report_alone(finished, tmp_path):
     assert project.planned() == {"Write the leaderboard"}
 
 
+@pytest.mark.slow
 def test_what_an_adapter_does_reruns_its_stage_and_what_reads_it(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     project.edit(
@@ -102,6 +103,7 @@ def test_what_an_adapter_does_reruns_its_stage_and_what_reads_it(finished, tmp_p
     assert project.planned() == set().union(*(jobs_of(m) for m in ("oracle", "train_mean", "ridge", "mlp"))) | REPORT
 
 
+@pytest.mark.slow
 def test_code_that_models_share_reruns_those_that_use_it(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     project.edit("boomlib/harness/design.py", "> 1e-12", "> 1e-13")
@@ -150,6 +152,7 @@ def test_another_dataset_in_the_registry_reruns_nothing(finished, tmp_path):
     assert project.planned() == set()
 
 
+@pytest.mark.slow
 def test_an_edited_csv_reruns_all_that_reads_it(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     with (project.folder / "tiny.csv").open("a") as stream:
@@ -187,6 +190,7 @@ def date(path, seconds):
     os.utime(path, (seconds, seconds))
 
 
+@pytest.mark.slow
 def test_a_table_from_a_backup_reruns_all_that_reads_it(finished, tmp_path):
     """``cp -p``, ``rsync -a`` and unzip give it an older date than what was made of the one before."""
     project = finished.copy(tmp_path / "p")
@@ -197,6 +201,7 @@ def test_a_table_from_a_backup_reruns_all_that_reads_it(finished, tmp_path):
     assert {"Read and check the molecules of tiny", "Split tiny/size by kde"} | jobs_of("ridge") | REPORT <= planned
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [OLD, FUTURE])
 def test_the_date_of_a_table_reruns_nothing(finished, tmp_path, seconds):
     project = finished.copy(tmp_path / "p")
@@ -215,6 +220,7 @@ def test_a_table_that_is_dated_in_the_future_is_read(project):
     assert "Nothing to be done" in project.snakemake("results/splits/tiny/size/kde.parquet").stdout
 
 
+@pytest.mark.slow
 def test_a_setting_counts_whatever_the_date_of_its_file(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
     for path in (project.folder / "config").rglob("*.yaml"):
