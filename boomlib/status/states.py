@@ -74,9 +74,13 @@ class Checkout:
         """All runs: of the leaderboard, of screens, and those whose predictions others read."""
         needs = {run: self.list_needs(run) for run in self.runs}
         marks = {file: find_unmade([file]) for file in {file for files in needs.values() for file in files}}
-        self.marks = {file: log for file, log in marks.items() if log is not None}
+        self.marks = {file: log for file, log in marks.items() if log is not None and not self.is_made(file, log)}
         """What runs stand on and a command has set out to make, each with the log of its job."""
         self.marked = {run: [file for file in files if file in self.marks] for run, files in needs.items()}
+
+    def is_made(self, file: str, log: str) -> bool:
+        """Whether the job of a marked file has made it: marks stay until the command that made them ends."""
+        return Path(file).is_file() and find_failed([file]) is not None and not self.is_at_work(log)
 
     def list_needs(self, run: Run) -> list[str]:
         """What the result of a run stands on."""

@@ -46,7 +46,6 @@ def finish(run: Run, seconds: float, wall: float = 0.0, scoring: float = 0.0, re
     made.append(f"results/resamples/{run.stem}.parquet")
     for file in made:
         write_text(file, "")
-    unmark([*made, f"results/predictions/{run.stem}/run.json"])
     for rule, taken in (("train", max(wall, seconds)), ("evaluate", scoring)):
         write_text(f"logs/{rule}/{run.stem}.tsv", f"s\th:m:s\n{taken}\t0:00:01\n")
 
@@ -67,6 +66,18 @@ def training(run: Run, began: float, *lines: str):
 
 def find_states(plan: Plan) -> dict[str, str]:
     return {f"{each.run.model}/seed{each.run.seed}": each.status for each in read_status(plan, NOW).runs}
+
+
+def test_what_a_command_that_goes_on_has_made_is_done(checkout):
+    run, *_ = (plan := make_plan()).runs
+    files, log = plan.list_needs(run), f"logs/train/{run.stem}.log"
+    mark_unmade(files, log)
+    assert set(find_states(plan).values()) == {"pending"}
+    write_text(log, "")  # of a job that has ended, while the command that began it goes on
+    for file in files:
+        write_text(file, "")
+    finish(run, 10.0)
+    assert find_states(plan)[f"{run.model}/seed{run.seed}"] == "done"
 
 
 def test_before_anything_has_run_all_is_pending_and_nothing_is_written(checkout):
