@@ -240,9 +240,9 @@ def count_opened(folder) -> list[str]:
 
     def note(event: str, arguments: tuple) -> None:
         if event == "open" and isinstance(arguments[0], str | os.PathLike):
-            path = os.path.join(os.getcwd(), os.fspath(arguments[0]))  # noqa: PTH118 Path would be traced as well
-            if path.startswith(str(folder)):
-                opened.append(path)
+            path = folder / arguments[0]  # one that is absolute stays as it is
+            if path.is_relative_to(folder):
+                opened.append(str(path))
 
     sys.addaudithook(note)
     return opened
@@ -271,7 +271,7 @@ def test_two_thousand_runs_are_read_from_few_small_files(checkout):
 
 
 def simulate(seed: int) -> list[tuple[float, float]]:
-    """An hour of one job after another; at each run's end the share of it that is over, and estimated by true time left.
+    """An hour of one job after another; at each run's end the share that is over, and estimated by true time left.
 
     Models differ in speed by a factor of a hundred, datasets in size by twelve, runs of a kind by a few per cent.
     """
