@@ -48,7 +48,8 @@ try:
 except ContractError as error:
     raise WorkflowError(str(error)) from None
 config = plan.config
-ASKED = datetime.now().isoformat()  # another one for each command: what has it as a parameter is always made anew
+# another one for each command: what has it as a parameter is always made anew
+ASKED = datetime.now().isoformat()
 list_rules = lambda dag: {job.rule.name for job in dag.jobs}
 read_recorded = lambda path: workflow.persistence.params(IOFile(path))
 tell_lost_inputs = MakeAgain(read_recorded, has_lost_inputs)

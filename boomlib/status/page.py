@@ -43,8 +43,8 @@ def summarise(status: Status) -> str:
         return lines[0]
     told = [each for each in status.left.values() if each.seconds is not None]
     if told:
-        counts = [(sum(each.basis == basis for each in told), text) for basis, text in BASES.items()]
-        bases = ", ".join(f"{n} {text}" for n, text in counts if n)
+        by_basis = [(sum(each.basis == basis for each in told), text) for basis, text in BASES.items()]
+        bases = ", ".join(f"{n} {text}" for n, text in by_basis if n)
         lines.append(
             f"**Left: {format_hours(status.seconds_left)} hours** of one job after another, for trainings and their "
             f"scores. Of the runs are estimated {bases}."

@@ -115,6 +115,19 @@ def test_a_training_that_has_ended_is_not_running_and_one_to_come_has_not_failed
     assert find_states(plan)["ridge/seed0"] == "pending", "the log is of an earlier command"
 
 
+def test_what_a_command_has_made_is_done_before_it_ends_and_what_it_makes_again_is_not(checkout):
+    plan = make_plan(seeds=[0])
+    ridge, network = plan.runs
+    for run in plan.runs:
+        finish(run, 20.0)
+        mark_unmade([f"results/predictions/{run.stem}.parquet"], f"logs/train/{run.stem}.log")
+    write_text(f"logs/train/{ridge.stem}.log", "")
+    write_text(f"results/predictions/{ridge.stem}.parquet", "")
+    assert find_states(plan) == {"ridge/seed0": "done", "egnn_small/seed0": "pending"}
+    with training(network, NOW):
+        assert find_states(plan) == {"ridge/seed0": "done", "egnn_small/seed0": "running"}
+
+
 def test_what_waits_for_a_stage_that_failed_says_so_and_for_one_at_work_does_not(checkout):
     plan = make_plan(seeds=[0])
     log = "logs/prepare_molecules/csd10k.log"

@@ -1,7 +1,6 @@
 """The status before, during and after a small run, printed and as a target; nothing else is made for it."""
 
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -82,8 +81,7 @@ def test_a_run_is_seen_before_it_begins_while_it_trains_when_it_was_killed_and_a
         assert describe(page)[1:] == ("0 of 1, 1 running", "ready")
         assert re.search(r"`tiny/size/kde/short/seed0` +\| epoch \d+ of 40 +\| +\d+ \| +20\d\d-", page)
         assert "**Left: " in page
-    job.resume()
-    job.send_signal(signal.SIGKILL)
+    job.kill()
     process.communicate(timeout=120)
     for page in (read_status(project), make_status(project)):
         assert describe(page)[1:] == ("0 of 1, 1 failed", "ready")
