@@ -52,9 +52,9 @@ onstart:
 
 onsuccess:
     end_jobs(workflow.dag)
-    plan.report_success(list_rules(workflow.dag))
+    makes_results(workflow.dag) and plan.report_success()
 
 
 onerror:
     end_jobs(workflow.dag)
-    plan.report_failures(list_rules(workflow.dag))
+    makes_results(workflow.dag) and plan.report_failures()

@@ -30,7 +30,6 @@ from boomlib.text.start import find_sharer, name_hub_folder, select_pretraining
 ENVIRONMENT = "envs/boomlib.yaml"
 MADE = (WEIGHTS, RECORD)  # of a checkpoint that a rule makes: the record is of the files beside the weights
 DOMAIN_FEATURES = ("elements", "morgan_counts")  # what boomlib.evaluation.applicability reads, which is not light
-MERELY_TELLING = {"status"}  # rules that make no result
 Wildcards = Mapping[str, str]
 
 
@@ -368,21 +367,17 @@ class Plan(Lineage):
         made += [*near, *self.list_domains(), *self.list_uncertainty(), "results/uncertainty.csv"]
         return [*pairs, *made, *self.list_figures({}), "results/leaderboard.csv", "results/leaderboard.md"]
 
-    def report_success(self, rules: set[str]) -> None:
-        """After a command of these rules that has not failed, remove the partial page of an earlier one."""
-        if rules == MERELY_TELLING:
-            return
+    def report_success(self) -> None:
+        """After a command that has not failed, remove the partial page of an earlier one."""
         from boomlib.report.build import remove_partial
 
         remove_partial("results")
 
-    def report_failures(self, rules: set[str]) -> None:
-        """After a failed command of these rules, write the partial page: what there is, and failures with reasons.
+    def report_failures(self) -> None:
+        """After a failed command, write the partial page: what there is, and the failures with their reasons.
 
         The command has failed for another reason than that of a page that cannot be written, which is but printed.
         """
-        if rules == MERELY_TELLING:
-            return
         from boomlib.report.build import remove_partial, write_partial
 
         remove_partial("results")

@@ -1,7 +1,7 @@
 """The plan that all rules ask: what is registered, what this run covers, where it lands (boomlib/workflow.py).
 
 Needs: the configuration, config/datasets.yaml and config/models/*.yaml.
-Offers: plan, tell_lost_inputs, tell_lost_training, tell_other_mirror, VERSION of the benchmark, ASKED, list_rules, of
+Offers: plan, tell_lost_inputs, tell_lost_training, tell_other_mirror, VERSION of the benchmark, ASKED, makes_results, of
 boomlib.unmade begin_jobs and end_jobs, and of boomlib.workflow code_of, one_of and ENVIRONMENT, of boomlib.declared list_families.
 """
 
@@ -50,7 +50,7 @@ except ContractError as error:
 config = plan.config
 # another one for each command: what has it as a parameter is always made anew
 ASKED = datetime.now().isoformat()
-list_rules = lambda dag: {job.rule.name for job in dag.jobs}
+makes_results = lambda dag: {job.rule.name for job in dag.jobs} != {"status"}
 read_recorded = lambda path: workflow.persistence.params(IOFile(path))
 tell_lost_inputs = MakeAgain(read_recorded, has_lost_inputs)
 tell_lost_training = MakeAgain(
