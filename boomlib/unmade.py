@@ -62,6 +62,17 @@ def find_unmade(files: Iterable[str | Path]) -> str | None:
     return next((mark.read_text(encoding="utf-8") for mark in marks), None)
 
 
+def find_outstanding(file: str | Path) -> str | None:
+    """The log of the job that has yet to make a marked file; None if it is not marked or has been made since.
+
+    Marks stay until the command that has made them ends: before that, dates tell.
+    """
+    path, mark = Path(file), locate_mark(file)
+    if not mark.is_file() or (path.exists() and path.stat().st_mtime_ns >= mark.stat().st_mtime_ns):
+        return None
+    return mark.read_text(encoding="utf-8")
+
+
 def find_failed(files: Iterable[str | Path], folder: str | Path = ".") -> str | None:
     """The log of the job that was to make the first of the marked files whose job has begun; None if none has.
 

@@ -11,7 +11,7 @@ from boomlib.reasons import read_reason
 from boomlib.registry import Entry
 from boomlib.runs import Run
 from boomlib.status.jobs import Epochs, is_at_work, measure_age, read_ends, read_epochs, read_share
-from boomlib.unmade import find_failed, find_unmade
+from boomlib.unmade import find_failed, find_outstanding
 from boomlib.workflow import Plan
 
 RESULTS = "results"
@@ -73,14 +73,10 @@ class Checkout:
         self.runs = list(dict.fromkeys([*plan.runs, *plan.screens.runs, *members]))
         """All runs: of the leaderboard, of screens, and those whose predictions others read."""
         needs = {run: self.list_needs(run) for run in self.runs}
-        marks = {file: find_unmade([file]) for file in {file for files in needs.values() for file in files}}
-        self.marks = {file: log for file, log in marks.items() if log is not None and not self.is_made(file, log)}
-        """What runs stand on and a command has set out to make, each with the log of its job."""
+        marks = {file: find_outstanding(file) for file in {file for files in needs.values() for file in files}}
+        self.marks = {file: log for file, log in marks.items() if log is not None}
+        """What runs stand on and a command has set out to make and not made yet, each with the log of its job."""
         self.marked = {run: [file for file in files if file in self.marks] for run, files in needs.items()}
-
-    def is_made(self, file: str, log: str) -> bool:
-        """Whether the job of a marked file has made it: marks stay until the command that made them ends."""
-        return Path(file).is_file() and find_failed([file]) is not None and not self.is_at_work(log)
 
     def list_needs(self, run: Run) -> list[str]:
         """What the result of a run stands on."""

@@ -126,6 +126,19 @@ def test_a_training_that_has_ended_is_not_running_and_one_to_come_has_not_failed
     assert find_states(plan)["ridge/seed0"] == "pending", "the log is of an earlier command"
 
 
+def test_what_a_command_has_made_is_done_before_it_ends_and_what_it_makes_again_is_not(checkout):
+    plan = make_plan(seeds=[0])
+    ridge, network = plan.runs
+    for run in plan.runs:
+        finish(run, 20.0)
+        mark_unmade([f"results/predictions/{run.stem}.parquet"], f"logs/train/{run.stem}.log")
+    write_text(f"logs/train/{ridge.stem}.log", "")
+    write_text(f"results/predictions/{ridge.stem}.parquet", "")
+    assert find_states(plan) == {"ridge/seed0": "done", "egnn_small/seed0": "pending"}
+    with training(network, NOW):
+        assert find_states(plan) == {"ridge/seed0": "done", "egnn_small/seed0": "running"}
+
+
 def test_what_waits_for_a_stage_that_failed_says_so_and_for_one_at_work_does_not(checkout):
     plan = make_plan(seeds=[0])
     log = "logs/prepare_molecules/csd10k.log"
@@ -251,9 +264,9 @@ def count_opened(folder) -> list[str]:
 
     def note(event: str, arguments: tuple) -> None:
         if event == "open" and isinstance(arguments[0], str | os.PathLike):
-            path = os.path.abspath(arguments[0])  # noqa: PTH100 Path would be traced as well
-            if path.startswith(str(folder)):
-                opened.append(path)
+            path = folder / arguments[0]  # one that is absolute stays as it is
+            if path.is_relative_to(folder):
+                opened.append(str(path))
 
     sys.addaudithook(note)
     return opened
