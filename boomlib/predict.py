@@ -18,8 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from boomlib.datasets.columns import read_values
 from boomlib.datasets.formats import PARQUET
-from boomlib.datasets.stream import MoleculeFile, read_texts
+from boomlib.datasets.stream import MoleculeFile
 from boomlib.evaluation.conformal import combine_seeds
 from boomlib.files import ContractError, atomic_path, commit
 from boomlib.harness.keeping import DECISIVE
@@ -158,7 +159,7 @@ class Lines:
     def add(self, table: pa.Table) -> None:
         """Add the rows of a table."""
         columns = zip(table.column_names, table.columns, strict=True)
-        self.lines.writerows(zip(*(read_texts(self.path, *each, self.row) for each in columns), strict=True))
+        self.lines.writerows(zip(*(read_values(self.path, *each, self.row) for each in columns), strict=True))
         self.row += len(table)
 
 

@@ -3,14 +3,13 @@
 python -m boomlib.proposed FOLDER     # its config/models
 """
 
-import re
 import shutil
 import sys
 from pathlib import Path
 
 from boomlib.external import FAMILY
 from boomlib.files import ContractError
-from boomlib.registry import MODEL_NAME
+from boomlib.registry import check_model_name
 from boomlib.strict_yaml import read_yaml
 
 NEUTRAL = "copies files that reach a stage as parameters"
@@ -32,8 +31,7 @@ def take_descriptors(proposed: Path, models: Path) -> list[str]:
         if read_yaml(path).get("family") != FAMILY:
             continue
         ours = models / path.name
-        if not re.fullmatch(MODEL_NAME, path.stem):
-            raise ContractError(f"{path}: a model's name has letters, digits and _ . + - alone; rename the file")
+        check_model_name(path)
         if ours.exists() and read_yaml(ours).get("family") != FAMILY:
             raise ContractError(f"{path}: {path.stem} is a model of the benchmark; rename the file")
         shutil.copyfile(path, ours)

@@ -214,11 +214,8 @@ def load_models(folder: StrPath = CONFIG / "models") -> Entries:
             unknown, missing or wrong hyper-parameters, or has wrong members (:func:`check_members`).
     """
     paths = {path.stem: path for path in sorted(Path(folder).glob("*.yaml")) if not path.name.startswith(".")}
-    for name, path in paths.items():
-        if not re.fullmatch(MODEL_NAME, name):
-            raise ContractError(
-                f"{path}: a model's name becomes part of paths: letters, digits and _ . + - alone; rename the file"
-            )
+    for path in paths.values():
+        check_model_name(path)
     left = {name: read_yaml(path) for name, path in paths.items()}
     for name, descriptor in left.items():
         check_schema(descriptor, "model", str(paths[name]))
@@ -234,6 +231,14 @@ def load_models(folder: StrPath = CONFIG / "models") -> Entries:
     for name in models:
         check_members(name, models, str(paths[name]))
     return dict(sorted(models.items()))
+
+
+def check_model_name(path: Path) -> None:
+    """Raise :class:`ContractError` unless a descriptor has a name that a model may have."""
+    if not re.fullmatch(MODEL_NAME, path.stem):
+        raise ContractError(
+            f"{path}: a model's name becomes part of paths: letters, digits and _ . + - alone; rename the file"
+        )
 
 
 def with_variants(models: Entries, config: Mapping[str, Any], where: str = "config") -> Entries:

@@ -3,7 +3,7 @@
 Nothing heavy is imported, as in :mod:`boomlib.workflow`, whose plan hands this to the rules.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,13 @@ class Screens:
     """
 
     def __init__(
-        self, config: Mapping[str, Any], datasets: Entries, models: Entries, given: GivenFiles, where: str
+        self,
+        config: Mapping[str, Any],
+        datasets: Entries,
+        models: Entries,
+        given: GivenFiles,
+        corpus: Collection[str],
+        where: str,
     ) -> None:
         """Check and read ``screens`` of a checked configuration.
 
@@ -60,12 +66,13 @@ class Screens:
             config: the configuration, with the schema's defaults.
             datasets, models: entries by name, of the configuration as well.
             given: hashes of files that people give.
+            corpus: the datasets that pretraining reads.
             where: the configuration's files, for messages.
 
         Raises:
             ContractError: an unknown task or model, one that predicts no new molecule, or a file of results.
         """
-        self.datasets, self.models, self.given = datasets, models, given
+        self.datasets, self.models, self.given, self.corpus = datasets, models, given, corpus
         self.keeps_all: bool = config["keep_models"]
         self.told: dict[str, bool] = {}
         self.named = {
@@ -92,41 +99,36 @@ class Screens:
         for task in chosen["tasks"]:
             registry.check_task(task, self.datasets, f"{at}: tasks")
         for name in chosen["models"]:
-            self.check_model(name, [task.partition("/")[0] for task in chosen["tasks"]], config, f"{at}: models")
+            self.check_model(name, [task.partition("/")[0] for task in chosen["tasks"]], f"{at}: models")
         file = entry["file"]
         if not is_given(file):
             raise ContractError(f"{at}.file: {file} is where results are made; copy it elsewhere, and name that")
         return Screen(file, entry.get("smiles_column"), tuple(list_runs(chosen)))
 
-    def check_model(self, name: str, datasets: Iterable[str], config: Mapping[str, Any], at: str) -> None:
+    def check_model(self, name: str, datasets: Iterable[str], at: str) -> None:
         """Raise :class:`ContractError` unless a model can predict a molecule of which there is but the SMILES."""
         registry.check_known("model", name, self.models, at)
-        model = self.models[name]
-        if model["family"] == CONTROL:
+        if self.models[name]["family"] == CONTROL:
             raise ContractError(f"{at}: '{name}' is a control, which bounds models and predicts nothing; leave it out")
-        if any(is_external(self.models[each]) for each in (name, *list_members(model))):
+        asked = {each: self.models[each] for each in (name, *list_members(self.models[name]))}
+        if any(map(is_external, asked.values())):
             raise ContractError(
                 f"{at}: '{name}' is external: of others' predictions of the benchmark's own molecules; leave it out"
             )
-        read = list_features(name, self.models)
+        starts = {each: model["parameters"].get("pretrained") for each, model in asked.items()}
         for dataset in datasets:
-            if find_needs(read, self.datasets[dataset]["reader"]) == NEEDS[2]:
+            if find_needs(list_features(name, self.models), self.datasets[dataset]["reader"]) == NEEDS[2]:
                 raise ContractError(
                     f"{at}: '{name}' reads the geometries of {dataset}'s source, which a new molecule has not; "
                     f"{suggest_embedded(name, self.models)}"
                 )
-            starts = [self.models[each]["parameters"].get("pretrained") for each in (name, *list_members(model))]
-            if "mlm" in starts and dataset not in self.list_corpus(config):
+            if "mlm" in starts.values() and dataset not in self.corpus:
                 raise ContractError(
                     f"{at}: '{name}' is pretrained on the datasets of `tasks` and `corpus`, without the held-out "
                     f"molecules of these alone; add '{dataset}' to `corpus`"
                 )
-        for each in (name, *list_members(model)):
-            registry.check_directory(self.models[each]["parameters"].get("pretrained"), f"{at}: {each}")
-
-    def list_corpus(self, config: Mapping[str, Any]) -> set[str]:
-        """The datasets that pretraining reads."""
-        return {*config["corpus"], *(task.partition("/")[0] for task in config["tasks"])}
+        for each, start in starts.items():
+            registry.check_directory(start, f"{at}: {each}")
 
     def list_datasets(self) -> list[str]:
         """The datasets of the screens' runs."""

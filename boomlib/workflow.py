@@ -117,7 +117,7 @@ class Plan(Lineage):
             for name in sorted({*self.run_datasets, *self.config["corpus"]})
         }
         self.given = GivenFiles(".snakemake/given.json")
-        self.screens = Screens(self.config, self.datasets, self.models, self.given, where)
+        self.screens = Screens(self.config, self.datasets, self.models, self.given, self.corpus, where)
         read = dict.fromkeys([*self.corpus, *self.screens.list_datasets()])
         registry.check_files_of({name: self.datasets[name] for name in read}, where)
         for dataset in read:

@@ -6,11 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pytest
 import yaml
@@ -102,6 +104,23 @@ class Project:
         )
         assert not check or done.returncode == 0, done.stdout
         return done
+
+    def train_until(self, log: str, epoch: int, *arguments: str) -> tuple[subprocess.Popen, psutil.Process]:
+        """Start Snakemake in the copy; returns it and its training job once its ``log`` tells of an epoch."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "snakemake", *arguments],
+            cwd=self.folder,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        path = self.folder / log
+        while not (path.exists() and f"epoch {epoch} of " in path.read_text()):
+            assert process.poll() is None, process.communicate()[0]
+            time.sleep(0.05)
+        jobs = psutil.Process(process.pid).children(recursive=True)
+        return process, next(job for job in jobs if "train_predict" in " ".join(job.cmdline()))
 
     def planned(self, *arguments: str) -> set[str]:
         """The messages of the jobs that a dry run would start."""

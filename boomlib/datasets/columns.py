@@ -62,8 +62,8 @@ def read_columns(path: str | os.PathLike, columns: Sequence[str], separator: str
     return Columns(values, list(range(1, source.num_rows + 1)), "row")
 
 
-def read_values(path: str | os.PathLike, name: str, column: pa.ChunkedArray) -> list[Any]:
-    """The values of a column of Parquet; those that are bytes, as some programs store text, as text.
+def read_values(path: str | os.PathLike, name: str, column: pa.ChunkedArray, first: int = 1) -> list[Any]:
+    """The values of a column of Parquet from row ``first`` on; bytes, as some programs store text, as text.
 
     Raises:
         ContractError: a value cannot be read; the message names its row.
@@ -71,7 +71,7 @@ def read_values(path: str | os.PathLike, name: str, column: pa.ChunkedArray) -> 
     try:
         return [as_text(value) for value in column.to_pylist()]
     except UNREADABLE:
-        for row, value in enumerate(column, 1):
+        for row, value in enumerate(column, first):
             try:
                 as_text(value.as_py())
             except UNREADABLE as error:

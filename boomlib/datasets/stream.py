@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from boomlib.datasets.columns import UNREADABLE, Counts, as_text
+from boomlib.datasets.columns import Counts, read_values
 from boomlib.datasets.delimited import DECLARED, MARKS, SEPARATORS, decode, name_separator, read_names
 from boomlib.datasets.formats import COMPRESSIONS, PARQUET, describe, recognise
 from boomlib.datasets.rows import why_no_molecule
@@ -147,7 +146,7 @@ class MoleculeFile:
         columns = [each.name for each in self.schema if each.name == smiles or not is_number(each.type)]
         for numbers, part in self.read_parts(PART, columns):
             for name in columns:
-                read_texts(self.path, name, part[name], numbers[0])
+                read_values(self.path, name, part[name], numbers[0])
             n += len(part)
         return n
 
@@ -182,7 +181,7 @@ class MoleculeFile:
         Raises:
             ContractError: one of Parquet is no text; the message names its row.
         """
-        values = read_texts(self.path, self.smiles, part[self.smiles], numbers[0])
+        values = read_values(self.path, self.smiles, part[self.smiles], numbers[0])
         return [None if value is None else str(value) for value in values]
 
     def read_rows(self) -> Iterator[tuple[int, Sequence[str]]]:
@@ -250,23 +249,3 @@ class MoleculeFile:
 def is_number(kind: pa.DataType) -> bool:
     """Whether values of a type are numbers, which can all be read."""
     return pa.types.is_integer(kind) or pa.types.is_floating(kind)
-
-
-def read_texts(path: Path, name: str, column: pa.ChunkedArray, first: int) -> list[Any]:
-    """The values of a column of a part whose first row has the number ``first``; bytes as the text that they are.
-
-    Raises:
-        ContractError: a value of Parquet cannot be read; the message names its row.
-    """
-    try:
-        return [as_text(value) for value in column.to_pylist()]
-    except UNREADABLE:
-        for row, value in enumerate(column, first):
-            try:
-                as_text(value.as_py())
-            except UNREADABLE as error:
-                raise ContractError(
-                    f"{path}, row {row}: column '{name}' has a value that cannot be read ({error}); write the column "
-                    "anew, as text in UTF-8 or as numbers"
-                ) from error
-        raise

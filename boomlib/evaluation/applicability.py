@@ -170,16 +170,27 @@ class Domain:
             y_std: their spread, float64 [n]; None: no ``spread``.
             usual_spread: beyond which a spread is flagged: ``usual_spread`` of the model's calibration.
         """
-        scores, limits = self.score(features), dict(self.limits)
+        scores = self.score(features)
         if y_pred is not None:
             scores["value"] = self.score_values(y_pred)
         if y_std is not None and usual_spread is not None:
-            scores["spread"], limits["spread"] = y_std, usual_spread
+            scores["spread"] = y_std
         columns: dict[str, np.ndarray] = {}
-        for name in FLAGS:
-            if name in scores:
-                columns |= {name: scores[name], f"{name}_flag": scores[name] > limits[name]}
+        for name, flagged in self.raise_flags(scores, usual_spread).items():
+            columns |= {name: scores[name], f"{name}_flag": flagged}
         return pa.table(columns)
+
+    def raise_flags(
+        self, scores: Mapping[str, np.ndarray], usual_spread: float | None = None
+    ) -> dict[str, np.ndarray]:
+        """Whether each of :data:`FLAGS` that has a score, float64 [n], is raised, bool [n], in their order.
+
+        Args:
+            scores: by flag.
+            usual_spread: beyond which a spread is flagged; None where there is no score ``spread``.
+        """
+        limits = {**self.limits, "spread": usual_spread}
+        return {name: scores[name] > limits[name] for name in FLAGS if name in scores}
 
     def save(self, path: StrPath) -> None:
         """Write the domain as one Parquet file: a row a molecule of train, all else as JSON in its metadata."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from boomlib.evaluation.applicability import FLAGS, STRUCTURE, Domain
+from boomlib.evaluation.applicability import STRUCTURE, Domain
 from boomlib.evaluation.conformal import Calibration
 from boomlib.harness.kept import KeptPrediction
 from boomlib.predict import NOTE, combine, write_notes
@@ -77,10 +77,10 @@ class Predictor:
             spread: theirs, float64 [n]; None: no such flag.
         """
         scores = dict(zip(STRUCTURE, structure.T, strict=True)) | {"value": self.domain.score_values(y_pred)}
-        limits = dict(self.domain.limits)
-        if spread is not None and self.judged["usual_spread"] is not None:
-            scores["spread"], limits["spread"] = spread, self.judged["usual_spread"]
-        return {name: scores[name] > limits[name] for name in FLAGS if name in scores}
+        usual: float | None = self.judged["usual_spread"]
+        if spread is not None and usual is not None:
+            scores["spread"] = spread
+        return self.domain.raise_flags(scores, usual)
 
     def tabulate(self, said: Mapping[str, Answers]) -> tuple[dict[str, pa.Array], dict[str, np.ndarray]]:
         """Its columns of some molecules, by name, and the flags as :meth:`raise_flags` has them.

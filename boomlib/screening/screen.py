@@ -51,9 +51,10 @@ class Asked:
     def list_predictors(self) -> list[Predictor]:
         """Each model on each task, over its seeds."""
         panel = self.read_panel()
-        names, described = iter(panel.model_names), iter(panel.facts)
-        sources = [[next(names) for _ in each] for each in self.folders]
-        facts = [[next(described) for _ in each] for each in self.folders]
+        names = dict(zip(panel.folders, panel.model_names, strict=True))
+        described = dict(zip(panel.folders, panel.facts, strict=True))
+        sources = [[names[Path(folder)] for folder in each] for each in self.folders]
+        facts = [[described[Path(folder)] for folder in each] for each in self.folders]
         judged = [read_json(path)["predictors"][-1] for path in self.uncertainty]
         domains = [panel.domains[name] for name in panel.domain_names]
         parts = (name_columns(self.models), facts, sources, domains, panel.domain_names, judged)
@@ -70,11 +71,8 @@ def ask_left(store: Store, asked: Asked, workers: int) -> int:
     left = store.count_left()
     if not left:
         return 0
-    progress, work, size = (
-        Progress("screen", "mol", left),
-        functools.partial(answer, asked=asked),
-        asked.read_panel().chunk,
-    )
+    progress, work = Progress("screen", "mol", left), functools.partial(answer, asked=asked)
+    size = asked.read_panel().chunk
     workers = max(1, min(workers, -(-left // size)))
     with closing(compute_in_order(work, store.list_left(size), workers)) as said:
         for ids, answers in said:

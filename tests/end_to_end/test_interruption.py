@@ -75,15 +75,8 @@ def training_project(folder):
 
 def train_until(project, epoch):
     """Start Snakemake; returns it and its training job's process once that is in the given epoch."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", f"{TRAINING}/seed0.parquet"]
-    pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    process = subprocess.Popen(command, cwd=project.folder, start_new_session=True, **pipe)
-    log = project.folder / "logs/train/tiny/size/kde/short/seed0.log"
-    while not (log.exists() and f"epoch {epoch} of " in log.read_text()):
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.05)
-    jobs = psutil.Process(process.pid).children(recursive=True)
-    return process, next(job for job in jobs if "train_predict" in " ".join(job.cmdline()))
+    log = "logs/train/tiny/size/kde/short/seed0.log"
+    return project.train_until(log, epoch, "--cores", "2", f"{TRAINING}/seed0.parquet")
 
 
 def test_a_training_that_is_asked_to_end_says_so_and_goes_on_where_it_was(tmp_path):

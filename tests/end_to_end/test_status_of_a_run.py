@@ -3,9 +3,7 @@
 import re
 import subprocess
 import sys
-import time
 
-import psutil
 import pytest
 from conftest import make_project
 
@@ -42,25 +40,6 @@ def describe(page):
     return models["ridge"], models["short"], re.search(r"\| kde +\| (.+?) +\|", page)[1]
 
 
-def start_until(project, epoch):
-    """Start Snakemake; returns it and its training once that has ended an epoch."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", *TARGETS]
-    process = subprocess.Popen(
-        command,
-        cwd=project.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    log = project.folder / LOG
-    while not (log.exists() and f"epoch {epoch} of " in log.read_text()):
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.05)
-    jobs = psutil.Process(process.pid).children(recursive=True)
-    return process, next(job for job in jobs if "train_predict" in " ".join(job.cmdline()))
-
-
 def test_a_run_is_seen_before_it_begins_while_it_trains_when_it_was_killed_and_at_its_end(tmp_path):
     project = make_project(tmp_path / "project")
     short = {"of": "chemberta_small", "label": "Short", "parameters": {"training": {"epochs": 40}}}
@@ -71,7 +50,7 @@ def test_a_run_is_seen_before_it_begins_while_it_trains_when_it_was_killed_and_a
     partial = project.folder / "results/leaderboard.partial.md"
     partial.write_text("of an earlier command")
 
-    process, job = start_until(project, 3)
+    process, job = project.train_until(LOG, 3, "--cores", "1", *TARGETS)
     job.suspend()
     before = read_files(project)
     pages = read_status(project), make_status(project)

@@ -70,7 +70,7 @@ def test_predictions_of_a_pull_request_are_scored_by_the_code_of_the_branch_that
     ("name", "text", "said"),
     [
         ("ridge.yaml", "family: external\n", "ridge is a model of the benchmark; rename"),
-        ("evil -r x.yaml", "family: external\n", "a model's name has letters"),
+        ("evil -r x.yaml", "family: external\n", "a model's name becomes part of paths"),
         ("list.yaml", "- family: external\n", "list.yaml"),
     ],
 )
