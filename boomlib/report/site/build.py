@@ -7,11 +7,17 @@ from pathlib import Path
 import jinja2
 
 from boomlib.files import atomic_path, commit, write_text
+from boomlib.report.site.answers import read_answers
 from boomlib.report.site.board import describe_board
+from boomlib.report.site.drawings import locate
 from boomlib.report.site.files import ASSETS, HERE, PAGES
+from boomlib.report.site.groups import find_parts
+from boomlib.report.site.models import describe_errors
+from boomlib.report.site.policies import describe_policy
 from boomlib.report.site.runs import list_runs
 from boomlib.report.site.script import write_script
 from boomlib.report.site.source import Source
+from boomlib.report.site.tasks import write_task
 
 LIBRARY = "plotly.min.js"
 
@@ -54,6 +60,17 @@ def write_data(source: Source, folder: Path, config_hash: str) -> Iterator[Path]
     """Write the data of all pages; yields the files."""
     yield write_script(folder, "board", describe_board(source, config_hash))
     yield write_script(folder, "runs", list_runs(source))
+    tasks = list(dict.fromkeys((run.dataset, run.property, run.scheme) for run in source.finished))
+    read = {task: found for task in tasks if (found := read_answers(source, *task))}
+    smiles = list(dict.fromkeys(text for answers in read.values() for text in answers.smiles))
+    located, parts = dict(zip(smiles, map(locate, smiles), strict=True)), find_parts(smiles)
+    for task, answers in read.items():
+        yield from write_task(source, folder, task, answers, located)
+    for model in source.used:
+        yield write_script(folder, f"models/{model}", describe_errors(read, parts, model))
+    policies = {run.stem: describe_policy(source, run) for run in source.policy_runs}
+    for stem, policy in policies.items():
+        yield write_script(folder, f"policies/{stem}", policy)
 
 
 def write_page(page: str, folder: Path) -> Path:

@@ -3,7 +3,13 @@
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PAGES = {"index.html": "Leaderboard"}
+PAGES = {
+    "index.html": "Leaderboard",
+    "task.html": "Tasks",
+    "model.html": "Models",
+    "cost.html": "Cost",
+    "policy.html": "NL-MTP",
+}
 """The pages and their names in the menu; each has a template of its own."""
 ASSETS = tuple(sorted(path.name for path in HERE.joinpath("assets").iterdir()))
 """What the pages share, but for libraries."""

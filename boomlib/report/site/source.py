@@ -71,6 +71,12 @@ class Source:
         """The runs that are done."""
         return list_recorded(self.records[self.records["status"] == "done"])
 
+    @cached_property
+    def policy_runs(self) -> list[Run]:
+        """The runs that are done and whose policy has been scored."""
+        answering = [run for run in self.finished if run.model in self.roles.evaluators]
+        return [run for run in answering if self.results.joinpath(f"policy/{run.stem}.json").is_file()]
+
     def describe_property(self, dataset: str, name: str) -> Mapping[str, Any]:
         """The registry entry of a property."""
         entry: Mapping[str, Any] = self.datasets[dataset]["properties"][name]
