@@ -64,12 +64,11 @@ class Answers:
 
 def read_answers(source: Source, dataset: str, name: str, scheme: str) -> Answers | None:
     """The answers to a task; None where it has not been made."""
-    path = source.results / f"data/{dataset}/molecules.parquet"
-    split = source.results / f"splits/{dataset}/{name}/{scheme}.parquet"
-    if not (path.is_file() and split.is_file()):
+    if not source.has_molecules(dataset, name, scheme):
         return None
+    path = source.results / f"data/{dataset}/molecules.parquet"
     molecules = read_molecules(path)
-    fold, _ = read_split(split)
+    fold, _ = read_split(source.results / f"splits/{dataset}/{name}/{scheme}.parquet")
     tested = np.flatnonzero(np.isin(fold, COMPARED))
     smiles = molecules["smiles"].take(pa.array(tested)).to_pylist()
     answers = Answers(property_values(molecules, name, path), fold, tested, smiles)

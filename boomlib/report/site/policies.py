@@ -131,7 +131,7 @@ def list_environments(
 
 
 def list_pairs(y: np.ndarray, fold: np.ndarray, table: pa.Table, pairs: pa.Table) -> list[list[Any]]:
-    """Pairs that are drawn: true difference, contrast of the lighter one, whether train has neither, both molecules."""
+    """Pairs that are drawn: true difference, contrast of the lighter one, whether train lacks both, molecules."""
     left, right = pairs["left"].to_numpy(), pairs["right"].to_numpy()
     unseen, contrast = pair_groups(fold, pairs)["unseen"], contrast_of(table)
     return [

@@ -74,8 +74,18 @@ class Source:
     @cached_property
     def policy_runs(self) -> list[Run]:
         """The runs that are done and whose policy has been scored."""
-        answering = [run for run in self.finished if run.model in self.roles.evaluators]
-        return [run for run in answering if self.results.joinpath(f"policy/{run.stem}.json").is_file()]
+        return [
+            run
+            for run in self.finished
+            if run.model in self.roles.evaluators
+            and self.results.joinpath(f"policy/{run.stem}.json").is_file()
+            and self.has_molecules(run.dataset, run.property, run.scheme)
+        ]
+
+    def has_molecules(self, dataset: str, name: str, scheme: str) -> bool:
+        """Whether the molecules of a task and their folds are there, which a failed command may lack."""
+        files = (f"data/{dataset}/molecules.parquet", f"splits/{dataset}/{name}/{scheme}.parquet")
+        return all(self.results.joinpath(file).is_file() for file in files)
 
     def describe_property(self, dataset: str, name: str) -> Mapping[str, Any]:
         """The registry entry of a property."""

@@ -44,7 +44,7 @@ def write_task(
         content = {"seed": answers.seeds[model], "y": pack_numbers(y_pred)}
         yield write_script(folder, f"tasks/{place}/{model}", content)
     seen = answers.y[np.isin(answers.fold, ("train", "valid"))]
-    split = source.records[(source.records[["dataset", "property", "scheme"]] == task).all(axis=1)]
+    split = source.records[(source.records[["dataset", "property", "scheme"]] == list(task)).all(axis=1)]
     hardest = list_hardest(source, place, answers)
     content = {
         "seen": [as_number(seen.min()), as_number(seen.max())] if len(seen) else None,
