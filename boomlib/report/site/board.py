@@ -21,6 +21,8 @@ from boomlib.report.tables.training import list_versions
 
 NORMALISED, RATIO = "normalised_rmse", "ood_id_ratio"
 """Metrics of the table that stand beside those of the registry."""
+ORDER = ("ood", "id", "ood_tail", "ood_interior", "valid")
+"""The folds in the order of their menu."""
 HINTS = {
     "rmse": "Root of the mean squared error",
     "mae": "Mean absolute error",
@@ -45,7 +47,7 @@ def describe_board(source: Source, config_hash: str) -> dict[str, Any]:
         "runs": len(source.records),
         "lost": len(lost),
         "others": [list(each) for each in source.others],
-        "folds": {name: title for name, title in reversed(FOLDS.items())},
+        "folds": {name: FOLDS[name] for name in ORDER},
         "metrics": list_metrics(),
         "tasks": [describe_task(source, *task) for task in source.tasks],
         "models": {name: describe_model(source, name) for name in source.used},

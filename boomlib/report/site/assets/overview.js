@@ -11,6 +11,8 @@ BOOM.begin((board) => {
     family: "", needs: "", start: "", external: "", tasks: "", weights: "", sort: "rank", down: "",
   }, draw);
 
+  const search = h("input", { type: "search", id: "find", input: () => state.set({ find: search.value }) });
+
   /* Which tasks count, with their weights. */
   function weigh() {
     const ticked = state.list("tasks").filter((task) => tasks.includes(task));
@@ -153,7 +155,7 @@ BOOM.begin((board) => {
     const ratio = state.get("fold") === "ood";
     const metrics = Object.entries(board.metrics).map(([name, metric]) =>
       [name, `${metric.label} ${metric.arrow}`, name === "ood_id_ratio" && !ratio]);
-    const search = h("input", { type: "search", id: "find", value: state.get("find"), input: () => state.set({ find: search.value }) });
+    if (search.value !== state.get("find")) search.value = state.get("find");
     BOOM.redraw("choices", () => fill("choices",
       state.menu("scheme", "Split", schemes.map((name) => [name, board.schemes[name].title])),
       state.menu("fold", "Fold", Object.entries(board.folds), (value) => ({
@@ -161,7 +163,7 @@ BOOM.begin((board) => {
       })),
       state.menu("metric", "Metric", metrics, (value) => ({ metric: value, units: value === "rmse" ? state.get("units") : "native" })),
       state.menu("units", "Units", [["native", "of the property"], ["normalised", "normalised", state.get("metric") !== "rmse"]]),
-      h("label", { class: "field", for: "find" }, h("span", {}, "Find a model"), search),
+      h("div", { class: "field" }, h("label", { for: "find" }, "Find a model"), search),
       h("div", { class: "ticks" }, state.box("heat", "Heat-map"), state.box("controls", "Controls"))));
   }
 

@@ -50,7 +50,7 @@ BOOM.State = class {
     const menu = h("select", { id: `menu-${key}`, change: () => this.set(changes(menu.value)) });
     for (const [value, text, disabled] of options)
       menu.append(h("option", { value, disabled, selected: value === this.values[key] }, text));
-    return h("label", { class: "field", for: `menu-${key}` }, h("span", {}, label), menu);
+    return h("div", { class: "field" }, h("label", { for: `menu-${key}` }, label), menu);
   }
 
   /* A box to tick for a key that is "1" or "". */
