@@ -20,7 +20,7 @@ BOOM.axis = (title, more = {}) => ({
 
 /* Draw `traces` in `place`; `layout` differs from the common one where it says so. */
 BOOM.chart = async (place, traces, layout) => {
-  await BOOM.loadLibrary("plotly.min.js");
+  await BOOM.loadLibrary();
   const common = {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 56, r: 12, t: 12, b: 48 },
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: BOOM.colour("soft") },

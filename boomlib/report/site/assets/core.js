@@ -20,18 +20,16 @@ const BOOM = (() => {
     return waiting[key];
   }
 
-  /* A library beside the pages, once. */
-  function loadLibrary(name) {
-    waiting[`library ${name}`] ??= new Promise((resolve, reject) => {
+  /* The library of charts, which lies where the page says, once it is needed. */
+  function loadLibrary() {
+    waiting[" library"] ??= new Promise((resolve, reject) => {
       const script = document.createElement("script");
-      const core = document.querySelector('script[src$="core.js"], script[src*="core-"]').getAttribute("src");
-      const listed = JSON.parse(document.documentElement.dataset.assets || "{}");
-      script.src = listed[name] || core.replace(/core[^/]*$/, name);
+      script.src = document.documentElement.dataset.library;
       script.onload = resolve;
-      script.onerror = () => reject(new Error(`${name} cannot be read`));
+      script.onerror = () => reject(new Error(`${script.src} cannot be read`));
       document.head.append(script);
     });
-    return waiting[`library ${name}`];
+    return waiting[" library"];
   }
 
   async function inflate(packed) {
