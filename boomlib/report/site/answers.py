@@ -62,10 +62,8 @@ class Answers:
         return stacked, np.median(scale_errors(self.labels, self.folds, stacked), axis=0)
 
 
-def read_answers(source: Source, dataset: str, name: str, scheme: str) -> Answers | None:
-    """The answers to a task; None where it has not been made."""
-    if not source.has_molecules(dataset, name, scheme):
-        return None
+def read_answers(source: Source, dataset: str, name: str, scheme: str) -> Answers:
+    """The answers to a task of which :meth:`boomlib.report.site.source.Source.has_answers` is true."""
     path = source.results / f"data/{dataset}/molecules.parquet"
     molecules = read_molecules(path)
     fold, _ = read_split(source.results / f"splits/{dataset}/{name}/{scheme}.parquet")

@@ -51,6 +51,7 @@ def describe_board(source: Source, config_hash: str) -> dict[str, Any]:
         "metrics": list_metrics(),
         "tasks": [describe_task(source, *task) for task in source.tasks],
         "models": {name: describe_model(source, name) for name in source.used},
+        "answered": sorted({f"{run.task}/{run.scheme}" for run in source.finished if source.has_answers(run)}),
         "policies": [run.stem for run in source.policy_runs],
         "schemes": {scheme: describe_scheme(source, scheme) for scheme in source.schemes},
     }

@@ -60,8 +60,9 @@ def write_data(source: Source, folder: Path, config_hash: str) -> Iterator[Path]
     """Write the data of all pages; yields the files."""
     yield write_script(folder, "board", describe_board(source, config_hash))
     yield write_script(folder, "runs", list_runs(source))
-    tasks = list(dict.fromkeys((run.dataset, run.property, run.scheme) for run in source.finished))
-    read = {task: found for task in tasks if (found := read_answers(source, *task))}
+    answered = [run for run in source.finished if source.has_answers(run)]
+    tasks = dict.fromkeys((run.dataset, run.property, run.scheme) for run in answered)
+    read = {task: read_answers(source, *task) for task in tasks}
     smiles = list(dict.fromkeys(text for answers in read.values() for text in answers.smiles))
     located, parts = dict(zip(smiles, map(locate, smiles), strict=True)), find_parts(smiles)
     for task, answers in read.items():

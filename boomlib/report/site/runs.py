@@ -31,9 +31,8 @@ LAST = 60
 def list_runs(source: Source) -> list[dict[str, Any]]:
     """A row a run, in the order of the table of runs."""
     return [
-        describe_run(source.results, run.stem, row._asdict())
-        | {"model": run.model, "task": run.task, "scheme": run.scheme}
-        for run, row in zip(list_recorded(source.records), source.records.itertuples(index=False), strict=True)
+        describe_run(source.results, run.stem, row) | {"model": run.model, "task": run.task, "scheme": run.scheme}
+        for run, row in zip(list_recorded(source.records), source.records.to_dict("records"), strict=True)
     ]
 
 

@@ -79,12 +79,12 @@ class Source:
             for run in self.finished
             if run.model in self.roles.evaluators
             and self.results.joinpath(f"policy/{run.stem}.json").is_file()
-            and self.has_molecules(run.dataset, run.property, run.scheme)
+            and self.has_answers(run)
         ]
 
-    def has_molecules(self, dataset: str, name: str, scheme: str) -> bool:
-        """Whether the molecules of a task and their folds are there, which a failed command may lack."""
-        files = (f"data/{dataset}/molecules.parquet", f"splits/{dataset}/{name}/{scheme}.parquet")
+    def has_answers(self, run: Run) -> bool:
+        """Whether molecules and folds of a run's task are there, which a failed command or a publication may lack."""
+        files = (f"data/{run.dataset}/molecules.parquet", f"splits/{run.task}/{run.scheme}.parquet")
         return all(self.results.joinpath(file).is_file() for file in files)
 
     def describe_property(self, dataset: str, name: str) -> Mapping[str, Any]:

@@ -151,7 +151,7 @@ BOOM.begin((board) => {
     const described = board.tasks[names.indexOf(name)], view = board.schemes[scheme], place = `${name}/${scheme}`;
     drawChoices(described, view);
     drawResults(view, view.tasks.indexOf(name));
-    const made = Object.values(view.values).some((metrics) => Object.values(metrics.rmse || {}).some((cells) => cells[view.tasks.indexOf(name)]));
+    const made = board.answered.includes(place);
     find("more").hidden = find("facts").hidden = !made;
     if (!made) return;
     const task = await BOOM.loadTask(place);
