@@ -34,8 +34,8 @@ def locate(smiles: str) -> str:
     """Atoms and bonds of a molecule on a grid, from which a page draws it.
 
     Atoms, separated by ``;``, are ``x,y`` or ``x,y,text``, in steps of 1/:data:`GRID` Å, y upwards; those without a
-    text are carbons. Behind ``|`` bonds are ``first,second,kind``: 1 to 3 is the order, 6 a wedge and 7 a hashed one
-    from its first atom, 8 anything else.
+    text are carbons. Behind ``|`` bonds are ``first,second,kind``: 1 to 3 is the order, 6 a wedge and 7 a hashed one,
+    both of which begin at the first atom, 8 anything else.
     """
     mol = Chem.MolFromSmiles(smiles)
     rdDepictor.Compute2DCoords(mol)
