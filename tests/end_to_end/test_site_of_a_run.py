@@ -13,14 +13,14 @@ def read_board(folder):
 @pytest.mark.slow
 def test_a_run_makes_it_once_and_again_for_another_page(finished, tmp_path):
     project = finished.copy(tmp_path / "project")
-    assert project.planned() == {"Make the interactive leaderboard"}
+    assert project.planned("all") == {"Make the interactive leaderboard"}
     project.snakemake()
     site = project.folder / "results/site"
     assert read_board(site)["lost"] == 0
     assert read_board(site)["answered"] == ["tiny/size/kde"]
-    assert project.planned() == set()
+    assert project.planned("all") == set()
     project.edit("boomlib/report/site/templates/index.html.j2", "Models and tasks", "All models")
-    assert project.planned() == {"Make the interactive leaderboard"}
+    assert project.planned("all") == {"Make the interactive leaderboard"}
 
 
 @pytest.mark.slow
