@@ -29,7 +29,7 @@ from boomlib.features.context import HOMOLOGOUS
 from boomlib.harness.columns import stack_columns
 from boomlib.harness.design import ROWS, Environments
 from boomlib.harness.interface import Molecules
-from boomlib.harness.ridge import Halves, HalfSparseRows, fit_ridge
+from boomlib.harness.ridge import HalfSparseRows, Halves, fit_ridge
 from boomlib.matched_pairs import CH2_MASS
 from boomlib.report.numbers import format_decimals, format_number
 from boomlib.report.tables.markdown import format_table
@@ -177,7 +177,9 @@ def compare_without_pairs(data: Data, folds: list[str], seed: int) -> list[list[
     return found
 
 
-def fit_linear(data: Data, dense: np.ndarray, sparse: sp.csr_array) -> Callable[[np.ndarray, sp.csr_array], np.ndarray]:
+def fit_linear(
+    data: Data, dense: np.ndarray, sparse: sp.csr_array
+) -> Callable[[np.ndarray, sp.csr_array], np.ndarray]:
     """A ridge regression on columns of molecules, fitted to train, its penalty chosen on valid.
 
     Returns:
@@ -205,7 +207,9 @@ def main() -> None:
     parser.add_argument("task", help="dataset/property/scheme")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of results")
     parser.add_argument("--parents", type=int, default=1, choices=range(6), help="fifths of the parents asked about")
-    parser.add_argument("--folds", nargs="+", default=["valid", "id", "ood"], help="where the second table's pairs lie")
+    parser.add_argument(
+        "--folds", nargs="+", default=["valid", "id", "ood"], help="where the second table's pairs lie"
+    )
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     data = read_data(arguments.task, arguments.results)
