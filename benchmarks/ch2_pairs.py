@@ -1,4 +1,4 @@
-"""What can tell matched CH₂ pairs apart? Pearson r and RMSE of what a predictor may know, with and without seeing pairs.
+"""What can tell matched CH₂ pairs apart? r and RMSE of what a predictor may know, with and without seeing pairs.
 
     snakemake --cores 2 results/tasks/qm9_characterised/hof/kde.parquet \\
         results/features/qm9_characterised/{morgan_counts,context,ch2_pairs}.parquet --configfile config/nlmtp_qm9.yaml
@@ -206,10 +206,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task", help="dataset/property/scheme")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of results")
-    parser.add_argument("--parents", type=int, default=1, choices=range(6), help="fifths of the parents asked about")
-    parser.add_argument(
-        "--folds", nargs="+", default=["valid", "id", "ood"], help="where the second table's pairs lie"
-    )
+    parser.add_argument("--parents", type=int, default=1, choices=range(6), help="fifths of them asked about")
+    parser.add_argument("--folds", nargs="+", default=["valid", "id", "ood"], help="of the second table")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     data = read_data(arguments.task, arguments.results)

@@ -1,10 +1,10 @@
 """Policies with a place: each unit draws one of its places, and the treatment there is a little larger.
 
 A unit has covariates X, a treatment A and a make-up G, and places s = 1 … k that differ from unit to unit. Drawing a
-place with probability q(s) and inserting there leads to the point t(s) = (X + Δx(s), A + δ, G + Δ(s)). With g the density of
-the natural points and g' that of the points t(s), the log ratio ℓ(t) = log g'(t)/g(t) is what a classifier of both
-learns, and the support of a place is min(1, exp(-ℓ(t(s)))), as in :mod:`boomlib.causal.policy`: it depends on the
-point where the place leads alone. The gated policy stays where it is if the drawn place has no support.
+place with probability q(s) and inserting there leads to the point t(s) = (X + Δx(s), A + δ, G + Δ(s)). With g the
+density of the natural points and g' that of the points t(s), the log ratio ℓ(t) = log g'(t)/g(t) is what a
+classifier of both learns, and the support of a place is min(1, exp(-ℓ(t(s)))), as in :mod:`boomlib.causal.policy`: it
+depends on the point where the place leads alone. The gated policy stays where it is if the drawn place has no support.
 
 For any function h, split the mean by the gate and change variables in the part that moves:
 

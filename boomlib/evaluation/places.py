@@ -1,4 +1,4 @@
-"""Scores a policy with a place: contrasts of CH₂ pairs at the place where they differ, and the effect of placing at random.
+"""Scores a policy with a place: contrasts of CH₂ pairs where they differ, and the effect of placing at random.
 
 Its estimator is :mod:`boomlib.causal.places`.
 """

@@ -1,10 +1,10 @@
 """Where a CH2 can go: each molecule that one more CH2 makes, and what it changes of the groups and of the context.
 
 A CH2 is put into every acyclic single bond in turn, also one to hydrogen, once for each symmetry class of bonds, as in
-the matched pairs of :mod:`boomlib.matched_pairs`. A place is known by what the insertion changes: counts of Morgan atom
-environments up to radius 1 (an atom with its neighbours, Benson's group) as :mod:`boomlib.features.morgan_counts` has
-them, and counts of the homologous context, most of which it leaves alone (:mod:`boomlib.features.context`).
-Stereochemistry does not count.
+the matched pairs of :mod:`boomlib.matched_pairs`. A place is known by what the insertion changes: counts of Morgan
+atom environments up to radius 1 (an atom with its neighbours, Benson's group) as in
+:mod:`boomlib.features.morgan_counts`, and counts of the homologous context, most of which it leaves alone
+(:mod:`boomlib.features.context`). Stereochemistry does not count.
 """
 
 from collections import Counter
@@ -26,8 +26,9 @@ GROUPS = rdFingerprintGenerator.GetMorganGenerator(radius=1)
 def compute(smiles: Sequence[str]) -> dict[str, pa.Array]:
     """For each molecule lists, sorted by the canonical SMILES of what an insertion makes (``product``).
 
-    ``environments`` and ``columns`` say how many entries each product has in the lists behind them: ``environment`` with
-    ``change``, identifiers and change of their counts; ``column`` with ``step``, places in ``HOMOLOGOUS`` and change.
+    ``environments`` and ``columns`` say how many entries each product has in the lists behind them: ``environment``
+    with ``change``, identifiers and change of their counts; ``column`` with ``step``, places in ``HOMOLOGOUS`` and
+    change.
     """
     found = [list_insertions(Chem.MolFromSmiles(text)) for text in smiles]
     lists: dict[str, list[list]] = {name: [] for name in TYPES}

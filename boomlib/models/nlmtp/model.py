@@ -78,9 +78,9 @@ class LossWeights(TypedDict):
 class PolicyTraining(Rates):
     """Batches, epochs and further arguments of :class:`boomlib.models.nlmtp.module.Module`.
 
-    With ``policy_epochs`` training has two phases: ``epochs`` of the observed world alone, of which the best on valid is
-    kept, and then so many of the policy, in which what the observed world reads stays as it is and the epoch is kept
-    whose policy world agrees best with it on valid. 0: both worlds in each batch, as the recipe has it.
+    With ``policy_epochs`` training has two phases: ``epochs`` of the observed world alone, of which the best on valid
+    is kept, and then so many of the policy, in which what the observed world reads stays as it is and the epoch is
+    kept whose policy world agrees best with it on valid. 0: both worlds in each batch, as the recipe has it.
     """
 
     batch: int
@@ -319,8 +319,10 @@ class NLMTP(PolicyModel):
         return {"m_grouped": native(natural[0]), "log_ratio_grouped": natural[1]} | named
 
     def ask_places(self, tensors: Tensors, places: Insertions) -> np.ndarray:
-        """What the policy head says of an insertion into each molecule, what the observed world says of its product, and
-        the product's log ratio, [3, n]."""
+        """Of an insertion into each molecule, [3, n].
+
+        What the policy head says, what the observed world says of the product, and the product's log ratio.
+        """
         shift, weights = self.shift / self.encoder.mass_scale, next(self.network.parameters())
         zero, place = torch.zeros(len(tensors), 1), places.to(weights.device, weights.dtype)
         asked = Question(zero + shift, hidden=True, grouped=True, place=place)

@@ -109,7 +109,7 @@ class Module(Trainee):
         return loss
 
     def terms(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
-        """Every term of the loss, unweighted, 0 where the phase has none; and the share of molecules without support."""
+        """Every term of the loss, unweighted, 0 where the phase has none; and the share without support."""
         molecules = batch.molecules
         zero = torch.zeros_like(molecules.treatment)
         none, policy_too, observed_too = zero.mean(), self.phase != "observed", self.phase != "policy"

@@ -223,7 +223,7 @@ class Network(nn.Module):
         return Past(x, position, visible, group, owner, end, own)
 
     def own_tokens(self, molecules: Tensors, question: Question) -> tuple[Tensor, Tensor]:
-        """What a question shows of the molecules themselves: where there is a token, bool [n, T], and [n, T, width]."""
+        """What a question shows of the molecules: where there is a token, bool [n, T], and [n, T, width]."""
         if question.grouped:
             groups = self.groups(self.bag(molecules.group, molecules.group_count))[:, None]
             return groups.new_ones(len(molecules), 1, dtype=torch.bool), groups

@@ -65,11 +65,7 @@ class Insertions:
 
 
 class GroupPath:
-    """The linear path of the outcome given context, mass and groups: a ridge regression, its penalty chosen on valid.
-
-    Args:
-        standardised: scaled covariates [n, columns] and treatment [n] of molecules, centred on train.
-    """
+    """The linear path of the outcome given context, mass and groups: a ridge regression, penalty chosen on valid."""
 
     def __init__(self) -> None:
         self.environments = Environments(1, MIN_MOLECULES)
@@ -163,7 +159,7 @@ class GroupPath:
 
 
 def pad_lists(values: np.ndarray, ends: np.ndarray) -> Tensor:
-    """Lists behind each other, of which ``ends`` says where each ends, as int64 [lists, longest] with 0 behind them."""
+    """Lists behind each other, ``ends`` says where each does, as int64 [lists, longest] with 0 behind them."""
     if not len(ends):
         return torch.zeros(0, 0, dtype=torch.long)
     return pad(np.split(values.astype(np.int64), ends[:-1]))
