@@ -1,12 +1,13 @@
 """How NL-MTP is trained: both worlds in each batch, AdamW, cosine with warm-up."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from boomlib.harness.ragged import send
 from boomlib.harness.training import Trainee
 from boomlib.models.nlmtp import losses
 from boomlib.models.nlmtp.encoder import LogMargin, Tensors
@@ -59,6 +60,13 @@ class Batch:
     paired: Tensor
     place: Insertions | None = None
     placed: Tensor | None = None
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on another device."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return Batch(
+            *(send(each, device) if isinstance(each, Tensor) else each and each.to(device) for each in values)
+        )
 
 
 class Module(Trainee):
