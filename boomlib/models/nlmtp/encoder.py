@@ -157,7 +157,15 @@ class Encoder:
     places: GroupPath | None = None  # an encoder of version 0.3.0 has none
 
     def __init__(
-        self, *, kind: str, context: str, environments: int, margin: float, additive: str, line: bool, site: bool
+        self,
+        *,
+        kind: str,
+        context: str,
+        environments: int,
+        margin: float,
+        additive: str,
+        line: bool,
+        site: bool = False,
     ) -> None:
         if site and context != "homologous":
             raise ContractError(f"`site` needs `context: homologous`, not {context}: an insertion leaves that alone")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -42,7 +42,7 @@ class EncoderSettings(TypedDict):
     margin: float
     additive: Literal["none", "counts", "counts and descriptors"]
     line: bool
-    site: bool
+    site: NotRequired[bool]
 
 
 class NetworkSettings(TypedDict):
@@ -61,7 +61,7 @@ class NetworkSettings(TypedDict):
 
 
 class LossWeights(TypedDict):
-    """Weight of each term, see :mod:`boomlib.models.nlmtp.losses`."""
+    """Weight of each term, see :mod:`boomlib.models.nlmtp.losses`; that of ``site`` is 1 unless given."""
 
     dr_func: float
     dr_mean: float
@@ -72,7 +72,7 @@ class LossWeights(TypedDict):
     mmp: float
     support: float
     anchor: float
-    site: float
+    site: NotRequired[float]
 
 
 class PolicyTraining(Rates):
@@ -80,12 +80,12 @@ class PolicyTraining(Rates):
 
     With ``policy_epochs`` training has two phases: ``epochs`` of the observed world alone, of which the best on valid
     is kept, and then so many of the policy, in which what the observed world reads stays as it is and the epoch is
-    kept whose policy world agrees best with it on valid. 0: both worlds in each batch, as the recipe has it.
+    kept whose policy world agrees best with it on valid. 0, or none: both worlds in each batch, as the recipe has it.
     """
 
     batch: int
     epochs: int
-    policy_epochs: int
+    policy_epochs: NotRequired[int]
     threshold: float
     clip: float
     pseudo_outcome: Literal["observed", "policy"]
@@ -124,7 +124,7 @@ class NLMTP(PolicyModel):
             network = network | {"read_out": read_outs[self.kind]}
         self.shift, self.largest_pair = shift, largest_pair
         self.encoder = Encoder(kind=self.kind, **encoder)
-        self.network_arguments, self.losses, self.training = network, losses, training
+        self.network_arguments, self.losses, self.training = network, {"site": 1.0} | losses, training
 
     @property
     def device(self) -> str:
@@ -162,9 +162,10 @@ class NLMTP(PolicyModel):
 
         unlabelled = self.unlabelled or valid
         followed = encoder.transform(unlabelled)
-        phases = {"observed": given["epochs"], "policy": given["policy_epochs"]}
+        later = given.get("policy_epochs", 0)
+        phases = {"observed": given["epochs"], "policy": later} if later else {"both": given["epochs"]}
         history: list[np.ndarray] = []
-        for phase, epochs in phases.items() if given["policy_epochs"] else [("both", given["epochs"])]:
+        for phase, epochs in phases.items():
             learning = self.choose_parameters(phase)
             module = self.make_module(phase, learning, epochs * len(cut_into_batches(length, given["batch"])))
             history += fit_module(
@@ -180,7 +181,7 @@ class NLMTP(PolicyModel):
                 monitor="valid_gap" if phase == "policy" else "valid_rmse",
                 bfloat16=True,
             )
-        if given["policy_epochs"]:
+        if later:
             join_histories(folder / STATE / "observed", folder)
         self.trained_on = module.trained_on
         write_epochs(folder, unlabelled.molecule_id, history)
