@@ -20,7 +20,7 @@ wildcard_constraints:
 
 rule all:
     input:
-        "results/leaderboard.md",
+        ["results/leaderboard.md", "results/site/index.html"],
 
 
 rule prepare:
@@ -57,4 +57,4 @@ onsuccess:
 
 onerror:
     end_jobs(workflow.dag)
-    makes_results(workflow.dag) and plan.report_failures()
+    makes_results(workflow.dag) and plan.report_failures(makes_site(workflow.dag))

@@ -97,6 +97,11 @@ POLICY = TableContract(
     )
     | {"sweep": list_of(pa.float64())},
 )
+# of a policy with a place also: m(a, x, G) and its log ratio, and for each product of an insertion what the policy
+# head says of it, what the observed world does, and the product's log ratio
+PLACES = {"m_grouped": pa.float64(), "log_ratio_grouped": pa.float64(), "place_product": list_of(pa.string())} | {
+    name: list_of(pa.float64()) for name in ("place_outcome", "place_moved", "place_log_ratio")
+}
 
 PAIRS = TableContract("matched pairs", {"left": pa.int64(), "right": pa.int64(), "delta_mass": pa.float64()})
 

@@ -363,16 +363,22 @@ class Plan(Fingerprints):
         made += [*near, *self.list_domains(), *self.list_uncertainty(), "results/uncertainty.csv"]
         return [*pairs, *made, *self.list_figures({}), "results/leaderboard.csv", "results/leaderboard.md"]
 
+    def list_pairs(self) -> list[str]:
+        """The tables of molecules that differ by one CH₂, and of scaffolds, of the datasets with policies."""
+        datasets = dict.fromkeys(run.dataset for run in self.policy_runs)
+        return [f"results/features/{name}/{each}.parquet" for name in datasets for each in ("ch2_pairs", "scaffolds")]
+
     def report_success(self) -> None:
         """After a command that has not failed, remove the partial page of an earlier one."""
         from boomlib.report.build import remove_partial
 
         remove_partial("results")
 
-    def report_failures(self) -> None:
+    def report_failures(self, with_site: bool) -> None:
         """After a failed command, write the partial page: what there is, and the failures with their reasons.
 
         The command has failed for another reason than that of a page that cannot be written, which is but printed.
+        ``with_site`` tells whether the command was to make the interactive leaderboard, which is then partial too.
         """
         from boomlib.report.build import remove_partial, write_partial
 
@@ -386,6 +392,7 @@ class Plan(Fingerprints):
                 config=self.config,
                 datasets=self.datasets,
                 models=self.models,
+                with_site=with_site,
             )
         except Exception as error:
             print(f"No partial leaderboard: {type(error).__name__}: {error}", file=sys.stderr)

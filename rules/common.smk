@@ -1,8 +1,8 @@
 """The plan that all rules ask: what is registered, what this run covers, where it lands (boomlib/workflow.py).
 
 Needs: the configuration, config/datasets.yaml and config/models/*.yaml.
-Offers: plan, tell_lost_inputs, tell_lost_training, tell_other_mirror, VERSION of the benchmark, ASKED, makes_results, of
-boomlib.unmade begin_jobs and end_jobs, and of boomlib.workflow code_of, one_of and ENVIRONMENT, of boomlib.declared list_families.
+Offers: plan, tell_lost_inputs, tell_lost_training, tell_other_mirror, VERSION of the benchmark, ASKED, makes_results, makes_site, of
+boomlib.unmade begin_jobs and end_jobs, and of boomlib.workflow code_of, one_of and ENVIRONMENT, of boomlib.declared list_families, of boomlib.report.site.files list_site_files.
 """
 
 import sys
@@ -17,6 +17,7 @@ from boomlib.command import check_command, read_scalars
 from boomlib.declared import list_families
 from boomlib.files import ContractError, check_writable
 from boomlib.processes import lead_jobs, release_dead_locks
+from boomlib.report.site.files import list_site_files
 from boomlib.strict_yaml import read_yaml
 from boomlib.unmade import MakeAgain, begin_jobs, end_jobs, has_lost_inputs
 from boomlib.version import VERSION
@@ -54,6 +55,7 @@ ASKED = (
 makes_results = lambda dag: {job.rule.name for job in dag.jobs} != {
     "status"
 }  # which merely tells
+makes_site = lambda dag: any(job.rule.name == "site" for job in dag.jobs)
 read_recorded = lambda path: workflow.persistence.params(IOFile(path))
 tell_lost_inputs = MakeAgain(read_recorded, has_lost_inputs)
 tell_lost_training = MakeAgain(

@@ -5,6 +5,8 @@ hardest molecules, how far each model's intervals hold, and what pretraining saw
 Offers: results/leaderboard.csv (metrics), results/runs.csv (a row a run) and results/uncertainty.csv; from these results/leaderboard.md and
 results/plots/….
 
+The same as interactive pages is in site.smk.
+
 results/status.md, how far all this is, is written anew whenever it is asked for, from the files that are there, and
 nothing else is made for it.
 """
@@ -338,3 +340,6 @@ rule status:
         "Write how far all runs are"
     script:
         "../workflow_scripts/write_status.py"
+
+
+include: "site.smk"

@@ -123,8 +123,8 @@ class Project:
         return process, next(job for job in jobs if "train_predict" in " ".join(job.cmdline()))
 
     def planned(self, *arguments: str) -> set[str]:
-        """The messages of the jobs that a dry run would start."""
-        lines = self.snakemake("--dry-run", *arguments).stdout.splitlines()
+        """The messages of the jobs that a dry run would start; without arguments one of the leaderboard."""
+        lines = self.snakemake("--dry-run", *(arguments or ["results/leaderboard.md"])).stdout.splitlines()
         return {match[1] for line in lines if (match := re.match(r" *Job \d+: (.*?) *$", line))}
 
     def copy(self, folder: Path) -> "Project":

@@ -17,7 +17,9 @@ from boomlib.contracts import (
     read_split,
     read_table,
 )
-from boomlib.evaluation.metrics import pearson, rmse
+from boomlib.evaluation.metrics import rmse
+from boomlib.evaluation.pairs import compare, pair_groups
+from boomlib.evaluation.places import has_places, score_places
 from boomlib.evaluation.score import describe_benchmark, number
 from boomlib.files import ContractError, StrPath, write_json
 
@@ -39,7 +41,7 @@ def read_policy(path: StrPath, molecule_id: np.ndarray) -> tuple[pa.Table, dict[
     n = len(molecule_id)
     if not np.array_equal(table["molecule_id"].to_numpy(), molecule_id):
         raise ContractError(f"{path}: is not of the {n} molecules of the task, in order; delete it and rerun")
-    for name in table.column_names:
+    for name in POLICY.columns:
         values = sweep_of(table) if name == "sweep" else table[name].to_numpy()[:, None]
         bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
         if len(bad):
@@ -83,12 +85,6 @@ def weights(table: pa.Table, facts: Mapping[str, Any], ratio: str) -> np.ndarray
     """Clipped weights w(a, x) of the gated policy by one of :data:`RATIOS`, [n]; see :mod:`boomlib.causal.policy`."""
     log_ratio = table[f"log_ratio_{ratio}"].to_numpy()
     return policy_weights(log_ratio, *supported(table, facts["threshold"]), facts["clip"])
-
-
-def pair_groups(fold: np.ndarray, pairs: pa.Table) -> dict[str, np.ndarray]:
-    """``all`` pairs, and those of which neither molecule is in train (``unseen``), bool [pairs] each."""
-    left, right = (fold[pairs[side].to_numpy()] for side in ("left", "right"))
-    return {"all": np.ones(len(left), bool), "unseen": (left != "train") & (right != "train")}
 
 
 def score_policy(
@@ -191,21 +187,6 @@ def score_pairs(y: np.ndarray, fold: np.ndarray, table: pa.Table, pairs: pa.Tabl
     }
 
 
-def compare(predicted: np.ndarray, true: np.ndarray) -> dict[str, float | None]:
-    """Means, share of equal signs, Pearson r and RMSE; None where there are fewer than two pairs."""
-    if len(true) < 2:
-        return dict.fromkeys(("mean_true", "mean_predicted", "same_sign", "pearson_r", "rmse", "rmse_of_mean"))
-    return {
-        "mean_true": float(true.mean()),
-        "mean_predicted": float(predicted.mean()),
-        "same_sign": float((np.sign(predicted) == np.sign(true)).mean()),
-        "pearson_r": number(pearson(true, predicted)),
-        "rmse": rmse(true, predicted),
-        # what predicting the pairs' own mean for all of them would reach
-        "rmse_of_mean": float(true.std()),
-    }
-
-
 def score_policy_file(
     molecules: StrPath,
     split: StrPath,
@@ -222,5 +203,10 @@ def score_policy_file(
     fold, _ = read_split(split)
     ids = np.flatnonzero(fold != NO_FOLD)
     table, facts = read_policy(policy, ids)
-    scores = score_policy(y[ids], fold[ids], table, facts, read_pairs(pairs, ids))
+    found = read_pairs(pairs, ids)
+    scores = score_policy(y[ids], fold[ids], table, facts, found)
+    if has_places(table):
+        scores["places"] = score_places(
+            y[ids], fold[ids], table, facts, found, known["smiles"].to_numpy()[ids], POPULATIONS
+        )
     write_json(out, {"unit": unit, **describe_benchmark(known, fold), **scores})

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,9 +18,13 @@ from boomlib.provenance import content_hash
 from boomlib.report.leaderboard import write_leaderboard
 from boomlib.report.needs import list_needs
 from boomlib.report.roles import assign_roles
+from boomlib.report.site.build import build_site
+from boomlib.report.site.source import Source
 from boomlib.runs import Run
 
 PARTIAL = "leaderboard.partial.md"
+PARTIAL_SITE = "site.partial"
+"""The page and the site of what a failed command has finished."""
 UNSHOWN = frozenset({"mirror", "screens"})
 """Keys of a configuration of which nothing on the page depends, nor the hash in its footer."""
 
@@ -27,6 +32,11 @@ UNSHOWN = frozenset({"mirror", "screens"})
 def write_config(config: Mapping, path: str | os.PathLike) -> None:
     """Write the merged configuration beside the results that it made."""
     write_text(path, yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True))
+
+
+def hash_config(config: Mapping) -> str:
+    """The hash of a configuration in the footer of a page."""
+    return content_hash({key: value for key, value in config.items() if key not in UNSHOWN})
 
 
 def count_unused(path: Path) -> tuple[int, int, int] | None:
@@ -72,7 +82,7 @@ def write_page(
         datasets=shown,
         needs=list_needs(used, models, shown),
         unused={name: count_unused(page.parent / "data" / name / "rejects.csv") for name in shown},
-        config_hash=content_hash({key: value for key, value in config.items() if key not in UNSHOWN}),
+        config_hash=hash_config(config),
         others=others,
     )
 
@@ -88,8 +98,27 @@ def write_markdown(
     remove_partial(Path(page).parent)
 
 
+def write_site(
+    metrics_csv: str | os.PathLike, runs_csv: str | os.PathLike, index: str | os.PathLike, **described: Mapping
+) -> None:
+    """Write the interactive leaderboard from the same tables, and remove the partial one beside it.
+
+    Its first page is ``index``, in a folder of its own in the results folder. ``described`` is what :func:`write_page`
+    wants to know.
+    """
+    folder = Path(index).parent
+    source = Source(folder.parent, read_metrics(metrics_csv), read_runs(runs_csv), **described)
+    build_site(source, folder, hash_config(described["config"]))
+    remove_partial(folder.parent)
+
+
 def write_partial(
-    results: str | os.PathLike, needs: Mapping[Run, Sequence[str]], others: Iterable[str] = (), **described: Mapping
+    results: str | os.PathLike,
+    needs: Mapping[Run, Sequence[str]],
+    others: Iterable[str] = (),
+    *,
+    with_site: bool = False,
+    **described: Mapping,
 ) -> None:
     """Write ``leaderboard.partial.md`` from what a failed workflow has finished; nothing else is touched.
 
@@ -97,13 +126,19 @@ def write_partial(
         results: the results folder.
         needs: the files that each run stands on, see :func:`boomlib.evaluation.outcomes.find_outcome`.
         others: what the leaderboard is made of beside the runs.
+        with_site: whether ``site.partial`` is to show the same.
         described: what :func:`write_page` wants to know.
     """
     used = {name: described["models"][name] for name in described["config"]["models"]}
     tables = summarise(results, list(needs), needs, controls=assign_roles(used).controls)
-    write_page(Path(results, PARTIAL), *tables, others=list_failures(results, others), **described)
+    lacking = list_failures(results, others)
+    write_page(Path(results, PARTIAL), *tables, others=lacking, **described)
+    if with_site:
+        source = Source(Path(results), *tables, others=lacking, **described)
+        build_site(source, Path(results, PARTIAL_SITE), hash_config(described["config"]))
 
 
 def remove_partial(results: str | os.PathLike) -> None:
-    """Remove ``leaderboard.partial.md``, if there is one."""
+    """Remove ``leaderboard.partial.md`` and ``site.partial``, if they are there."""
     Path(results, PARTIAL).unlink(missing_ok=True)
+    shutil.rmtree(Path(results, PARTIAL_SITE), ignore_errors=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from boomlib import registry
 from boomlib.evaluation.records import list_recorded, read_runs
 from boomlib.evaluation.summary import read_metrics
-from boomlib.files import ContractError, scratch_folder, write_text
+from boomlib.files import ContractError, scratch_folder, sha256, write_text
 from boomlib.provenance import ROOT
 from boomlib.report.build import PARTIAL
 from boomlib.report.figures.catalogue import find_figures
@@ -25,15 +25,17 @@ USAGE = """\
 python -m boomlib.report.publish FOLDER [README ...]
 
 FOLDER, such as docs/benchmarks/csd10k, has the name of the configuration that made the results, here
-config/csd10k.yaml. It is made or replaced, but for a README.md in it; figures of a split, which many pages show, go
-to the folder assets beside it. In each README the OOD table of FOLDER, between the marks
-<!-- leaderboard: FOLDER/leaderboard.md --> and <!-- end -->, is replaced as well."""
+config/csd10k.yaml. It is made or replaced, but for a README.md in it; figures of a split and the scripts of
+sites, which many pages share, go to the folder assets beside it. In each README the OOD table of FOLDER, between the
+marks <!-- leaderboard: FOLDER/leaderboard.md --> and <!-- end -->, is replaced as well."""
 TABLES = ("leaderboard.md", "leaderboard.csv", "runs.csv")
 LATER = ("uncertainty.csv",)
 """Tables that results and publications of earlier versions lack."""
 OWN = "README.md"
 """What people write of a publication; it stays when the rest is replaced."""
-PARTS = {*TABLES, *LATER, "plots", OWN}
+SITE = "site"
+"""The interactive leaderboard."""
+PARTS = {*TABLES, *LATER, "plots", SITE, OWN}
 """All that a publication has at its top."""
 ASSETS = "assets"
 SETTINGS = frozenset({"mirror", "feature_jobs", "keep_models", "screens"})
@@ -90,6 +92,29 @@ def list_files(results: Path, folder: Path) -> dict[str, Path]:
             files[figure.path] = folder.parent / ASSETS / shared
         else:
             files[figure.path] = folder / figure.path
+    return files | list_site(results, folder)
+
+
+def list_site(results: Path, folder: Path) -> dict[str, Path]:
+    """The files of the interactive leaderboard, as :func:`list_files` has them; what sites share goes to the assets.
+
+    Raises:
+        ContractError: it does not exist, or is older than the tables.
+    """
+    index = results / SITE / "index.html"
+    if not index.is_file() or index.stat().st_mtime_ns < (results / "leaderboard.csv").stat().st_mtime_ns:
+        raise ContractError(
+            f"{index}: {'older than leaderboard.csv' if index.is_file() else 'no such file'}; run snakemake with the "
+            "same options to results/site/index.html, then publish"
+        )
+    files = {}
+    for path in sorted(
+        each for each in (results / SITE).rglob("*") if each.is_file() and not each.name.startswith(".")
+    ):
+        file = path.relative_to(results)
+        shared = file.parts[1] == ASSETS
+        named = f"{path.stem}-{sha256(path)[:12]}{path.suffix}"
+        files[file.as_posix()] = folder.parent / ASSETS / SITE / named if shared else folder / file
     return files
 
 
@@ -111,7 +136,7 @@ def check_replaceable(folder: Path, results: Path) -> None:
 
 
 def publish(results: Path, folder: Path) -> None:
-    """Copy leaderboard, tables and the figures shown to ``folder``, figures of splits to the assets beside it.
+    """Copy leaderboard, site, tables and the figures shown to ``folder``, what pages share to the assets beside it.
 
     The new publication is made whole beside the old one and then takes its name, so that a failure leaves the old one.
 
@@ -132,6 +157,8 @@ def publish(results: Path, folder: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(results / file, path)
         link_assets(made / "leaderboard.md", folder, shared)
+        for page in sorted((made / SITE).glob("*.html")):
+            link_site(page, folder, shared)
         for file, path in shared.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             staged[file].replace(path)
@@ -152,6 +179,16 @@ def link_assets(page: Path, folder: Path, files: Mapping[str, Path]) -> None:
     text = page.read_text(encoding="utf-8")
     for file, named in files.items():
         text = text.replace(f"]({file})", f"]({Path(os.path.relpath(named, folder)).as_posix()})")
+    write_text(page, text)
+
+
+def link_site(page: Path, folder: Path, files: Mapping[str, Path]) -> None:
+    """Have a page of the site load what it shares from where it lies, and link to no predictions."""
+    text = page.read_text(encoding="utf-8").replace('data-predictions="../predictions/"', 'data-predictions=""')
+    for file, named in files.items():
+        if file.startswith(f"{SITE}/"):
+            there = Path(os.path.relpath(named, folder / SITE)).as_posix()
+            text = text.replace(f'"{file.removeprefix(f"{SITE}/")}"', f'"{there}"')
     write_text(page, text)
 
 

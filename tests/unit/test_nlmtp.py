@@ -13,6 +13,7 @@ from boomlib.models.nlmtp.backbone import Backbone
 from boomlib.models.nlmtp.encoder import PAIR_DESCRIPTORS, LogMargin, Tensors
 from boomlib.models.nlmtp.module import Pairs
 from boomlib.models.nlmtp.network import Network, Question
+from boomlib.models.nlmtp.places import Insertions
 
 DEPTH = {"depth": 12, "fast_layers": (3, 7, 11), "rank": 8, "dropout": 0.0}
 
@@ -62,6 +63,9 @@ def make_tensors(n: int = 6, longest: int = 10) -> Tensors:
         line=torch.randn(n, 2, generator=generator),
         descriptors=torch.randn(n, len(PAIR_DESCRIPTORS), generator=generator),
         outcome=torch.randn(n, generator=generator),
+        group=torch.randint(2, 9, (n, 4), generator=generator),
+        group_count=torch.randint(1, 3, (n, 4), generator=generator).float(),
+        group_line=torch.randn(n, generator=generator),
     )
 
 
@@ -223,6 +227,22 @@ def test_questions_asked_together_are_answered_as_alone():
         assert torch.allclose(ours.alpha, theirs.alpha, atol=1e-6)
         assert torch.allclose(ours.pair, theirs.pair, atol=1e-5)
         assert torch.allclose(ours.cls, theirs.cls, atol=1e-6)
+
+
+def test_a_place_reaches_the_policy_world_alone():
+    network, molecules = make_network(groups=12, spread=(1.0, 1.0, 1.0)), make_tensors()
+    nothing, some = torch.zeros(6), torch.ones(6, 1)
+    places = [
+        Insertions(torch.arange(6), some.long() * group, some, torch.zeros(6, 5), nothing, nothing == 0)
+        for group in (3, 4)
+    ]
+    asked = [Question(worlds(6, 0.0, 0.5), hidden=True, grouped=True, place=each) for each in places]
+    ours, theirs = (network.answer(molecules, [each])[0].outcome for each in asked)
+    assert torch.allclose(ours[:, 0], theirs[:, 0], atol=1e-6)
+    assert (ours[:, 1] - theirs[:, 1]).abs().min() > 1e-4
+    made = molecules.insert(places[0], 0.5)
+    assert torch.equal(made.group[:, -1], torch.full((6,), 3))
+    assert torch.allclose(made.treatment, molecules.treatment + 0.5)
 
 
 @pytest.mark.parametrize("read_out", ["sum", "mean", "probe"])

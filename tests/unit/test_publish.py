@@ -1,3 +1,4 @@
+import hashlib
 import os
 import re
 import shutil
@@ -46,6 +47,11 @@ FIGURES = {"plots/heatmap/kde.png", "plots/policy/data/hof/kde/net/seed0.png"}
 DISTRIBUTION = "plots/distribution/data/hof/kde.png"
 ASSET = f"assets/distribution/data/hof/kde-{SPLIT}.png"
 TABLES = {"leaderboard.md", "leaderboard.csv", "runs.csv"}
+DATA = "site/data/board.js"
+INDEX = "site/index.html"
+SCRIPT = "BOOM = {};\n"
+SHARED = f"assets/site/core-{hashlib.sha256(SCRIPT.encode()).hexdigest()[:12]}.js"
+PAGE = '<html data-predictions="../predictions/"><script src="assets/core.js"></script>'
 
 
 @pytest.fixture
@@ -88,6 +94,8 @@ def write(folder):
     write_summary(folder, list_runs(CONFIG), *tables, controls={"oracle"})
     described = {"config": CONFIG, "datasets": DATASETS, "models": MODELS}
     write_markdown(*tables, folder / "leaderboard.md", **described)
+    for name, text in ((DATA, "BOOM.give();"), ("site/assets/core.js", SCRIPT), (INDEX, PAGE)):
+        write_text(folder / name, text)
 
 
 def files_of(folder):
@@ -97,11 +105,27 @@ def files_of(folder):
 def test_what_is_published(results, tmp_path):
     publish(results, tmp_path / "docs/new")
     found = files_of(tmp_path / "docs")
-    assert set(found) == {f"new/{path}" for path in TABLES | FIGURES} | {ASSET}
-    for path in (TABLES | FIGURES) - {"leaderboard.md"}:
+    assert set(found) == {f"new/{path}" for path in TABLES | FIGURES | {DATA, INDEX}} | {ASSET, SHARED}
+    for path in (TABLES | FIGURES | {DATA}) - {"leaderboard.md"}:
         assert found[f"new/{path}"] == (results / path).read_bytes()
     page = (results / "leaderboard.md").read_text()
     assert found["new/leaderboard.md"].decode() == page.replace(f"]({DISTRIBUTION})", f"](../{ASSET})") != page
+
+
+def test_sites_share_their_scripts_and_link_to_no_predictions(results, tmp_path):
+    for name in ("new", "mine"):
+        publish(results, tmp_path / f"docs/{name}")
+        page = (tmp_path / f"docs/{name}" / INDEX).read_text()
+        assert page == f'<html data-predictions=""><script src="../../{SHARED}"></script>'
+    assert [path.name for path in (tmp_path / "docs/assets/site").iterdir()] == [Path(SHARED).name]
+    assert (tmp_path / "docs" / SHARED).read_text() == SCRIPT
+
+
+def test_a_site_that_is_lacking_or_older_than_the_tables_is_refused(results):
+    os.utime(results / INDEX, (1, 1))
+    refused(results, Path("docs"), r"site/index\.html: older than leaderboard\.csv; run snakemake")
+    (results / INDEX).unlink()
+    refused(results, Path("docs"), r"site/index\.html: no such file; run snakemake")
 
 
 def test_a_publication_shows_the_figures_that_the_page_shows(results, tmp_path):

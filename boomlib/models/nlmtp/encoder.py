@@ -18,6 +18,7 @@ from boomlib.harness.interface import Molecules
 from boomlib.harness.ragged import send
 from boomlib.harness.ridge import HalfSparseRows, Rows, fit_ridge
 from boomlib.models.nlmtp.environments import environment_of
+from boomlib.models.nlmtp.places import GroupPath, Insertions
 from boomlib.text.tokens import Tokenizer
 
 MASSES = ("MolWt", "ExactMolWt", "HeavyAtomMolWt")
@@ -36,6 +37,7 @@ PAIR_DESCRIPTORS = (
     "BertzCT",
 )
 FOLDED_BITS = 2048
+LARGEST = 10.0  # standardised covariate that a token tells
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ class Tensors:
         line: float32 [n, 2], intercept and slope in the treatment of the linear path from context and treatment.
         descriptors: float32 [n, len(PAIR_DESCRIPTORS)], standardised.
         outcome: float32 [n], NaN where unknown.
+        group: int64 [n, most], groups of the policy with a place, 0 behind a molecule's end; [n, 0] without places.
+        group_count: float32 [n, most], how often each occurs.
+        group_line: float32 [n], what the linear path from context, treatment and groups says of the outcome.
     """
 
     environment: Tensor
@@ -61,6 +66,9 @@ class Tensors:
     line: Tensor
     descriptors: Tensor
     outcome: Tensor
+    group: Tensor
+    group_count: Tensor
+    group_line: Tensor
 
     def __len__(self) -> int:
         return len(self.treatment)
@@ -73,7 +81,24 @@ class Tensors:
     def take(self, rows: Tensor) -> "Tensors":
         """The molecules ``rows``, their tokens cut to the longest of them."""
         taken = Tensors(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
-        return replace(taken, tokens=taken.tokens[:, : taken.length.max()])
+        most = int((taken.group > 0).sum(1).max()) if len(taken) else 0
+        return replace(
+            taken,
+            tokens=taken.tokens[:, : taken.length.max()],
+            group=taken.group[:, :most],
+            group_count=taken.group_count[:, :most],
+        )
+
+    def insert(self, place: Insertions, shift: float) -> "Tensors":
+        """What an insertion into each molecule makes, n of them, as far as its context, mass and groups say."""
+        return replace(
+            self,
+            context=(self.context + place.context).clamp(-LARGEST, LARGEST),
+            treatment=self.treatment + shift,
+            group=torch.cat([self.group, place.group], dim=1),
+            group_count=torch.cat([self.group_count, place.change], dim=1),
+            group_line=self.group_line + place.line,
+        )
 
     def to(self, device: torch.device, dtype: torch.dtype | None = None) -> "Tensors":
         """The same on another device, whole numbers apart in another precision."""
@@ -123,13 +148,30 @@ class Encoder:
         margin: of :class:`LogMargin`.
         additive: ``none``, ``counts`` or ``counts and descriptors``: the linear path of the molecule's own outcome.
         line: whether the answer to (treatment, context) has a linear path.
+        site: whether the policy also says where, see :mod:`boomlib.models.nlmtp.places`.
+
+    Raises:
+        ContractError: a place is asked for and the context is not ``homologous``, which alone an insertion spares.
     """
 
+    places: GroupPath | None = None  # an encoder of version 0.3.0 has none
+
     def __init__(
-        self, *, kind: str, context: str, environments: int, margin: float, additive: str, line: bool
+        self,
+        *,
+        kind: str,
+        context: str,
+        environments: int,
+        margin: float,
+        additive: str,
+        line: bool,
+        site: bool = False,
     ) -> None:
+        if site and context != "homologous":
+            raise ContractError(f"`site` needs `context: homologous`, not {context}: an insertion leaves that alone")
         self.context, self.environments, self.with_line = context, environments, line
         self.outcome = LogMargin(margin)
+        self.places = GroupPath() if site else None
         descriptors = 1.0 if additive == "counts and descriptors" else None
         self.design = LinearDesign(kind, 1, 3, descriptors) if additive != "none" else None
 
@@ -180,17 +222,23 @@ class Encoder:
 
             x, x_valid = (Rows(Blocks(each, centred)) for each in (train, valid))
             self.line = fit_ridge(x, z, x_valid, z_valid, PENALTIES)
-        tensors = self.transform(train)
-        if self.additive is None:
-            return tensors
-        return replace(tensors, additive=torch.as_tensor(z - self.additive.leave_one_out, dtype=torch.float32))
+        unseen = {}
+        if self.places is not None:
+            unseen["group_line"] = self.places.fit(train, valid, z, z_valid, self.standardised)
+        if self.additive is not None:
+            unseen["additive"] = z - self.additive.leave_one_out
+        paths = {name: torch.as_tensor(values, dtype=torch.float32) for name, values in unseen.items()}
+        return replace(self.transform(train), **paths)
 
     @property
-    def spread(self) -> tuple[float, float]:
-        """Deviation, in z, of what the linear paths leave on new molecules: of their own outcome, and of m(a, x)."""
-        return tuple(
-            max(1e-6, float(path.leave_one_out.std())) if path else 1.0 for path in (self.additive, self.line)
-        )
+    def spread(self) -> tuple[float, ...]:
+        """Deviation, in z, of what the linear paths leave on new molecules.
+
+        Of their own outcome, of m(a, x) and, with places, of m(a, x, G).
+        """
+        paths = (self.additive, self.line)
+        own = tuple(max(1e-6, float(path.leave_one_out.std())) if path else 1.0 for path in paths)
+        return own if self.places is None else (*own, self.places.spread)
 
     def standardised(self, molecules: Molecules) -> tuple[np.ndarray, np.ndarray]:
         """Scaled covariates [n, columns] and treatment [n]."""
@@ -205,8 +253,10 @@ class Encoder:
     def transform(self, molecules: Molecules) -> Tensors:
         """Tensors of molecules, labelled or not."""
         numbers = torch.as_tensor(np.vstack(list(Blocks(molecules, self.numbers))))
-        sizes = (len(self.columns), 1, 1, 2, len(PAIR_DESCRIPTORS))
-        context, treatment, additive, line, descriptors = numbers.split(sizes, dim=1)
+        sizes = (len(self.columns), 1, 1, 2, 1, len(PAIR_DESCRIPTORS))
+        context, treatment, additive, line, group_line, descriptors = numbers.split(sizes, dim=1)
+        n = len(molecules)
+        group, count = self.places.bags(molecules) if self.places else (torch.zeros(n, 0).long(), torch.zeros(n, 0))
         return Tensors(
             environment=torch.as_tensor(
                 environment_of(molecules.features["scaffolds"]["scaffold"].to_pylist(), self.environments)
@@ -218,7 +268,15 @@ class Encoder:
             line=line,
             descriptors=descriptors,
             outcome=torch.as_tensor(self.outcome.transform(molecules.y), dtype=torch.float32),
+            group=group,
+            group_count=count,
+            group_line=group_line[:, 0],
         )
+
+    def find_insertions(self, molecules: Molecules, shift: float) -> Insertions:
+        """Where a CH₂ can go in molecules; ``shift`` is its mass, Da."""
+        step = shift / self.mass_scale
+        return self.places.find_insertions(molecules.features["insertions"], self.columns, self.scale, step)
 
     def numbers(self, molecules: Molecules) -> np.ndarray:
         """Context, treatment, the linear paths and descriptors beside each other, float32 [n, columns]."""
@@ -231,9 +289,11 @@ class Encoder:
             weights = self.line.weights
             level = self.line.intercept - self.line_center @ weights + x @ weights[:p]
             line = np.stack([level, weights[p] + x @ weights[p + 1 :]], axis=1)
+        group_line = self.places.level(molecules, x, a) if self.places else np.zeros(n)
         descriptors = (self.pair_descriptors(molecules) - self.pair_center) / self.pair_scale
         # far outside of train a token says "far", the linear path says how far
-        return np.column_stack([x.clip(-10, 10), a, additive, line, descriptors]).astype(np.float32)
+        x = x.clip(-LARGEST, LARGEST)
+        return np.column_stack([x, a, additive, line, group_line, descriptors]).astype(np.float32)
 
 
 def folded(molecules: Molecules) -> np.ndarray:

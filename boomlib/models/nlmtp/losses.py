@@ -5,15 +5,19 @@ whose mean estimates ψ(δ) without bias if either m or w is right, the unit-lev
 (Kennedy 2023, 10.1214/23-EJS2157), and the scalar loss compares the means.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from boomlib.causal.density import classifier_loss, log_ratio_from_density, support
 from boomlib.models.nlmtp.encoder import Tensors
 from boomlib.models.nlmtp.network import Network, Reading
+
+PLACE_TERMS = ("site_observed", "site_anchor", "site_support")
+"""Terms of the policy with a place, which share one weight, ``site``; see :func:`place_loss`."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +45,14 @@ def find_policy(
     return Policy(supported, ratio)
 
 
-def observed_loss(own: Reading, hidden: Reading, y: Tensor, spread: tuple[float, float]) -> Tensor:
+def observed_loss(own: Reading, hidden: Reading, y: Tensor, spread: Sequence[float]) -> Tensor:
     """L_obs: squared error in the observed world, of the molecule's own outcome and of m(a, x).
 
     Each in units of what its linear path leaves (``spread``): else the former, which makes the model accurate, would
     be lost in the latter.
     """
     errors = (own.outcome[:, 0] - y, hidden.outcome[:, 0] - y)
-    return sum((error / unit).square().mean() for error, unit in zip(errors, spread, strict=True))
+    return sum((error / unit).square().mean() for error, unit in zip(errors, spread[:2], strict=True))
 
 
 def policy_losses(
@@ -137,6 +141,28 @@ def pair_loss(reading: Reading, world: int, target: Tensor, known: Tensor) -> Te
     """
     error = (reading.pair[:, world] - target).square().mean(1)
     return (error * known).sum() / known.sum().clamp(min=1)
+
+
+def place_loss(
+    network: Network, grouped: Reading, moved: Reading, molecules: Tensors, made: Tensors, placed: Tensor
+) -> dict[str, Tensor]:
+    """The terms of the policy with a place: m(a, x, G), its anchor, and the gate's cross-entropy.
+
+    Args:
+        network: whose they are.
+        grouped: worlds 0 (observed) and 1 (an insertion at a place), with groups.
+        moved: the observed world of what the insertion makes, without gradient.
+        molecules: the batch.
+        made: what the insertions make.
+        placed: bool [n], which molecules have an insertion, all of whose groups train has.
+    """
+    unit = network.spread[2]
+    gap = (grouped.outcome[:, 1] - moved.outcome[:, 0]) / unit
+    natural, shifted = network.ratio_of_groups(molecules, grouped.cls), network.ratio_of_groups(made, moved.cls)
+    entropy = mean_where(placed, functional.softplus(natural)) + mean_where(placed, functional.softplus(-shifted))
+    error = (grouped.outcome[:, 0] - molecules.outcome) / unit
+    terms = (error.square().mean(), mean_where(placed, gap.square()), 0.5 * entropy)
+    return dict(zip(PLACE_TERMS, terms, strict=True))
 
 
 def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:

@@ -5,29 +5,32 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor
 
 from boomlib.causal.density import log_ratio_from_density, support
-from boomlib.contracts import POLICY
+from boomlib.contracts import PLACES, POLICY
 from boomlib.harness.batches import Batches, cut_into_batches, draw_batches
-from boomlib.harness.interface import Molecules, PolicyModel, Prediction, write_epochs
+from boomlib.harness.interface import STATE, Molecules, PolicyModel, Prediction, write_epochs, write_history
 from boomlib.harness.optimisers import Rates, make_adamw
 from boomlib.harness.saving import read_objects, write_objects
 from boomlib.harness.training import fit_module, freeze
 from boomlib.matched_pairs import find_pairs
 from boomlib.models.nlmtp.encoder import Encoder, Tensors
-from boomlib.models.nlmtp.module import Module, Pairs
+from boomlib.models.nlmtp.module import Batch, Module, Pairs
 from boomlib.models.nlmtp.network import Network, Question, Reading
+from boomlib.models.nlmtp.places import Insertions
 from boomlib.text.tokens import Tokenizer, find_unwritable
 
 READ_AT_ONCE = 128  # molecules a batch without gradients
 LARGEST_GRADIENT = 1.0  # norm
+UNSEEN = 50.0  # log ratio of what train does not have: e^-50 of support
 SWEEP = np.linspace(-2, 2, 9)  # shifts, in units of the policy's, for the check of linearity
 
 
@@ -39,6 +42,7 @@ class EncoderSettings(TypedDict):
     margin: float
     additive: Literal["none", "counts", "counts and descriptors"]
     line: bool
+    site: NotRequired[bool]
 
 
 class NetworkSettings(TypedDict):
@@ -57,7 +61,7 @@ class NetworkSettings(TypedDict):
 
 
 class LossWeights(TypedDict):
-    """Weight of each term, see :mod:`boomlib.models.nlmtp.losses`."""
+    """Weight of each term, see :mod:`boomlib.models.nlmtp.losses`; that of ``site`` is 1 unless given."""
 
     dr_func: float
     dr_mean: float
@@ -68,13 +72,20 @@ class LossWeights(TypedDict):
     mmp: float
     support: float
     anchor: float
+    site: NotRequired[float]
 
 
 class PolicyTraining(Rates):
-    """Batches, epochs and further arguments of :class:`boomlib.models.nlmtp.module.Module`."""
+    """Batches, epochs and further arguments of :class:`boomlib.models.nlmtp.module.Module`.
+
+    With ``policy_epochs`` training has two phases: ``epochs`` of the observed world alone, of which the best on valid
+    is kept, and then so many of the policy, in which what the observed world reads stays as it is and the epoch is
+    kept whose policy world agrees best with it on valid. 0, or none: both worlds in each batch, as the recipe has it.
+    """
 
     batch: int
     epochs: int
+    policy_epochs: NotRequired[int]
     threshold: float
     clip: float
     pseudo_outcome: Literal["observed", "policy"]
@@ -113,7 +124,7 @@ class NLMTP(PolicyModel):
             network = network | {"read_out": read_outs[self.kind]}
         self.shift, self.largest_pair = shift, largest_pair
         self.encoder = Encoder(kind=self.kind, **encoder)
-        self.network_arguments, self.losses, self.training = network, losses, training
+        self.network_arguments, self.losses, self.training = network, {"site": 1.0} | losses, training
 
     @property
     def device(self) -> str:
@@ -137,39 +148,63 @@ class NLMTP(PolicyModel):
             "environments": encoder.environments,
             "length": float(length.mean()),
             "spread": encoder.spread,
+            "groups": encoder.places.size if encoder.places else 0,
         }
         self.make_network()
-        steps = given["epochs"] * len(cut_into_batches(length, given["batch"]))
-        module = Module(
-            self.network,
-            lambda network: make_adamw(network.parameters(), given, steps),
-            encoder.outcome,
-            weights=self.losses,
-            shift=self.shift / encoder.mass_scale,
-            **{name: given[name] for name in ("threshold", "clip", "pseudo_outcome", "pair_epochs")},
-        )
+        places = encoder.find_insertions(train, self.shift) if encoder.places else None
 
         def batches(epoch: int) -> Batches:
             rng = np.random.default_rng([self.seed, epoch])
             drawn = [(rows, *pairs.draw(rows, rng)) for rows in draw_batches(length, given["batch"], rng)]
-            return Batches(drawn, lambda each: add_pairs(tensors, *each))
+            if places is not None:
+                drawn = [(*each, places.draw(each[0], rng)) for each in drawn]
+            return Batches(drawn, lambda each: make_batch(tensors, places, *each))
 
         unlabelled = self.unlabelled or valid
         followed = encoder.transform(unlabelled)
-        history = fit_module(
-            module,
-            batches,
-            lambda: Batches(group_by_length(valid_tensors), valid_tensors.take),
-            folder,
-            epochs=given["epochs"],
-            seed=self.seed,
-            clip=LARGEST_GRADIENT,
-            follow=lambda: self.own_outcome(followed),
-            bfloat16=True,
-        )
+        later = given.get("policy_epochs", 0)
+        phases = {"observed": given["epochs"], "policy": later} if later else {"both": given["epochs"]}
+        history: list[np.ndarray] = []
+        for phase, epochs in phases.items():
+            learning = self.choose_parameters(phase)
+            module = self.make_module(phase, learning, epochs * len(cut_into_batches(length, given["batch"])))
+            history += fit_module(
+                module,
+                batches,
+                lambda: Batches(group_by_length(valid_tensors), valid_tensors.take),
+                # a phase that is over is not trained again by a job that starts again
+                folder / STATE / phase if phase == "observed" else folder,
+                epochs=epochs,
+                seed=self.seed,
+                clip=LARGEST_GRADIENT,
+                follow=lambda: self.own_outcome(followed),
+                monitor="valid_gap" if phase == "policy" else "valid_rmse",
+                bfloat16=True,
+            )
+        if later:
+            join_histories(folder / STATE / "observed", folder)
         self.trained_on = module.trained_on
         write_epochs(folder, unlabelled.molecule_id, history)
         freeze(self.network)
+
+    def choose_parameters(self, phase: str) -> list[torch.nn.Parameter]:
+        """What learns in a phase; the rest needs no gradient in it."""
+        for name, parameter in self.network.named_parameters():
+            parameter.requires_grad_(phase != "policy" or is_of_policy(name))
+        return [each for each in self.network.parameters() if each.requires_grad]
+
+    def make_module(self, phase: str, learning: list[torch.nn.Parameter], steps: int) -> Module:
+        """What trains the network in a phase of so many steps."""
+        given = self.training
+        return Module(
+            self.network,
+            lambda network: make_adamw(learning, given, steps),
+            self.encoder.outcome,
+            weights=self.losses,
+            shift=self.shift / self.encoder.mass_scale,
+            phase=phase,
+            **{name: given[name] for name in ("threshold", "clip", "pseudo_outcome", "pair_epochs")},
+        )
 
     def make_network(self) -> None:
         """A network with the run's initial weights."""
@@ -215,6 +250,8 @@ class NLMTP(PolicyModel):
         parts = [self.policy_columns(tensors.take(rows)) for rows in torch.arange(len(tensors)).split(READ_AT_ONCE)]
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         columns["sweep"] = pa.array(list(columns["sweep"]), POLICY.columns["sweep"])
+        if self.encoder.places is not None:
+            columns |= self.place_columns(molecules, tensors)
         table = pa.table(
             {
                 "molecule_id": pa.array(molecules.molecule_id),
@@ -255,6 +292,47 @@ class NLMTP(PolicyModel):
             "sweep": native(hidden[:, 2:]),
         }
 
+    def place_columns(self, molecules: Molecules, tensors: Tensors) -> dict[str, pa.Array | np.ndarray]:
+        """The columns of a policy with a place (:data:`boomlib.contracts.PLACES`), in native units."""
+        places, products = (
+            self.encoder.find_insertions(molecules, self.shift),
+            molecules.features["insertions"]["product"],
+        )
+        n, m = len(tensors), len(places)
+        natural, inserted = np.empty((2, n)), np.empty((3, m))
+        for rows in torch.arange(n).split(READ_AT_ONCE):
+            zero = torch.zeros(len(rows), 1)
+            (reading,), given = self.read(tensors.take(rows), [Question(zero, hidden=True, grouped=True)])
+            ratio = self.network.ratio_of_groups(given, reading.cls)
+            natural[:, rows] = np.stack([as_column(reading.outcome[:, 0]), as_column(ratio)])
+        for rows in torch.arange(m).split(READ_AT_ONCE):
+            inserted[:, rows] = self.ask_places(tensors.take(places.molecule[rows]), places.take(rows))
+        native = self.encoder.outcome.inverse
+        lists = {
+            "place_outcome": native(inserted[0]),
+            "place_moved": native(inserted[1]),
+            # a place that makes a group which train hardly has is as good as never seen
+            "place_log_ratio": np.where(places.known.numpy(), inserted[2], UNSEEN),
+        }
+        ends = np.concatenate([[0], np.cumsum(np.bincount(places.molecule.numpy(), minlength=n))]).astype(np.int32)
+        named = {name: pa.ListArray.from_arrays(ends, values).cast(PLACES[name]) for name, values in lists.items()}
+        named["place_product"] = products.combine_chunks().cast(PLACES["place_product"])
+        return {"m_grouped": native(natural[0]), "log_ratio_grouped": natural[1]} | named
+
+    def ask_places(self, tensors: Tensors, places: Insertions) -> np.ndarray:
+        """Of an insertion into each molecule, [3, n].
+
+        What the policy head says, what the observed world says of the product, and the product's log ratio.
+        """
+        shift, weights = self.shift / self.encoder.mass_scale, next(self.network.parameters())
+        zero, place = torch.zeros(len(tensors), 1), places.to(weights.device, weights.dtype)
+        asked = Question(zero + shift, hidden=True, grouped=True, place=place)
+        (policy,), given = self.read(tensors, [asked])
+        made = given.insert(place, shift)
+        (there,) = self.network.answer(made, [Question(zero.to(weights), hidden=True, grouped=True)])
+        ratio = self.network.ratio_of_groups(made, there.cls)
+        return np.stack([as_column(each) for each in (policy.outcome[:, 0], there.outcome[:, 0], ratio)])
+
     def save(self, folder: Path) -> None:
         """Write weights (safetensors), the tokenizer and all else that the encoder has learnt."""
         save_model(self.network, folder / "weights.safetensors")
@@ -282,17 +360,41 @@ def group_by_length(tensors: Tensors) -> Sequence[Tensor]:
     return tensors.length.argsort(stable=True).split(READ_AT_ONCE)
 
 
-def add_pairs(
-    tensors: Tensors, rows: np.ndarray, right: np.ndarray, shift: np.ndarray
-) -> tuple[Tensors, Tensor, Tensor, Tensor]:
+def make_batch(
+    tensors: Tensors,
+    places: Insertions | None,
+    rows: np.ndarray,
+    right: np.ndarray,
+    shift: np.ndarray,
+    chosen: np.ndarray | None = None,
+) -> Batch:
     """A batch for :meth:`Module.training_step`.
 
     Args:
         tensors: molecules of train.
+        places: insertions into them, if the policy has places.
         rows: those of the batch.
         right: the heavier molecule of each one's pair, -1 where it has none.
         shift: δ of the pair.
+        chosen: an insertion into each, -1 where there is none.
     """
     target = tensors.descriptors[right] - tensors.descriptors[rows]
     paired = torch.as_tensor(right >= 0)
-    return tensors.take(torch.as_tensor(rows)), torch.as_tensor(shift, dtype=torch.float32), target, paired
+    molecules, shifts = tensors.take(torch.as_tensor(rows)), torch.as_tensor(shift, dtype=torch.float32)
+    if places is None or chosen is None or not len(places):
+        return Batch(molecules, shifts, target, paired)
+    place = places.take(torch.as_tensor(chosen))
+    return Batch(molecules, shifts, target, paired, place, torch.as_tensor(chosen >= 0) & place.known)
+
+
+def is_of_policy(name: str) -> bool:
+    """Whether a parameter is read by the policy world alone, and not by the observed one."""
+    return name.startswith(("do.", "place.", "pair.")) or ".fast." in name
+
+
+def join_histories(first: Path, folder: Path) -> None:
+    """Put the rows of an earlier phase before those of ``history.csv``, and number the epochs on."""
+    tables = [pd.read_csv(each / "history.csv") for each in (first, folder)]
+    tables[1]["epoch"] += len(tables[0])
+    joined = pd.concat(tables)
+    write_history(folder, list(joined.columns), joined.itertuples(index=False))

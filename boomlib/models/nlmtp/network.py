@@ -3,7 +3,8 @@
 What may see what, up to ``<time0>``: {ENV, CONTEXT, CLS} see each other alone, so that the propensity read from CLS is
 blind to the treatment and to the SMILES, which fixes it; {A, SMILES} see all of these and each other; ``<time0>``
 sees everything. Without the SMILES the probe answers "what is E[Y | a, x]?", with it "what is this molecule's
-outcome?".
+outcome?". With places a third question has ``[GROUPS]`` where the SMILES would stand: "what is E[Y | a, x, G]?"; and
+its ``[do]`` also reads the place, by what an insertion changes of the groups.
 """
 
 from collections.abc import Sequence
@@ -16,11 +17,13 @@ from boomlib.causal.density import Mixture, MixtureDensity, ShiftClassifier
 from boomlib.harness.ragged import send
 from boomlib.models.nlmtp.backbone import Backbone
 from boomlib.models.nlmtp.encoder import PAIR_DESCRIPTORS, Tensors
+from boomlib.models.nlmtp.places import Insertions
 
 # the sequence in memory; <time0>'s position is behind the SMILES
 BEFORE = ("environment", "context", "cls")
 OWN = ("treatment", "time0")  # of each question, and then its SMILES
 PRE, NATURAL, TIME0 = 0, 1, 2  # a token sees those of its own group and of those before
+GROUPS = 10.0  # about so many a molecule has: the scale of their sum
 EVERYBODY = -1  # whose the tokens before the treatment are
 
 
@@ -32,11 +35,15 @@ class Question:
         shift: standardised δ of each world, [n, worlds]; 0 is the observed world.
         hidden: hide the SMILES: the outcome is then m(a, x), else the molecule's own.
         moved: what is added to the treatment that was observed, a number or [n].
+        grouped: show the groups in place of the SMILES, which is then hidden.
+        place: where the shift is inserted in the worlds that have one, of a question that is grouped.
     """
 
     shift: Tensor
     hidden: bool
     moved: float | Tensor = 0.0
+    grouped: bool = False
+    place: Insertions | None = None
 
 
 @dataclass(frozen=True)
@@ -99,11 +106,12 @@ class Network(nn.Module):
         covariates: columns of the context.
         environments: how many there are.
         length: mean number of SMILES tokens on train, which scales the sum over tokens.
-        spread: deviation, in z, of what the linear paths leave to the network, of a molecule's own outcome and of
-            m(a, x): the units of its answers.
+        spread: deviation, in z, of what the linear paths leave to the network, of a molecule's own outcome, of
+            m(a, x) and, with places, of m(a, x, G): the units of its answers.
         read_out: how the molecule's own outcome leaves the tokens: ``sum``, ``mean``, or ``probe`` alone.
         components: Gaussians of the propensity.
         width: features of a token.
+        groups: size of the groups' vocabulary; 0: the policy has no place.
         backbone: further arguments of :class:`Backbone`.
     """
 
@@ -114,10 +122,11 @@ class Network(nn.Module):
         covariates: int,
         environments: int,
         length: float,
-        spread: tuple[float, float],
+        spread: Sequence[float],
         read_out: str,
         components: int,
         width: int,
+        groups: int = 0,
         **backbone,
     ) -> None:
         super().__init__()
@@ -139,6 +148,29 @@ class Network(nn.Module):
         for head in (self.outcome, self.share, self.pair):
             nn.init.zeros_(head.weight)  # start from the linear paths
             nn.init.zeros_(head.bias)
+        if groups:
+            self.group = nn.Embedding(groups, width, padding_idx=0)
+            self.groups = nn.Sequential(nn.GELU(), nn.Linear(width, width))
+            self.place = nn.Sequential(nn.Linear(width + 1, width), nn.GELU(), nn.Linear(width, width))
+            self.group_classifier = ShiftClassifier(2 * width, width)
+
+    def bag(self, group: Tensor, count: Tensor) -> Tensor:
+        """Counted groups, [n, most] both, as a sum of what each is, [n, width]."""
+        return (self.group(group) * count[..., None]).sum(1) / GROUPS
+
+    def ratio_of_groups(self, molecules: Tensors, cls: Tensor) -> Tensor:
+        """Logit ℓ(x, a, G) of inserted against natural molecules, [n]; no gradient passes to ``cls``."""
+        groups = self.groups(self.bag(molecules.group, molecules.group_count))
+        return self.group_classifier(torch.cat([cls.detach(), groups], dim=1), molecules.treatment)
+
+    def do_at(self, question: Question) -> Tensor:
+        """The ``[do]`` tokens of a question, [n, worlds, width]."""
+        told = self.do(question.shift[..., None])
+        if question.place is None:
+            return told
+        place = question.place
+        changed = torch.cat([self.bag(place.group, place.change), place.line[:, None] / self.spread[2]], dim=1)
+        return told + self.place(changed)[:, None] * (question.shift != 0)[..., None]
 
     def forward(self, molecules: Tensors, shift: Tensor, *, hidden: bool) -> Reading:
         """Answer one :class:`Question`."""
@@ -153,7 +185,8 @@ class Network(nn.Module):
         past = self.past(molecules, questions)
         states, cache = self.backbone.past(past.x, past.position, past.mask)
         shift, counts = torch.cat([each.shift for each in questions], 1), [each.shift.shape[1] for each in questions]
-        worlds = torch.stack([self.do(shift[..., None]), self.special["probe"].expand(*shift.shape, -1)], dim=2)
+        told = torch.cat([self.do_at(each) for each in questions], 1)
+        worlds = torch.stack([told, self.special["probe"].expand(*shift.shape, -1)], dim=2)
         asker = send(torch.arange(len(counts)).repeat_interleave(torch.tensor(counts)), shift.device)
         start = past.end[:, asker] + 1
         worlds, alpha = self.backbone.worlds(worlds, start, past.open_to(asker), cache, shift != 0)
@@ -175,10 +208,9 @@ class Network(nn.Module):
         position, visible = [before], [torch.ones_like(before, dtype=torch.bool)]
         group, owner, ends, own = [PRE] * len(BEFORE), [EVERYBODY] * len(BEFORE), [], []
         for index, question in enumerate(questions):
-            tokens = molecules.tokens[:, : 0 if question.hidden else longest]
-            real = tokens > 0
+            real, tokens = self.own_tokens(molecules, question)
             given = self.treatment((molecules.treatment + question.moved)[:, None])
-            x += [given[:, None], self.special["time0"].expand(n, 1, -1), self.token(tokens)]
+            x += [given[:, None], self.special["time0"].expand(n, 1, -1), tokens]
             end = treatment + 1 + real.sum(1, keepdim=True)
             position += [treatment, end, smiles[:, : tokens.shape[1]]]
             visible += [torch.ones_like(end, dtype=torch.bool).expand(-1, len(OWN)), real]
@@ -190,6 +222,14 @@ class Network(nn.Module):
         group, owner = (send(torch.tensor(each), place.device) for each in (group, owner))
         return Past(x, position, visible, group, owner, end, own)
 
+    def own_tokens(self, molecules: Tensors, question: Question) -> tuple[Tensor, Tensor]:
+        """What a question shows of the molecules: where there is a token, bool [n, T], and [n, T, width]."""
+        if question.grouped:
+            groups = self.groups(self.bag(molecules.group, molecules.group_count))[:, None]
+            return groups.new_ones(len(molecules), 1, dtype=torch.bool), groups
+        tokens = molecules.tokens[:, : 0 if question.hidden else None]
+        return tokens > 0, self.token(tokens)
+
     def to_outcome(self, molecules: Tensors, question: Question, answer: Tensor, states: Tensor) -> Tensor:
         """The outcome z in each world, [n, worlds].
 
@@ -199,6 +239,12 @@ class Network(nn.Module):
             answer: what the probe says, [n, worlds].
             states: of the question's own tokens, [n, T, width].
         """
+        if question.grouped:
+            line = molecules.group_line[:, None]
+            if question.place is not None:
+                # the path knows the place, the fast weights learn what it leaves
+                line = line + question.place.line[:, None] * (question.shift != 0)
+            return line + self.spread[2] * answer
         if question.hidden:
             # the line stays at the observed treatment: what a shift does is for the fast weights to learn
             level, slope = molecules.line.unbind(1)

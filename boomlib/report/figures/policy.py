@@ -14,12 +14,12 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from boomlib.contracts import EPOCHS, NO_FOLD, read_table, read_truth
+from boomlib.evaluation.pairs import pair_groups
 from boomlib.evaluation.policy import (
     HELD_OUT,
     POPULATIONS,
     RATIOS,
     contrast_of,
-    pair_groups,
     read_pairs,
     read_policy,
     sweep_of,

@@ -1,0 +1,492 @@
+"""The interactive leaderboard in a real browser, opened from disk as people do."""
+
+import csv
+import re
+import shutil
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pandas as pd
+import pytest
+from site_results import MadeResults, describe_models, make_smiles
+
+from boomlib.evaluation.summary import read_metrics
+from boomlib.report.build import write_markdown, write_site
+from boomlib.report.numbers import format_number
+from boomlib.report.site.files import PAGES
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+
+CHROMIUM = shutil.which("chromium")
+HOSTILE = "</script><img src=x onerror=\"document.title='owned'\"><b>bold</b>"
+LOST = "made/hof/kde/model1/seed0"
+WIDTHS = {"wide": 1400, "narrow": 400}
+SETTLED = """() => [...document.querySelectorAll('.chart')]
+    .every((each) => !each.offsetParent || each.querySelector('.main-svg, .hint'))"""
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser without a window."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def make(folder, **changed):
+    """Made-up results with their page and their site."""
+    made = MadeResults(folder / "results", **{"models": describe_models(5), "lost": {LOST: "no luck"}} | changed)
+    made.make(make_smiles(140))
+    write_site(*made.tables, made.folder / "site/index.html", **made.described)
+    write_markdown(*made.tables, made.folder / "leaderboard.md", **made.described)
+    return made
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("made"))
+
+
+class Visit:
+    """A page that is open, with all that went wrong in it and all that left it."""
+
+    def __init__(self, chromium, made, width=1400, dark=False):
+        scheme = "dark" if dark else "light"
+        self.context = chromium.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            accept_downloads=True,
+            reduced_motion="reduce",
+        )
+        self.site, self.wrong, self.left = made.folder / "site", [], []
+        self.context.on("request", lambda request: self.left.append(request.url))
+        self.page = self.watch(self.context.new_page())
+
+    def watch(self, page):
+        page.on("console", lambda message: self.wrong.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        return page
+
+    def open(self, name, state="", page=None):
+        """Open a page of the site, and wait until its charts are there."""
+        page = page or self.page
+        page.goto("about:blank")
+        page.goto(f"{(self.site / name).as_uri()}{'#' if state else ''}{state}")
+        page.wait_for_function("document.querySelector('#footer').childElementCount > 0")
+        page.wait_for_function(SETTLED, timeout=60_000)
+        return page
+
+
+@pytest.fixture
+def visit(chromium, made):
+    """A visit that must have gone without an error and without a request to anywhere."""
+    visit = Visit(chromium, made)
+    yield visit
+    assert visit.wrong == []
+    assert [url for url in visit.left if urlsplit(url).scheme not in ("file", "data", "blob", "about")] == []
+    visit.context.close()
+
+
+def read_table(page, place):
+    """The cells of a table as text, the header first."""
+    return page.eval_on_selector_all(
+        f"#{place} tr", "rows => rows.map(row => [...row.cells].map(cell => cell.innerText))"
+    )
+
+
+def names(page):
+    return [row[0] for row in read_table(page, "board")[1:]]
+
+
+def state_of(page):
+    return {key: values[0] for key, values in parse_qs(urlsplit(page.url).fragment, keep_blank_values=True).items()}
+
+
+def read_markdown(text, heading):
+    """The table below a heading of the Markdown page: rows of cells without marks, the header first."""
+    section = text.split(f"{heading}\n", 1)[1]
+    table = re.search(r"(^\|.*\n)+", section, re.MULTILINE).group(0)
+    rows = [line.strip("| ").split("|") for line in table.splitlines()]
+    return [[cell.strip().strip("*") for cell in row] for row in rows[:1] + rows[2:]]
+
+
+# ---- the overview ------------------------------------------------------------------------------------------------
+
+
+def test_a_header_sorts(visit):
+    page = visit.open("index.html")
+    assert names(page)[-2:] == ["Model 1", "Oracle"]  # that lacks a task, and the control
+    page.get_by_role("button", name="made/gap").click()
+    by_gap = [float(row[-1]) for row in read_table(page, "board")[1:-1]]
+    assert by_gap == sorted(by_gap)
+    assert page.locator("th[aria-sort=ascending]").inner_text().startswith("made/gap")
+    page.get_by_role("button", name="made/gap").click()
+    assert [float(row[-1]) for row in read_table(page, "board")[1:-1]] == by_gap[::-1]
+    assert names(page)[-1] == "Oracle"  # a control is never ranked
+    page.get_by_role("button", name="made/hof").click()
+    assert names(page)[-2] == "Model 1"  # nor does what is lacking count as good
+
+
+def test_filters_and_a_search_choose_models(visit):
+    page = visit.open("index.html")
+    page.get_by_text("Filter models").click()
+    page.get_by_role("group", name="Family").get_by_label("gnn").uncheck()
+    assert names(page) == ["Model 3", "Model 1", "Oracle"]
+    page.get_by_label("Controls").uncheck()
+    page.get_by_label("Find a model").fill("3")
+    assert names(page) == ["Model 3"]
+    assert state_of(page) == {"family": "tabular", "controls": "", "find": "3"}
+    page.get_by_role("button", name="Reset").click()
+    assert len(names(page)) == 6
+
+
+@pytest.mark.parametrize("fold", ["ood", "id"])
+def test_ones_own_ranking_is_a_weighted_geometric_mean(visit, made, fold):
+    page = visit.open("index.html", f"fold={fold}")
+    page.get_by_text("Tasks and weights").click()
+    page.get_by_label("Weight of made/gap").fill("3")
+    page.get_by_label("Weight of made/gap").press("Tab")
+    table = read_metrics(made.tables[0])
+    chosen = table[(table["metric"] == "normalised_rmse") & (table["fold"] == fold) & (table["scheme"] == "kde")]
+    errors = chosen.pivot(index="model", columns="property", values="mean")
+    with np.errstate(divide="ignore"):
+        expected = np.exp((np.log(errors["hof"]) + 3 * np.log(errors["gap"])) / 4)
+    shown = {row[0]: row[5] for row in read_table(page, "board")[1:]}
+    labels = {name: model["label"] for name, model in made.models.items()}
+    assert shown == {labels[name]: format_number(value) for name, value in expected.items()}
+    assert names(page)[:-2] == [labels[name] for name in expected.drop("oracle").dropna().sort_values().index]
+    page.get_by_label("made/hof: property hof").uncheck()
+    assert read_table(page, "board")[0][-1].startswith("made/gap")
+    assert len(read_table(page, "board")[0]) == 7
+
+
+def test_the_address_restores_a_view_in_a_new_tab(visit):
+    page = visit.open("index.html")
+    page.get_by_label("Split").select_option("scaffold")
+    page.get_by_label("Fold").select_option("id")
+    page.get_by_label("Metric").select_option("mae")
+    page.get_by_label("Heat-map").uncheck()
+    page.get_by_role("button", name="made/hof").click()
+    expected = read_table(page, "board")
+    other = visit.watch(visit.context.new_page())
+    other.goto(page.url)
+    other.wait_for_selector("#board tbody tr")
+    assert read_table(other, "board") == expected
+    assert not other.get_by_label("Heat-map").is_checked()
+    assert other.locator("#board td[style]").count() == 0
+    other.go_back()
+    other.goto(f"{(visit.site / 'index.html').as_uri()}#scheme=none&fold=none&metric=none&sort=none&weights=x:y")
+    other.reload()
+    other.wait_for_selector("#board tbody tr")
+    assert len(names(other)) == 6  # of what is wrong the default
+
+
+@pytest.mark.parametrize("state", ["", "fold=id&metric=spearman", "units=normalised&fold=ood_tail&scheme=scaffold"])
+def test_the_csv_has_the_figures_of_the_table(visit, made, state):
+    page = visit.open("index.html", state)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV of this view").click()
+    with download.value.path().open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    chosen = {"scheme": "kde", "fold": "ood", "metric": "rmse"} | dict(
+        re.findall(r"(scheme|fold|metric)=(\w+)", state)
+    )
+    chosen["metric"] = "normalised_rmse" if "normalised" in state else chosen["metric"]
+    table = read_metrics(made.tables[0])
+    for name, value in chosen.items():
+        table = table[table[name] == value]
+    table = table.assign(task=table["dataset"] + "/" + table["property"]).set_index(["model", "task"])["mean"].dropna()
+    found = {(row["model"], task): float(row[task]) for row in rows for task in ("made/hof", "made/gap") if row[task]}
+    assert found == table.to_dict()
+    assert [row["label"] for row in rows] == names(page)
+
+
+def test_an_empty_cell_says_why(visit):
+    page = visit.open("index.html")
+    page.locator("#board td.lost").first.hover()
+    assert (
+        page.locator("#tip").inner_text() == "Model 1, made/hof, OOD: no result. seed 0, failed: RuntimeError: no luck"
+    )
+    page.keyboard.press("Escape")
+    assert page.locator("#tip").is_hidden()
+    assert "1 of 24 runs have no result" in page.locator("#notice").inner_text()
+    assert read_table(page, "failure-list")[1] == [
+        "Model 1",
+        "made/hof",
+        "kde",
+        "0",
+        "failed",
+        "RuntimeError: no luck",
+    ]
+
+
+def test_the_bold_ones_are_those_of_the_leaderboard(visit, made):
+    page = visit.open("index.html")
+    bold = page.eval_on_selector_all("#board td b", "all => all.map(each => each.closest('tr').cells[0].innerText)")
+    table = read_metrics(made.tables[0]).query("metric == 'rmse' and fold == 'ood' and scheme == 'kde'")
+    best = table[table["behind_low"] <= 0]
+    assert sorted(bold) == sorted(made.models[name]["label"] for name in best["model"])
+
+
+# ---- numbers -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["kde", "scaffold"])
+def test_every_number_is_that_of_the_markdown(visit, made, scheme):
+    text = (made.folder / "leaderboard.md").read_text(encoding="utf-8")
+    section = re.split(r"^## Split by ", text, flags=re.MULTILINE)[1:][["kde", "scaffold"].index(scheme)]
+    page = visit.open("index.html", f"scheme={scheme}")
+    overall = read_markdown(section, "### Overall")
+    assert [row[:5] for row in read_table(page, "board")[1:]] == [row[:5] for row in overall[1:]]
+    for fold, heading in (("ood", "### OOD RMSE ↓"), ("id", "### ID RMSE ↓")):
+        page.get_by_label("Fold").select_option(fold)
+        markdown = {row[0]: [cell.strip("*") for cell in row[1:]] for row in read_markdown(section, heading)[1:]}
+        assert {row[0]: row[5:] for row in read_table(page, "board")[1:]} == markdown
+    halves = {}
+    for fold in ("ood_tail", "ood_interior"):
+        page.get_by_label("Fold").select_option(fold)
+        halves[fold] = {row[0]: row[5:] for row in read_table(page, "board")[1:]}
+    for name, *cells in read_markdown(section, "### OOD inside and outside the training range")[1:]:
+        shown = [f"{tail} / {inner}" for tail, inner in zip(*(half[name] for half in halves.values()), strict=True)]
+        assert cells == ["—" if each == "— / —" else each for each in shown]
+    page.get_by_label("Fold").select_option("ood")
+    summary = next(line for line in section.splitlines() if line.startswith("<summary>All metrics"))
+    header, *rows = read_markdown(section, summary)
+    details = pd.DataFrame(rows, columns=header)
+    details["Model"] = details["Model"].str.strip("*")
+    compared = 0
+    for option in page.locator("#menu-metric option").all():
+        if option.inner_text().strip() not in details.columns:
+            continue
+        page.get_by_label("Metric").select_option(option.get_attribute("value"))
+        for row in read_table(page, "board")[1:]:
+            for task, cell in zip(("made/hof (kcal/mol)", "made/gap (Ha)"), row[5:], strict=True):
+                same = details[(details["Model"] == row[0]) & (details["Task"] == task)]
+                assert cell == same[option.inner_text().strip()].item(), (row[0], task)
+                compared += 1
+    assert compared == 10 * 6 * 2
+
+
+def test_the_task_page_has_the_markdowns_hardest_molecules(visit, made):
+    text = (made.folder / "leaderboard.md").read_text(encoding="utf-8")
+    table = read_markdown(text, "<summary>made/hof (kcal/mol)</summary>")
+    page = visit.open("task.html", "task=made/hof&scheme=kde")
+    cards = page.locator("#hardest > li").all()
+    assert len(cards) == len(table) - 1
+    for card, (_, name, smiles, _, fold, label, median, extent, error) in zip(cards, table[1:], strict=True):
+        shown = card.inner_text()
+        for part in (name, smiles.strip("`"), fold, label, median, extent, error):
+            assert part in shown
+
+
+def test_nlmtps_page_has_the_markdowns_numbers(visit, made):
+    text = (made.folder / "leaderboard.md").read_text(encoding="utf-8")
+    effects, pairs = (
+        read_markdown(text, "### Effect and overlap"),
+        read_markdown(text, "### Contrast against chemistry"),
+    )
+    page = visit.open("policy.html")
+    held_out = [row for row in read_table(page, "effects")[1:] if row[0].startswith("held out")]
+    assert [held_out[0][3], held_out[0][4], held_out[1][3], held_out[1][4]] == effects[1][6:10]
+    assert [held_out[0][5], held_out[1][5]] == effects[1][11:13]
+    assert held_out[0][6] == effects[1][10]
+    assert read_table(page, "pair-table")[1:] == [row[4:] for row in pairs[1:3]]
+
+
+# ---- molecules and other pages -----------------------------------------------------------------------------------
+
+
+def test_pointing_at_a_molecule_draws_it(visit):
+    page = visit.open("task.html", "task=made/hof&scheme=kde&models=model0")
+    first = page.locator("#molecule .smiles").inner_text()
+    page.locator("#parity-model0").scroll_into_view_if_needed()
+    seen = set()
+    for at in range(0, page.locator("#parity-model0 .points path").count(), 5):
+        point = page.locator("#parity-model0 .points path").nth(at).bounding_box()
+        page.mouse.move(point["x"] + point["width"] / 2, point["y"] + point["height"] / 2)
+        page.wait_for_timeout(120)
+        seen.add(page.locator("#molecule .smiles").inner_text())
+    assert len(seen - {first}) > 5
+    card = page.locator("#molecule")
+    assert card.locator("img, svg").count() == 1
+    assert card.locator("img").evaluate("image => image.complete && image.naturalWidth > 0")
+    assert card.locator("dt").all_inner_texts() == ["Fold", "Label", "Model 0", "Molecule"]
+
+
+def test_arrow_keys_walk_from_the_largest_error(visit):
+    page = visit.open("task.html", "task=made/hof&scheme=kde&models=model0")
+    chart = page.locator("#parity-model0")
+    chart.focus()
+    errors = []
+    for _ in range(5):
+        chart.press("ArrowRight")
+        errors.append(abs(float(re.search(r"error (\S+)", page.locator("#molecule").inner_text())[1])))
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_a_molecule_that_rdkit_has_not_drawn_is_drawn_from_its_positions(visit):
+    page = visit.open("task.html")
+    made = page.evaluate(
+        """() => { const svg = BOOM.sketch("-26,-15;0,0;0,30,O;26,-15,OH|0,1,6;1,2,2;1,3,1", "CC(=O)O");
+        document.body.append(svg); return [svg.querySelectorAll("line").length, svg.querySelectorAll("polygon").length,
+        [...svg.querySelectorAll("text")].map((each) => each.textContent), svg.getAttribute("aria-label")]; }"""
+    )
+    assert made == [3, 1, ["O", "OH"], "Structure of CC(=O)O"]
+
+
+def test_numbers_are_written_as_the_report_writes_them(visit):
+    page = visit.open("index.html")
+    rng = np.random.default_rng(0)
+    values = [
+        0,
+        1e-7,
+        999.5,
+        99.95,
+        1e6,
+        123456.7,
+        -0.05,
+        *(rng.normal(size=400) * 10.0 ** rng.integers(-8, 9, 400)).tolist(),
+    ]
+    assert page.evaluate("values => values.map(BOOM.formatNumber)", values) == [format_number(each) for each in values]
+
+
+def test_a_model_has_its_runs_errors_and_log(visit):
+    page = visit.open("model.html", "model=model1")
+    assert page.locator("h1").inner_text() == "Model 1"
+    assert len(read_table(page, "results")) == 5
+    assert read_table(page, "runs")[1][3] == "failed"
+    page.locator("#logs summary").first.click()
+    assert page.locator("#logs pre").inner_text() == "a line\nno luck"
+    assert len(read_table(page, "elements")) >= 4
+    assert "alpha: 1.0" in page.locator("#parameters").inner_text()
+    for place in page.locator("#runs a").all():
+        assert (visit.site / place.get_attribute("href")).resolve().is_file()
+
+
+def test_the_front_of_cost_and_accuracy(visit):
+    page = visit.open("cost.html", "task=made/gap")
+    rows = [(row[0], float(row[1]), float(row[2]), row[3]) for row in read_table(page, "board")[1:]]
+    for name, seconds, error, front in rows:
+        beaten = any(other[1] <= seconds and other[2] < error for other in rows)
+        assert (front == "") == beaten, name
+    assert page.locator("#chart .points path").count() == len(rows)
+
+
+# ---- hostile texts, keyboard, accessibility ------------------------------------------------------------------------
+
+
+def make_hostile(folder):
+    """Results whose every text would be markup, if it were let."""
+    models = {
+        name: model
+        | dict.fromkeys(("source", "citation", "licence"), HOSTILE)
+        | {"label": f"{model['label']} {HOSTILE}"}
+        for name, model in describe_models(3).items()
+    }
+    models["model0"] |= {"citation": "javascript:document.title='owned'", "parameters": {"alpha": HOSTILE}}
+    properties = {name: {"label": HOSTILE, "unit": HOSTILE, "kind": "intensive"} for name in ("hof", "gap")}
+    made = MadeResults(
+        folder / "results",
+        models,
+        dataset={"label": HOSTILE, "properties": properties},
+        lost={LOST: HOSTILE},
+        seeds=(0,),
+    )
+    smiles = [f"{text} {HOSTILE}" for text in make_smiles(60)]  # RDKit takes what follows for a name
+    made.make(smiles)
+    write_site(*made.tables, made.folder / "site/index.html", **made.described)
+    return made
+
+
+def test_hostile_texts_stay_texts(chromium, tmp_path):
+    visit = Visit(chromium, make_hostile(tmp_path))
+    for name in PAGES:
+        page = visit.open(name, "model=model0" if name == "model.html" else "")
+        assert page.title() != "owned"
+        assert page.locator("img[src=x], [onerror], a[href^='javascript']").count() == 0
+        assert [each for each in page.locator("b").all_inner_texts() if each == "bold"] == []
+        assert HOSTILE in page.locator("body").inner_text()
+    assert page.evaluate("document.querySelectorAll('script:not([src])').length") == 0
+    page = visit.open("index.html")
+    page.locator("#board td.lost").first.hover()
+    assert HOSTILE in page.locator("#tip").inner_text()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV of this view").click()
+    assert HOSTILE in next(csv.reader(download.value.path().read_text().splitlines()[1:]))[1]
+    assert visit.wrong == []
+    visit.context.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_keyboard_alone_reaches_everything(visit, name):
+    page = visit.open(name)
+    for summary in page.locator("summary").all():
+        summary.focus()
+        page.keyboard.press("Enter")
+    wanted = page.evaluate(
+        """() => [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex="0"]')]
+        .filter((each) => !each.disabled && each.checkVisibility() && each.id !== 'main')
+        .map((each, at) => { each.dataset.stop = at; return at; })"""
+    )
+    page.evaluate("() => { document.activeElement.blur(); window.scrollTo(0, 0); }")
+    reached = set()
+    for _ in range(len(wanted) + 5):
+        page.keyboard.press("Tab")
+        stop = page.evaluate("() => document.activeElement.dataset.stop ?? null")
+        reached |= {int(stop)} if stop is not None else set()
+    assert reached == set(wanted)
+
+
+def test_arrow_keys_reach_every_cell(visit):
+    page = visit.open("index.html")
+    cells = page.locator("#board tbody td[data-tip]")
+    cells.first.focus()
+    reached = set()
+    for _ in range(6):
+        for key in ("ArrowRight", "ArrowLeft"):
+            reached.add(page.locator("#tip").inner_text())
+            page.keyboard.press(key)
+            reached.add(page.locator("#tip").inner_text())
+        page.keyboard.press("ArrowDown")
+    assert len(reached) == cells.count() == 12
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing_and_nothing_scrolls_sideways(chromium, made, width, dark):
+    from axe_playwright_python.sync_playwright import Axe
+
+    visit = Visit(chromium, made, WIDTHS[width], dark)
+    for name in PAGES:
+        page = visit.open(name)
+        for summary in page.locator("summary").all():
+            summary.click()
+        found = Axe().run(page, options={"preload": False}).response["violations"]
+        assert [(each["id"], [node["html"][:200] for node in each["nodes"]][:3]) for each in found] == [], name
+        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wider <= 0, f"{name}: {wider} pixels"
+    assert visit.wrong == []
+    visit.context.close()
+
+
+def test_a_table_too_wide_scrolls_in_its_own_place(chromium, made):
+    visit = Visit(chromium, made, 400)
+    page = visit.open("index.html")
+    before = page.locator("#board tbody th").first.bounding_box()["x"]
+    page.locator("#board").evaluate("place => { place.scrollLeft = 200; }")
+    assert page.locator("#board").evaluate("place => place.scrollLeft") > 0
+    assert page.locator("#board tbody th").first.bounding_box()["x"] == pytest.approx(before, abs=1)
+    visit.context.close()
+
+
+def test_data_are_loaded_where_they_are_needed(visit):
+    visit.open("index.html")
+    assert not [url for url in visit.left if "plotly" in url or "/tasks/" in url]
+    visit.open("task.html", "task=made/hof&scheme=kde&models=model0")
+    loaded = [url.partition("/data/")[2] for url in visit.left if "/data/tasks/" in url]
+    assert sorted(loaded) == ["tasks/made/hof/kde/model0.js", "tasks/made/hof/kde/task.js"]
