@@ -1,7 +1,8 @@
 """Runs of a publication that were laid back into ``results/restored/``, in the grammar of ``results/``.
 
 A run is restored, and not trained, if its record has the fingerprint that the run has here
-(:mod:`boomlib.fingerprints`) and it was not trained here already. Nothing heavy is imported, as in :mod:`boomlib.workflow`.
+(:mod:`boomlib.fingerprints`) and it was not trained here already. Nothing heavy is imported, as in
+:mod:`boomlib.workflow`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ Wildcards = Mapping[str, str]
 
 
 def list_run_files(stem: str, answers_policy: bool) -> list[str]:
-    """What a publication holds of a run for its predictions, relative to ``results/``: predictions and record first."""
+    """What a publication holds of a run's answers, relative to ``results/``: predictions and record first."""
     files = [f"predictions/{stem}.parquet", f"predictions/{stem}/run.json"]
     return files + ([f"policy/{stem}.json", f"plots/policy/{stem}.png"] if answers_policy else [])
 

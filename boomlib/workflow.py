@@ -14,8 +14,8 @@ from boomlib import declared, registry
 from boomlib.declared import list_tables, read_scheme_features
 from boomlib.external import find_predictions, is_external, list_shipped
 from boomlib.files import ContractError, read_json
-from boomlib.given import GivenFiles, is_given
 from boomlib.fingerprints import Fingerprints, select_settings
+from boomlib.given import GivenFiles, is_given
 from boomlib.mirror import find_in_mirror
 from boomlib.provenance import code_hash
 from boomlib.registry import Entries, Entry, list_members
