@@ -93,5 +93,5 @@ def select_settings(dataset: Entry, feature: str) -> Entry:
 
 def read_run(wildcards: Mapping[str, str]) -> Run:
     """The run of a rule's wildcards."""
-    names = (wildcards[key] for key in ("dataset", "property", "scheme", "model"))
-    return Run(*names, seed=int(wildcards["seed"]))
+    task = (wildcards["dataset"], wildcards["property"], wildcards["scheme"])
+    return Run(*task, wildcards["model"], int(wildcards["seed"]))

@@ -133,7 +133,8 @@ def write_leaderboard(
 ) -> None:
     """Write the leaderboard: models in the order of the ranking, failures with their reasons.
 
-    The same tables make the same bytes. Figures that exist under ``plots/`` beside the page are shown by relative path.
+    The same tables make the same bytes. Figures that exist under ``plots/`` beside the page are shown by relative
+    path.
 
     Args:
         page: the Markdown file.

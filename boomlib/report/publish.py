@@ -31,9 +31,9 @@ config/csd10k.yaml. It is made or replaced, but for a README.md in it; figures o
 sites, which many pages share, go to the folder assets beside it. In each README the OOD table of FOLDER, between the
 marks <!-- leaderboard: FOLDER/leaderboard.md --> and <!-- end -->, is replaced as well.
 
---merge adds the runs that are done, whether or not all are, to those that FOLDER holds; of a run that is there the newer
-one stays. Its tables and figures are of all these. --restore lays them back into results/restored/: a command then trains
-only what they lack, or what would be trained otherwise now."""
+--merge adds the runs that are done, whether or not all are, to those that FOLDER holds; of a run that is there the
+newer one stays. Its tables and figures are of all these. --restore lays them back into results/restored/: a command
+then trains only what they lack, or what would be trained otherwise now."""
 TABLES = ("leaderboard.md", "leaderboard.csv", "runs.csv")
 LATER = ("uncertainty.csv",)
 """Tables that results and publications of earlier versions lack."""
