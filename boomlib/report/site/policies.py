@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 
 from boomlib.contracts import NO_FOLD, property_values, read_molecules, read_split, read_table
+from boomlib.evaluation.pairs import pair_groups
 from boomlib.evaluation.policy import (
     HELD_OUT,
     POPULATIONS,
     RATIOS,
     contrast_of,
-    pair_groups,
     read_pairs,
     read_policy,
     sweep_of,
