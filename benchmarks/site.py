@@ -16,7 +16,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from boomlib.report.build import write_site
+from boomlib.report.site.build import write_site
 
 ROOT = Path(__file__).resolve().parent.parent
 OPENED = {

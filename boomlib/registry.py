@@ -40,6 +40,7 @@ REMEDIES = {
     "boolean": "; write true or false without quotes",
 }
 EMPTY = "; write its value behind the colon, a text such as null or ~ in quotes"  # of a text that YAML finds absent
+UNSHOWN = frozenset({"mirror", "screens"})  # keys of which nothing on a page depends, nor the hash in its footer
 MODEL_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
 
 

@@ -18,7 +18,7 @@ from boomlib.fingerprints import Fingerprints, select_settings
 from boomlib.given import GivenFiles, is_given
 from boomlib.mirror import find_in_mirror
 from boomlib.provenance import code_hash
-from boomlib.registry import Entries, Entry, list_members
+from boomlib.registry import UNSHOWN, Entries, Entry, list_members
 from boomlib.report.figures.catalogue import list_figures
 from boomlib.report.roles import assign_roles
 from boomlib.restored import RestoredRuns
@@ -57,7 +57,7 @@ class Plan(Fingerprints):
     """The runs of a configuration and what they need, by the wildcards of a rule where it asks for one job.
 
     Attributes:
-        config: the checked configuration, with the schema's defaults.
+        config: the checked configuration, with the schema's defaults; ``shown_config`` is what pages say of it.
         datasets, sources: entries by name, of config/datasets.yaml and of the configuration.
         models: descriptors by name, the configuration's variants among them.
         features: all feature tables.
@@ -68,7 +68,7 @@ class Plan(Fingerprints):
         trained_models: these, and those that they read predictions of, which are on the leaderboard if listed alone.
         run_datasets: the entries of the run's datasets.
         roles: labels of the run's models, and which are controls or answer a policy.
-        policy_runs: the runs that evaluate a policy.
+        policy_runs: the runs that evaluate a policy; ``policy_datasets`` are their datasets.
         tasks: (dataset, property, scheme) of the runs.
         judged: (dataset, property, scheme, model) of the runs whose intervals are judged, all but controls'.
         corpus: properties by dataset of what pretraining reads.
@@ -96,6 +96,7 @@ class Plan(Fingerprints):
         self.config = registry.check_config(config, self.datasets, self.models, where)
         declared.check_families(self.models)
         declared.check_features(self.models, self.config["variants"], where)
+        self.shown_config = {key: value for key, value in self.config.items() if key not in UNSHOWN}
         self.features = registry.list_modules("features", "compute")
         self.schemes = registry.list_modules("splits", "assign")
         self.properties = sorted({name for dataset in self.datasets.values() for name in dataset["properties"]})
@@ -106,6 +107,7 @@ class Plan(Fingerprints):
         self.run_datasets = {name: self.datasets[name] for name in sorted({run.dataset for run in self.runs})}
         self.roles = assign_roles(self.run_models)
         self.policy_runs = [run for run in self.runs if run.model in self.roles.evaluators]
+        self.policy_datasets = list(dict.fromkeys(run.dataset for run in self.policy_runs))
         self.tasks = sorted({(run.dataset, run.property, run.scheme) for run in self.runs})
         self.judged = list(
             dict.fromkeys(
@@ -158,8 +160,7 @@ class Plan(Fingerprints):
         of_models = (model["features"] for model in self.trained_models.values())
         read = {"elements"}.union(DOMAIN_FEATURES if self.judged else (), *of_models, *of_schemes)
         features = [f"results/features/{name}/{each}.parquet" for name in self.run_datasets for each in sorted(read)]
-        with_policy = {run.dataset: None for run in self.policy_runs}
-        features += [f"results/features/{name}/ch2_pairs.parquet" for name in with_policy]
+        features += [f"results/features/{name}/ch2_pairs.parquet" for name in self.policy_datasets]
         splits = [f"results/splits/{'/'.join(task)}.parquet" for task in self.tasks]
         starts = [model["parameters"].get("pretrained") for model in self.trained_models.values()]
         if "mlm" in starts:
@@ -354,19 +355,13 @@ class Plan(Fingerprints):
 
     def list_beside_runs(self) -> list[str]:
         """What the leaderboard is made of beside the scores of runs: policies and figures, and the tables of both."""
-        datasets = dict.fromkeys(run.dataset for run in self.policy_runs)
         tables = ("fragmentations", "ch2_pairs")
-        pairs = [f"results/features/{dataset}/{name}.parquet" for dataset in datasets for name in tables]
+        pairs = [f"results/features/{dataset}/{name}.parquet" for dataset in self.policy_datasets for name in tables]
         made = [*self.list_exposures(), *(f"results/policy/{run.stem}.json" for run in self.policy_runs)]
         made += [f"results/hardest/{'/'.join(task)}.json" for task in self.tasks]
         near = [f"results/features/{name}/{each}.parquet" for name in self.run_datasets for each in DOMAIN_FEATURES]
         made += [*near, *self.list_domains(), *self.list_uncertainty(), "results/uncertainty.csv"]
         return [*pairs, *made, *self.list_figures({}), "results/leaderboard.csv", "results/leaderboard.md"]
-
-    def list_pairs(self) -> list[str]:
-        """The tables of molecules that differ by one CH₂, and of scaffolds, of the datasets with policies."""
-        datasets = dict.fromkeys(run.dataset for run in self.policy_runs)
-        return [f"results/features/{name}/{each}.parquet" for name in datasets for each in ("ch2_pairs", "scaffolds")]
 
     def report_success(self) -> None:
         """After a command that has not failed, remove the partial page of an earlier one."""
@@ -384,16 +379,14 @@ class Plan(Fingerprints):
 
         remove_partial("results")
         needs = {run: self.list_needs(run) for run in self.runs}
+        described = {"config": self.config, "datasets": self.datasets, "models": self.models}
         try:
-            write_partial(
-                "results",
-                needs,
-                [*self.list_beside_runs(), *self.screens.list_files()],
-                config=self.config,
-                datasets=self.datasets,
-                models=self.models,
-                with_site=with_site,
-            )
+            others = [*self.list_beside_runs(), *self.screens.list_files()]
+            made = write_partial("results", needs, others, **described)
+            if with_site:
+                from boomlib.report.site.build import write_partial_site
+
+                write_partial_site("results", made, **described)
         except Exception as error:
             print(f"No partial leaderboard: {type(error).__name__}: {error}", file=sys.stderr)
         else:

@@ -1,8 +1,9 @@
 """The plan that all rules ask: what is registered, what this run covers, where it lands (boomlib/workflow.py).
 
 Needs: the configuration, config/datasets.yaml and config/models/*.yaml.
-Offers: plan, tell_lost_inputs, tell_lost_training, tell_other_mirror, VERSION of the benchmark, ASKED, makes_results, makes_site, of
-boomlib.unmade begin_jobs and end_jobs, and of boomlib.workflow code_of, one_of and ENVIRONMENT, of boomlib.declared list_families, of boomlib.report.site.files list_site_files.
+Offers: plan, tell_lost_inputs, tell_lost_training, tell_other_mirror, VERSION of the benchmark, ASKED, makes_results,
+makes_site, of boomlib.unmade begin_jobs and end_jobs, of boomlib.workflow code_of, one_of and ENVIRONMENT, of
+boomlib.declared list_families, and of boomlib.report.site.files list_site_files.
 """
 
 import sys

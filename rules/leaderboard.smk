@@ -296,11 +296,7 @@ rule leaderboard:
         mem_mb=1000,
         runtime=10,
     params:
-        config={
-            key: value
-            for key, value in plan.config.items()
-            if key not in ("mirror", "screens")
-        },
+        config=plan.shown_config,
         datasets=plan.run_datasets,
         models=plan.trained_models,
         inputs=tell_lost_inputs,

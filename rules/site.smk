@@ -21,7 +21,11 @@ rule site:
             f"results/predictions/{run.stem}/policy.parquet"
             for run in plan.policy_runs
         ],
-        pairs=plan.list_pairs(),
+        pairs=[
+            f"results/features/{name}/{each}.parquet"
+            for name in plan.policy_datasets
+            for each in ("ch2_pairs", "scaffolds")
+        ],
     output:
         index="results/site/index.html",
     log:
@@ -36,17 +40,13 @@ rule site:
         mem_mb=4000,
         runtime=30,
     params:
-        config={
-            key: value
-            for key, value in plan.config.items()
-            if key not in ("mirror", "screens")
-        },
+        config=plan.shown_config,
         datasets=plan.run_datasets,
         models=plan.trained_models,
         inputs=tell_lost_inputs,
         code=code_of(
             "workflow_scripts.site",
-            "boomlib.report.build",
+            "boomlib.report.site.build",
             files=(
                 "boomlib/declared.py",  # what a model needs
                 *list_site_files(),

@@ -1,6 +1,6 @@
 """Adapter of rule site."""
 
-from boomlib.report.build import write_site
+from boomlib.report.site.build import write_site
 from workflow_scripts.job import logged
 
 if __name__ == "__main__":

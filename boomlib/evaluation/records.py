@@ -53,17 +53,21 @@ def as_text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def read_epochs(history: Path) -> tuple[int | None, int | None]:
-    """The last epoch and the one of the least RMSE on valid; None of a model that is not trained by epochs."""
+def read_curve(history: Path) -> tuple[list[int], list[float]]:
+    """The epochs of a ``history.csv`` and the RMSE on valid after each; none of a model without epochs."""
     if not history.is_file():
-        return None, None
+        return [], []
     with history.open(encoding="utf-8", newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if "epoch" in row]
-    if not rows:
+    return [int(row["epoch"]) for row in rows], [float(row["valid_rmse"]) for row in rows]
+
+
+def read_epochs(history: Path) -> tuple[int | None, int | None]:
+    """The last epoch and the one of the least RMSE on valid; None of a model that is not trained by epochs."""
+    epochs, errors = read_curve(history)
+    if not epochs:
         return None, None
-    errors = [float(row["valid_rmse"]) for row in rows]
-    best = int(np.nanargmin(errors))  # an epoch whose RMSE was no number was not kept
-    return int(rows[-1]["epoch"]), int(rows[best]["epoch"])
+    return epochs[-1], epochs[int(np.nanargmin(errors))]  # an epoch whose RMSE was no number was not kept
 
 
 def tabulate_runs(

@@ -15,18 +15,15 @@ from boomlib.evaluation.records import read_runs
 from boomlib.evaluation.summary import read_metrics, summarise
 from boomlib.files import write_text
 from boomlib.provenance import content_hash
+from boomlib.registry import UNSHOWN
 from boomlib.report.leaderboard import write_leaderboard
 from boomlib.report.needs import list_needs
 from boomlib.report.roles import assign_roles
-from boomlib.report.site.build import build_site
-from boomlib.report.site.source import Source
 from boomlib.runs import Run
 
 PARTIAL = "leaderboard.partial.md"
 PARTIAL_SITE = "site.partial"
 """The page and the site of what a failed command has finished."""
-UNSHOWN = frozenset({"mirror", "screens"})
-"""Keys of a configuration of which nothing on the page depends, nor the hash in its footer."""
 
 
 def write_config(config: Mapping, path: str | os.PathLike) -> None:
@@ -102,44 +99,28 @@ def write_markdown(
     remove_partial(Path(page).parent)
 
 
-def write_site(
-    metrics_csv: str | os.PathLike, runs_csv: str | os.PathLike, index: str | os.PathLike, **described: Mapping
-) -> None:
-    """Write the interactive leaderboard from the same tables, and remove the partial one beside it.
-
-    Its first page is ``index``, in a folder of its own in the results folder. ``described`` is what :func:`write_page`
-    wants to know.
-    """
-    folder = Path(index).parent
-    source = Source(folder.parent, read_metrics(metrics_csv), read_runs(runs_csv), **described)
-    build_site(source, folder, hash_config(described["config"]))
-    remove_partial(folder.parent)
-
-
 def write_partial(
     results: str | os.PathLike,
     needs: Mapping[Run, Sequence[str]],
     others: Iterable[str] = (),
-    *,
-    with_site: bool = False,
     **described: Mapping,
-) -> None:
+) -> tuple[pd.DataFrame, pd.DataFrame, list[tuple[str, str, str]]]:
     """Write ``leaderboard.partial.md`` from what a failed workflow has finished; nothing else is touched.
 
     Args:
         results: the results folder.
         needs: the files that each run stands on, see :func:`boomlib.evaluation.outcomes.find_outcome`.
         others: what the leaderboard is made of beside the runs.
-        with_site: whether ``site.partial`` is to show the same.
         described: what :func:`write_page` wants to know.
+
+    Returns:
+        The tables of metrics and of runs, and which files could not be made, beside those of runs.
     """
     used = {name: described["models"][name] for name in described["config"]["models"]}
     tables = summarise(results, list(needs), needs, controls=assign_roles(used).controls)
     lacking = list_failures(results, others)
     write_page(Path(results, PARTIAL), *tables, others=lacking, **described)
-    if with_site:
-        source = Source(Path(results), *tables, others=lacking, **described)
-        build_site(source, Path(results, PARTIAL_SITE), hash_config(described["config"]))
+    return *tables, lacking
 
 
 def remove_partial(results: str | os.PathLike) -> None:

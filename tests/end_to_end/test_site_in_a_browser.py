@@ -11,8 +11,9 @@ import pytest
 from site_results import MadeResults, describe_models, make_smiles
 
 from boomlib.evaluation.summary import read_metrics
-from boomlib.report.build import write_markdown, write_site
+from boomlib.report.build import write_markdown
 from boomlib.report.numbers import format_number
+from boomlib.report.site.build import write_site
 from boomlib.report.site.files import PAGES
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]

@@ -7,7 +7,6 @@ import pytest
 
 from boomlib import registry
 from boomlib.files import ContractError
-from boomlib.report.build import UNSHOWN
 from boomlib.report.publish import SETTINGS
 from boomlib.screens import KEPT
 from boomlib.workflow import Plan
@@ -112,7 +111,7 @@ def test_what_was_kept_stays_kept_and_a_lost_file_is_made_again(folder):
 
 
 def test_a_screen_is_no_part_of_what_makes_a_leaderboard():
-    assert "screens" in SETTINGS & UNSHOWN
+    assert "screens" in SETTINGS & registry.UNSHOWN
     with_screen, without = make_plan({}), Plan({"tasks": ["csd10k/hof"], "models": ["oracle", "ridge"]})
     assert with_screen.list_beside_runs() == without.list_beside_runs()
     assert with_screen.list_prepared() == without.list_prepared()

@@ -11,8 +11,9 @@ from site_results import MadeResults, describe_models, make_smiles
 from boomlib.contracts import read_table
 from boomlib.evaluation.summary import read_metrics, write_summary
 from boomlib.files import read_json, write_text
-from boomlib.report.build import PARTIAL_SITE, remove_partial, write_partial, write_site
+from boomlib.report.build import PARTIAL_SITE, remove_partial, write_partial
 from boomlib.report.numbers import format_number
+from boomlib.report.site.build import write_partial_site, write_site
 from boomlib.report.site.drawings import draw, locate
 from boomlib.report.site.files import ASSETS, PAGES, list_site_files
 from boomlib.report.site.groups import GROUPS, find_parts
@@ -254,7 +255,7 @@ def test_a_site_of_what_a_failed_command_has_finished(tmp_path):
     results.make(make_smiles(40))
     (results.folder / "data/made/molecules.parquet").unlink()  # what all else stands on is lost as well
     needs = dict.fromkeys(results.runs, ())
-    write_partial(results.folder, needs, with_site=True, **results.described)
+    write_partial_site(results.folder, write_partial(results.folder, needs, **results.described), **results.described)
     board = read(results, "board", PARTIAL_SITE)
     assert board["runs"] == len(results.runs)
     assert (results.folder / PARTIAL_SITE / "index.html").is_file()

@@ -187,19 +187,21 @@ class Module(Trainee):
         return losses.place_loss(self.network, grouped, there, batch.molecules, made, batch.placed)
 
     def validation_step(self, molecules: Tensors) -> None:
-        """Answers about one batch of valid, and how far its policy world is from the observed one."""
+        """Answers about one batch of valid and, where the policy is trained, its distance from the observed world."""
         zero = torch.zeros_like(molecules.treatment)
-        shift = zero + self.shift
-        asked = [Question(zero[:, None], hidden=False), Question(shift[:, None], hidden=True)]
-        own, policy = self.network.answer(molecules, asked)
-        self.answers.append((own.outcome[:, 0], molecules.outcome))
-        self.gaps.append(policy.outcome[:, 0] - self.moved(molecules, [shift])[:, 0])
+        z = self.network(molecules, zero[:, None], hidden=False).outcome[:, 0]
+        self.answers.append((z, molecules.outcome))
+        if self.phase == "policy":
+            shift = zero + self.shift
+            policy = self.network(molecules, shift[:, None], hidden=True).outcome[:, 0]
+            self.gaps.append(policy - self.moved(molecules, [shift])[:, 0])
 
     def on_validation_epoch_end(self) -> None:
-        """RMSE on valid, native units, and that of the gap, in units of the scale."""
+        """RMSE on valid, native units, and that of the gap where there is one, in units of the scale."""
         answer, truth = (torch.cat(each).double().cpu().numpy() for each in zip(*self.answers, strict=True))
         error = self.scale.inverse(answer) - self.scale.inverse(truth)
         self.log("valid_rmse", float(np.sqrt(np.mean(error**2))))
-        self.log("valid_gap", float(torch.cat(self.gaps).square().mean().sqrt()))
+        if self.gaps:
+            self.log("valid_gap", float(torch.cat(self.gaps).square().mean().sqrt()))
         self.answers.clear()
         self.gaps.clear()

@@ -10,7 +10,6 @@ from boomlib.contracts import property_values, read_molecules, read_split
 from boomlib.evaluation.comparison import COMPARED
 from boomlib.evaluation.hardest import read_aligned, scale_errors
 from boomlib.report.site.source import Source
-from boomlib.runs import Run
 
 
 @dataclass(frozen=True)
@@ -70,11 +69,7 @@ def read_answers(source: Source, dataset: str, name: str, scheme: str) -> Answer
     tested = np.flatnonzero(np.isin(fold, COMPARED))
     smiles = molecules["smiles"].take(pa.array(tested)).to_pylist()
     answers = Answers(property_values(molecules, name, path), fold, tested, smiles)
-    runs: dict[str, list[Run]] = {}
-    for run in source.finished:
-        if (run.dataset, run.property, run.scheme) == (dataset, name, scheme):
-            runs.setdefault(run.model, []).append(run)
-    for model, seeds in runs.items():
+    for model, seeds in source.group_runs(dataset, name, scheme).items():
         paths = [source.results / f"predictions/{run.stem}.parquet" for run in seeds]
         found = [read_aligned(path, fold, molecules) for path in paths]
         answers.first[model], answers.seeds[model] = found[0][tested], seeds[0].seed

@@ -1,12 +1,16 @@
 """The interactive leaderboard of a run: pages from templates, the data that they load, and what they share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
 import jinja2
+import pandas as pd
 
-from boomlib.files import atomic_path, commit, write_text
+from boomlib.evaluation.records import read_runs
+from boomlib.evaluation.summary import read_metrics
+from boomlib.files import StrPath, atomic_path, commit, write_text
+from boomlib.report.build import PARTIAL_SITE, hash_config, remove_partial
 from boomlib.report.site.answers import read_answers
 from boomlib.report.site.board import describe_board
 from boomlib.report.site.drawings import locate
@@ -20,6 +24,27 @@ from boomlib.report.site.source import Source
 from boomlib.report.site.tasks import write_task
 
 LIBRARY = "plotly.min.js"
+
+
+def write_site(metrics_csv: StrPath, runs_csv: StrPath, index: StrPath, **described: Mapping) -> None:
+    """Write the interactive leaderboard from ``leaderboard.csv`` and ``runs.csv``, and remove partial ones.
+
+    Its first page is ``index``, in a folder of its own in the results folder. ``described`` is what
+    :func:`boomlib.report.build.write_page` wants to know.
+    """
+    folder = Path(index).parent
+    source = Source(folder.parent, read_metrics(metrics_csv), read_runs(runs_csv), **described)
+    build_site(source, folder, hash_config(described["config"]))
+    remove_partial(folder.parent)
+
+
+def write_partial_site(
+    results: StrPath, made: tuple[pd.DataFrame, pd.DataFrame, Sequence[tuple[str, str, str]]], **described: Mapping
+) -> None:
+    """Write ``site.partial`` of what :func:`boomlib.report.build.write_partial` has made."""
+    metrics, records, others = made
+    source = Source(Path(results), metrics, records, others=others, **described)
+    build_site(source, Path(results, PARTIAL_SITE), hash_config(described["config"]))
 
 
 def build_site(source: Source, folder: Path, config_hash: str) -> None:

@@ -72,6 +72,14 @@ class Source:
         """The runs that are done."""
         return list_recorded(self.records[self.records["status"] == "done"])
 
+    def group_runs(self, dataset: str, name: str, scheme: str) -> dict[str, list[Run]]:
+        """The finished runs of a task by model."""
+        runs: dict[str, list[Run]] = {}
+        for run in self.finished:
+            if (run.dataset, run.property, run.scheme) == (dataset, name, scheme):
+                runs.setdefault(run.model, []).append(run)
+        return runs
+
     @cached_property
     def policy_runs(self) -> list[Run]:
         """The runs that are done and whose policy has been scored."""

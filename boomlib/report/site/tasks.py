@@ -1,6 +1,5 @@
 """The data of a task's page: molecules, predictions, hardest molecules, distribution, differences, learning curves."""
 
-import csv
 from collections.abc import Iterator, Mapping
 from math import isfinite
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from boomlib.contracts import FOLDS
 from boomlib.evaluation.comparison import COMPARED
 from boomlib.evaluation.ranking import pivot
+from boomlib.evaluation.records import read_curve
 from boomlib.files import read_json
 from boomlib.report.numbers import format_interval, format_number
 from boomlib.report.site.answers import Answers
@@ -19,7 +19,6 @@ from boomlib.report.site.differences import list_differences
 from boomlib.report.site.drawings import draw
 from boomlib.report.site.script import pack_numbers, pack_text, to_json, write_script
 from boomlib.report.site.source import Source
-from boomlib.runs import Run
 
 DRAWN = 200
 """Molecules that RDKit draws, the hardest ones; the page draws the others from their positions."""
@@ -106,19 +105,10 @@ def count(answers: Answers) -> dict[str, Any]:
     return {"edges": [as_number(edge) for edge in edges], "counts": counts}
 
 
-def list_task_runs(source: Source, task: tuple[str, str, str]) -> dict[str, list[Run]]:
-    """The finished runs of a task by model."""
-    runs: dict[str, list[Run]] = {}
-    for run in source.finished:
-        if (run.dataset, run.property, run.scheme) == task:
-            runs.setdefault(run.model, []).append(run)
-    return runs
-
-
 def describe_differences(source: Source, task: tuple[str, str, str]) -> dict[str, Any]:
     """The models that are compared, and by fold how any two differ."""
     dataset, name, scheme = task
-    runs = {model: own for model, own in list_task_runs(source, task).items() if model not in source.roles.controls}
+    runs = {model: own for model, own in source.group_runs(*task).items() if model not in source.roles.controls}
     rmse = {fold: pivot(source.metrics, scheme, "rmse", fold)[dataset, name].to_dict() for fold in COMPARED}
     return {"models": list(runs), "folds": list_differences(source.results, runs, rmse)}
 
@@ -126,12 +116,8 @@ def describe_differences(source: Source, task: tuple[str, str, str]) -> dict[str
 def list_curves(source: Source, task: tuple[str, str, str]) -> dict[str, list[list[float | None]]]:
     """By model the epochs of its first finished seed, and the RMSE on valid after each; of those that have epochs."""
     curves = {}
-    for model, runs in list_task_runs(source, task).items():
-        path = source.results / f"predictions/{runs[0].stem}/history.csv"
-        if path.is_file():
-            with path.open(encoding="utf-8", newline="") as stream:
-                rows = [row for row in csv.DictReader(stream) if "epoch" in row]
-            if rows:
-                errors = [float(row["valid_rmse"]) for row in rows]
-                curves[model] = [[int(row["epoch"]) for row in rows], [e if isfinite(e) else None for e in errors]]
+    for model, runs in source.group_runs(*task).items():
+        epochs, errors = read_curve(source.results / f"predictions/{runs[0].stem}/history.csv")
+        if epochs:
+            curves[model] = [epochs, [error if isfinite(error) else None for error in errors]]
     return curves
