@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -205,7 +206,7 @@ class RunRecord:
     def finish(
         self, *, device: object = "cpu", prediction_device: object = "cpu", **facts: object
     ) -> dict[str, object]:
-        """Return ``facts`` with wall time (s), peak memory (MiB), devices, commit and versions.
+        """Return ``facts`` with wall time (s), peak memory (MiB), devices, the time now, commit and versions.
 
         Args:
             device: where the model was trained, as PyTorch names it; a GPU only if it was used.
@@ -223,6 +224,7 @@ class RunRecord:
             "device": device_name(device),
             "prediction_device": device_name(prediction_device),
             "host": platform.node(),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "commit": commit_id(),
             "versions": versions(),
         }

@@ -11,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from boomlib import declared, registry
-from boomlib.declared import list_arguments, list_tables, read_scheme_features
+from boomlib.declared import list_tables, read_scheme_features
 from boomlib.external import find_predictions, is_external, list_shipped
 from boomlib.files import ContractError, read_json
+from boomlib.fingerprints import Fingerprints, select_settings
 from boomlib.given import GivenFiles, is_given
-from boomlib.lineage import Lineage
 from boomlib.mirror import find_in_mirror
 from boomlib.provenance import code_hash
 from boomlib.registry import UNSHOWN, Entries, Entry, list_members
 from boomlib.report.figures.catalogue import list_figures
 from boomlib.report.roles import assign_roles
+from boomlib.restored import RestoredRuns
 from boomlib.runs import Run, list_runs
 from boomlib.screens import Screens
 from boomlib.text.checkpoint_files import RECORD, WEIGHTS, checkpoint_files, list_files
@@ -52,7 +53,7 @@ def code_of(*modules: str, files: tuple[str, ...] = ()) -> Callable[[Wildcards],
     return lambda wildcards: code_hash(*fill_in(modules, wildcards), files=fill_in(files, wildcards))
 
 
-class Plan(Lineage):
+class Plan(Fingerprints):
     """The runs of a configuration and what they need, by the wildcards of a rule where it asks for one job.
 
     Attributes:
@@ -73,6 +74,7 @@ class Plan(Lineage):
         corpus: properties by dataset of what pretraining reads.
         given: hashes of the files that people give.
         screens: the configuration's screens, whose runs need not be among the leaderboard's.
+        restored: the runs that a publication has.
     """
 
     def __init__(self, config: Mapping[str, Any], where: str = "config") -> None:
@@ -120,6 +122,7 @@ class Plan(Lineage):
         }
         self.given = GivenFiles(".snakemake/given.json")
         self.screens = Screens(self.config, self.datasets, self.models, self.given, self.corpus, where)
+        self.restored = RestoredRuns(self, self.screens.must_keep)
         read = dict.fromkeys([*self.corpus, *self.screens.list_datasets()])
         registry.check_files_of({name: self.datasets[name] for name in read}, where)
         for dataset in read:
@@ -232,8 +235,7 @@ class Plan(Lineage):
 
     def get_feature_settings(self, wildcards: Wildcards) -> Entry:
         """Keys of the dataset's entry that a feature's ``compute`` takes."""
-        dataset = self.datasets[wildcards["dataset"]]
-        return {key: dataset[key] for key in list_arguments(wildcards["feature"]) if key in dataset}
+        return select_settings(self.datasets[wildcards["dataset"]], wildcards["feature"])
 
     def get_feature_parts(self, wildcards: Wildcards) -> list[str]:
         """Parts of a feature table, in order."""

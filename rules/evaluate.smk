@@ -107,6 +107,7 @@ rule evaluate_policy:
         split="results/splits/{dataset}/{property}/{scheme}.parquet",
         policy="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/policy.parquet",
         pairs="results/features/{dataset}/ch2_pairs.parquet",
+        restored=plan.restored.find_scores,
     output:
         policy="results/policy/{dataset}/{property}/{scheme}/{model}/seed{seed}.json",
     log:

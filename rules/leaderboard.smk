@@ -176,6 +176,7 @@ rule plot_policy:
         policy="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/policy.parquet",
         pairs="results/features/{dataset}/ch2_pairs.parquet",
         scores="results/policy/{dataset}/{property}/{scheme}/{model}/seed{seed}.json",
+        restored=plan.restored.find_figure,
     output:
         figure=report(
             "results/plots/policy/{dataset}/{property}/{scheme}/{model}/seed{seed}.png",

@@ -29,6 +29,7 @@ from boomlib.contracts import (
 )
 from boomlib.declared import order_features
 from boomlib.files import ContractError, MoleculeError, sha256, write_json, write_text
+from boomlib.harness.adopting import adopt_run
 from boomlib.harness.composition import count_elements
 from boomlib.harness.interface import MEMBERS, STATE, Molecules, find_model_class
 from boomlib.harness.keeping import RECORD, keep_model
@@ -119,6 +120,8 @@ class Job:
         checkpoint: the files of the checkpoint that the model starts from, all in one folder; none: from scratch.
         members: predictions files by the name of their model, for a model that reads some.
         truth: the molecules table, for a model whose descriptor says ``sees_truth``.
+        fingerprint: what decides the run, for its record (:mod:`boomlib.fingerprints`).
+        restored: packed predictions and record of the run, if a publication has it: then nothing is trained.
         log: the job's log, named in ``failure.json``.
     """
 
@@ -137,6 +140,8 @@ class Job:
     checkpoint: Sequence[str | os.PathLike] = ()
     members: Mapping[str, str | os.PathLike] = field(default_factory=dict)
     truth: str | os.PathLike | None = None
+    fingerprint: str | None = None
+    restored: Sequence[str | os.PathLike] = ()
     log: str | None = None
 
     @property
@@ -159,11 +164,14 @@ def train_and_predict(job: Job) -> None:
     """Fit a model to train and valid, predict valid, id and ood, and write predictions and ``run.json``.
 
     A model that fails leaves ``failure.json`` beside ``run.json`` with the reason, for the leaderboard, and the
-    error goes on to the caller.
+    error goes on to the caller. A run that a publication has is taken from there.
 
     Raises:
         ContractError: the descriptor wants a checkpoint and there is none, or the reverse; or a file is broken.
     """
+    if job.restored:
+        adopt_run(job.restored, job.task, job.predictions, job.run, policy=job.policy)
+        return
     job.folder.mkdir(parents=True, exist_ok=True)
     for left in (FAILURE, RECORD):  # of an earlier run
         (job.folder / left).unlink(missing_ok=True)
@@ -180,7 +188,8 @@ def train_and_predict(job: Job) -> None:
         raise
     # the time and memory of the record are those of the last process alone
     settings = {"model": job.model, "property": job.property, "seed": job.seed, "threads": job.threads, "code": code}
-    write_json(job.run, record.finish(**settings, resumed=resumed, **facts))
+    hashed = {"fingerprint": job.fingerprint, "resumed": resumed}
+    write_json(job.run, record.finish(**settings, **hashed, **facts))
     shutil.rmtree(job.folder / STATE)
 
 

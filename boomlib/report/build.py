@@ -56,8 +56,9 @@ def write_page(
     datasets: Mapping,
     models: Mapping,
     others: Sequence[tuple[str, str, str]] = (),
+    results: Path | None = None,
 ) -> None:
-    """Write the leaderboard of both tables to ``page``, which stands in the results folder.
+    """Write the leaderboard of both tables to ``page``, which stands in the results folder or in a publication.
 
     Args:
         page: the Markdown file.
@@ -67,20 +68,23 @@ def write_page(
         datasets: registry entries by dataset.
         models: descriptors by model, also of those that have trained for others alone.
         others: files that could not be made, beside those of runs, with the reason and the log.
+        results: the folder of results, if the page stands elsewhere, with figures that are all of these tables.
     """
+    folder = results or page.parent
     used = {name: models[name] for name in config["models"]}
     shown = {name: datasets[name] for name in dict.fromkeys(records["dataset"])}
     write_leaderboard(
         page,
-        page.parent,
+        folder,
         metrics,
         records,
         models=used,
         datasets=shown,
         needs=list_needs(used, models, shown),
-        unused={name: count_unused(page.parent / "data" / name / "rejects.csv") for name in shown},
+        unused={name: count_unused(folder / "data" / name / "rejects.csv") for name in shown},
         config_hash=hash_config(config),
         others=others,
+        overviews=results is not None or bool((records["status"] == "done").all()),
     )
 
 

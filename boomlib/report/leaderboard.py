@@ -129,15 +129,17 @@ def write_leaderboard(
     unused: Mapping[str, tuple[int, ...] | None],
     config_hash: str,
     others: Sequence[tuple[str, str, str]] = (),
+    overviews: bool,
 ) -> None:
     """Write the leaderboard: models in the order of the ranking, failures with their reasons.
 
-    The same tables make the same bytes. Figures that exist under ``plots/`` are shown by relative path.
+    The same tables make the same bytes. Figures that exist under ``plots/`` beside the page are shown by relative
+    path.
 
     Args:
         page: the Markdown file.
         results_dir: the folder of results, for policies, hardest molecules, intervals, notes on tasks, what
-            pretraining saw and figures.
+            pretraining saw.
         metrics: the tidy table, see :func:`boomlib.evaluation.summary.tabulate_metrics`.
         records: the table of runs, see :func:`boomlib.evaluation.records.tabulate_runs`; done or not, in the order
             of the tables.
@@ -147,10 +149,11 @@ def write_leaderboard(
         unused: see :func:`tabulate_sources`.
         config_hash: hash of the configuration, for the footer.
         others: files that could not be made, beside those of runs, with the reason and the log.
+        overviews: whether figures of a whole scheme that lie beside the page are of these tables.
     """
     results_dir, runs, roles = Path(results_dir), list_recorded(records), assign_roles(models)
     done = records["status"] == "done"
-    figures = find_figures(results_dir, runs, roles, finished=bool(done.all()))
+    figures = find_figures(Path(page).parent, runs, roles, finished=overviews)
     units = {(run.dataset, run.property): datasets[run.dataset]["properties"][run.property]["unit"] for run in runs}
     finished = list_recorded(records[done])
     text = render(

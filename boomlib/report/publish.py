@@ -16,18 +16,24 @@ from boomlib.provenance import ROOT
 from boomlib.report.build import PARTIAL
 from boomlib.report.figures.catalogue import find_figures
 from boomlib.report.making import find_version
+from boomlib.report.merging import RUNS, Union, add_runs, add_task, check_size, restore_runs, write_union
 from boomlib.report.pages import find_configuration, read_models
 from boomlib.report.roles import assign_roles
 from boomlib.report.tables.errors import tabulate_errors
 from boomlib.report.tables.ranked import RankedModels
+from boomlib.restored import RESTORED
 
 USAGE = """\
-python -m boomlib.report.publish FOLDER [README ...]
+python -m boomlib.report.publish [--merge | --restore] FOLDER [README ...]
 
 FOLDER, such as docs/benchmarks/csd10k, has the name of the configuration that made the results, here
 config/csd10k.yaml. It is made or replaced, but for a README.md in it; figures of a split and the scripts of
 sites, which many pages share, go to the folder assets beside it. In each README the OOD table of FOLDER, between the
-marks <!-- leaderboard: FOLDER/leaderboard.md --> and <!-- end -->, is replaced as well."""
+marks <!-- leaderboard: FOLDER/leaderboard.md --> and <!-- end -->, is replaced as well.
+
+--merge adds the runs that are done, whether or not all are, to those that FOLDER holds; of a run that is there the
+newer one stays. Its tables and figures are of all these. --restore lays them back into results/restored/: a command
+then trains only what they lack, or what would be trained otherwise now."""
 TABLES = ("leaderboard.md", "leaderboard.csv", "runs.csv")
 LATER = ("uncertainty.csv",)
 """Tables that results and publications of earlier versions lack."""
@@ -35,7 +41,7 @@ OWN = "README.md"
 """What people write of a publication; it stays when the rest is replaced."""
 SITE = "site"
 """The interactive leaderboard."""
-PARTS = {*TABLES, *LATER, "plots", SITE, OWN}
+PARTS = {*TABLES, *LATER, "plots", SITE, RUNS, OWN}
 """All that a publication has at its top."""
 ASSETS = "assets"
 SETTINGS = frozenset({"mirror", "feature_jobs", "keep_models", "screens"})
@@ -148,6 +154,10 @@ def publish(results: Path, folder: Path) -> None:
     folder = folder.resolve()
     old = folder.with_name(f".{folder.name}.old")
     restore(folder, old)  # of a call that was killed between the two names
+    if (folder / RUNS).is_dir():
+        raise ContractError(
+            f"{folder}: holds runs that --merge has added, which would be lost; give --merge, or a new folder"
+        )
     files = list_files(results, folder)
     with scratch_folder(folder) as scratch:
         made = scratch / folder.name
@@ -162,15 +172,50 @@ def publish(results: Path, folder: Path) -> None:
         for file, path in shared.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             staged[file].replace(path)
+        if (folder / OWN).is_file():
+            shutil.copyfile(folder / OWN, made / OWN)
+        replace_folder(made, folder, old)
+
+
+def merge(results: Path, folder: Path) -> int:
+    """Add the runs of ``results`` that are done to those that the publication in ``folder`` holds; returns how many.
+
+    Raises:
+        ContractError: ``folder`` is something else than such a publication, or it would be too large.
+    """
+    check_replaceable(folder, results)
+    folder = folder.resolve()
+    old = folder.with_name(f".{folder.name}.old")
+    restore(folder, old)
+    if folder.exists() and any(folder.iterdir()) and not (folder / RUNS).is_dir():
+        raise ContractError(
+            f"{folder}: a publication without its runs cannot grow; give a new folder, or leave out --merge"
+        )
+    with scratch_folder(folder) as scratch:
+        made = scratch / folder.name
         if folder.exists():
-            if (folder / OWN).is_file():
-                shutil.copyfile(folder / OWN, made / OWN)
-            shutil.rmtree(old, ignore_errors=True)
-            folder.rename(old)
-        try:
-            made.rename(folder)
-        finally:
-            restore(folder, old)
+            shutil.copytree(folder, made)
+        union = Union(made, folder)
+        added = add_runs(union, results)
+        for task in dict.fromkeys((run.dataset, run.property, run.scheme) for run in added):
+            add_task(union, results, task)
+        if not union.list_done():
+            raise ContractError(f"{results}: no run of {folder.name} is done; run snakemake first")
+        write_union(union)
+        check_size((each for each in made.rglob("*") if each.is_file()), folder)
+        replace_folder(made, folder, old)
+    return len(added)
+
+
+def replace_folder(made: Path, folder: Path, old: Path) -> None:
+    """Give what was made the name of ``folder``, which is set aside as ``old`` meanwhile."""
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+    try:
+        made.rename(folder)
+    finally:
+        restore(folder, old)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -222,6 +267,9 @@ def update_readme(readme: Path, folder: Path) -> None:
 def main() -> None:
     """Publish ``results/`` as the command line says."""
     parser = argparse.ArgumentParser(usage=USAGE, description=__doc__)
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--merge", action="store_true")
+    ways.add_argument("--restore", action="store_true")
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("readmes", type=Path, metavar="README", nargs="*")
     arguments = parser.parse_args()
@@ -229,7 +277,13 @@ def main() -> None:
         for readme in arguments.readmes:
             if not readme.is_file():
                 raise ContractError(f"{readme}: no such file; give READMEs that have the marker of the table")
-        publish(Path("results"), arguments.folder)
+        if arguments.restore:
+            print(f"{restore_runs(arguments.folder)} runs laid back into {RESTORED}; snakemake takes them from there")
+            return
+        if arguments.merge:
+            print(f"{merge(Path('results'), arguments.folder)} runs added")
+        else:
+            publish(Path("results"), arguments.folder)
         for readme in arguments.readmes:
             update_readme(readme, arguments.folder)
     except (ContractError, OSError) as error:

@@ -2,10 +2,6 @@
 
 
 use rule train_tabular as train_gnn with:
-    output:
-        predictions="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet",
-        run="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/run.json",
-        epochs="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/epochs.parquet",
     wildcard_constraints:
         model=plan.constrain_family("gnn"),
     priority: 1  # before what is short, which then fills the gaps that the last long jobs leave

@@ -4,10 +4,11 @@
 rule train_tabular:
     input:
         task="results/tasks/{dataset}/{property}/{scheme}.parquet",
-        features=plan.get_features,
-        truth=plan.get_truth,
-        checkpoint=plan.get_made_checkpoint,
-        members=plan.get_members,
+        features=plan.restored.unless(plan.get_features),
+        truth=plan.restored.unless(plan.get_truth),
+        checkpoint=plan.restored.unless(plan.get_made_checkpoint),
+        members=plan.restored.unless(plan.get_members),
+        restored=plan.restored.find,
     output:
         predictions="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}.parquet",
         run="results/predictions/{dataset}/{property}/{scheme}/{model}/seed{seed}/run.json",
@@ -35,6 +36,7 @@ rule train_tabular:
         ),
         keep_model=plan.screens.must_keep,
         given=plan.get_given_checkpoint,
+        fingerprint=plan.get_fingerprint,
         inputs=tell_lost_training,
         code=plan.code_of_model,
     message:

@@ -301,7 +301,7 @@ def call(folder, *arguments):
 def test_the_command_says_how_it_is_used(tmp_path):
     done = call(tmp_path)
     assert done.returncode == 2
-    assert "usage: python -m boomlib.report.publish FOLDER" in done.stderr
+    assert "usage: python -m boomlib.report.publish [--merge | --restore] FOLDER" in done.stderr
     done = call(tmp_path, "docs")
     assert (done.returncode, done.stderr) == (
         1,

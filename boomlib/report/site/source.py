@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from boomlib.evaluation.records import list_recorded
 from boomlib.report.needs import list_needs
@@ -88,7 +89,13 @@ class Source:
             if run.model in self.roles.evaluators
             and self.results.joinpath(f"policy/{run.stem}.json").is_file()
             and self.has_answers(run)
+            and self.tells_policy(run)
         ]
+
+    def tells_policy(self, run: Run) -> bool:
+        """Whether the answers of a run about its policy are there: of one that is restored its scores alone are."""
+        path = self.results / f"predictions/{run.stem}/policy.parquet"
+        return path.is_file() and pq.read_metadata(path).num_rows > 0
 
     def has_answers(self, run: Run) -> bool:
         """Whether molecules and folds of a run's task are there, which a failed command or a publication may lack."""

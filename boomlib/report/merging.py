@@ -1,0 +1,220 @@
+"""A publication that grows: runs are added as they finish, here or elsewhere, and its tables are of their union.
+
+Its folder ``runs/`` has the grammar of ``results/``: of each finished run the packed predictions, record, history and
+scores, and of each task the small files that the page is made of. :func:`restore_runs` lays these back for the
+workflow.
+"""
+
+import filecmp
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from boomlib import registry
+from boomlib.contracts import SPLIT, read_table, write_table
+from boomlib.evaluation.hardest import find_hardest
+from boomlib.evaluation.outcomes import find_outcome
+from boomlib.evaluation.records import tabulate_runs
+from boomlib.evaluation.summary import read_metrics, write_summary
+from boomlib.evaluation.uncertainty import summarise_uncertainty
+from boomlib.files import ContractError, read_json, scratch_folder
+from boomlib.harness.adopting import HISTORY, pack_predictions, unpack_predictions
+from boomlib.report.build import write_page
+from boomlib.report.figures.hardest import plot_hardest
+from boomlib.report.figures.heatmap import plot_heatmap
+from boomlib.report.figures.parity import plot_parity
+from boomlib.report.figures.ratio import plot_ratio
+from boomlib.report.pages import find_configuration
+from boomlib.report.roles import Roles, assign_roles
+from boomlib.restored import RESTORED
+from boomlib.runs import Run, list_runs
+
+RUNS = "runs"
+"""The folder of a publication that holds its runs."""
+LARGEST = 80e6
+"""Bytes that a publication may have in all."""
+
+
+class Union:
+    """What a publication asks for, and its tree of runs.
+
+    Attributes:
+        folder: the publication, as it is being made.
+        tree: its runs.
+        runs: all runs of its configuration.
+        models, datasets: entries by name.
+        roles: of the configuration's models.
+    """
+
+    def __init__(self, folder: Path, named: Path) -> None:
+        """``folder`` holds the publication that is to be called ``named``.
+
+        Raises:
+            ContractError: no configuration has its name, or it is not sound.
+        """
+        path = find_configuration(named)
+        config = registry.read_yaml(path)
+        self.datasets, _ = registry.with_own_datasets(*registry.load_datasets(), config, str(path))
+        self.models = registry.with_variants(registry.load_models(), config, str(path))
+        self.config = registry.check_config(config, self.datasets, self.models, str(path))
+        self.folder, self.tree = folder, folder / RUNS
+        self.runs = list_runs(self.config)
+        self.roles: Roles = assign_roles({name: self.models[name] for name in self.config["models"]})
+
+    def list_done(self) -> list[Run]:
+        """The runs that the publication has."""
+        return [run for run in self.runs if find_outcome(self.tree, run)["status"] == "done"]
+
+
+def list_files(run: Run, answers_policy: bool) -> list[str]:
+    """Files of a run that are published as they are, relative to ``results/``; its record last."""
+    files = [f"metrics/{run.stem}.json", f"resamples/{run.stem}.parquet"]
+    files += [f"policy/{run.stem}.json", f"plots/policy/{run.stem}.png"] if answers_policy else []
+    return [*files, f"predictions/{run.stem}/run.json"]
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a file unless the same bytes are there: what was made of these need not be made again."""
+    if not (target.is_file() and filecmp.cmp(source, target, shallow=False)):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def is_newer(record: Mapping[str, Any], published: Path) -> bool:
+    """Whether a run finished after the one that is published, if one is."""
+    if not published.is_file():
+        return True
+    return str(record.get("finished", "")) > str(read_json(published).get("finished", ""))
+
+
+def add_runs(union: Union, results: Path) -> list[Run]:
+    """Copy to the tree the runs of ``results`` that are done and newer than those there; returns these."""
+    added = []
+    for run in union.runs:
+        if find_outcome(results, run)["status"] != "done":
+            continue
+        record = results / "predictions" / run.stem / "run.json"
+        if not is_newer(read_json(record), union.tree / "predictions" / run.stem / "run.json"):
+            continue
+        packed = union.tree / "predictions" / f"{run.stem}.parquet"
+        packed.parent.mkdir(parents=True, exist_ok=True)
+        task = results / "tasks" / run.task / f"{run.scheme}.parquet"
+        pack_predictions(task, results / "predictions" / f"{run.stem}.parquet", packed)
+        for file in list_files(run, run.model in union.roles.evaluators):
+            copy(results / file, union.tree / file)
+        history = union.tree / "predictions" / run.stem / HISTORY
+        history.unlink(missing_ok=True)
+        if record.with_name(HISTORY).is_file():
+            copy(record.with_name(HISTORY), history)
+        added.append(run)
+    return added
+
+
+def add_task(union: Union, results: Path, task: tuple[str, str, str]) -> None:
+    """Copy the small files of a task, and make anew what is made of the predictions of all models on it."""
+    dataset, name, scheme = task
+    place = f"{dataset}/{name}/{scheme}"
+    small = [f"notes/{place}.json", f"exposure/{place}.json"]
+    small += [f"data/{dataset}/{each}.csv" for each in ("rejects", "doubles")]
+    small += [f"uncertainty/{place}/{model}.json" for model in union.config["models"]]
+    for file in small:
+        if (results / file).is_file():
+            copy(results / file, union.tree / file)
+    molecules = results / "data" / dataset / "molecules.parquet"
+    split = results / "splits" / f"{place}.parquet"
+    pack_split(split, union.tree / "splits" / f"{place}.parquet")
+    entry = union.datasets[dataset]["properties"][name]
+    with scratch_folder(union.folder / place.replace("/", "-")) as scratch:
+        found: dict[str, list[Path]] = {model: [] for model in union.config["models"]}
+        for run in union.list_done():
+            if (run.dataset, run.property, run.scheme) == task:
+                predictions = scratch / run.model / f"seed{run.seed}.parquet"
+                predictions.parent.mkdir(exist_ok=True)
+                packed = union.tree / "predictions" / f"{run.stem}.parquet"
+                unpack_predictions(results / "tasks" / f"{place}.parquet", packed, predictions)
+                found[run.model].append(predictions)
+        hardest = union.tree / "hardest" / f"{place}.json"
+        for file in (hardest, *(union.folder / f"plots/{kind}/{place}.png" for kind in ("hardest", "parity"))):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        judged = {
+            model: paths
+            for model, paths in found.items()
+            if paths and model not in union.roles.controls and "members" not in union.models[model]["parameters"]
+        }
+        find_hardest(molecules, split, judged, hardest, property_name=name)
+        plot_hardest(hardest, union.folder / f"plots/hardest/{place}.png")
+        plot_parity(
+            molecules,
+            split,
+            {model: paths for model, paths in found.items() if paths},
+            union.folder / f"plots/parity/{place}.png",
+            labels=union.roles.labels,
+            property_name=name,
+            label=entry.get("label", name),
+            unit=entry["unit"],
+        )
+
+
+def pack_split(split: Path, out: Path) -> None:
+    """Write a split without its densities, which the page does not show and which do not pack."""
+    table = read_table(split, SPLIT)
+    empty = pa.array(np.full(table.num_rows, np.nan))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_table(table.set_column(table.column_names.index("density"), "density", empty), out, SPLIT)
+
+
+def write_union(union: Union) -> None:
+    """Write the tables, overviews and page of what the tree holds."""
+    folder, tree = union.folder, union.tree
+    write_summary(tree, union.runs, folder / "leaderboard.csv", folder / "runs.csv", controls=union.roles.controls)
+    judged = sorted((tree / "uncertainty").rglob("*.json"))
+    summarise_uncertainty(judged, folder / "uncertainty.csv")
+    for scheme in union.config["schemes"]:
+        for kind, plot in (("heatmap", plot_heatmap), ("ratio", plot_ratio)):
+            figure = folder / f"plots/{kind}/{scheme}.png"
+            figure.parent.mkdir(parents=True, exist_ok=True)
+            plot(
+                folder / "leaderboard.csv",
+                figure,
+                scheme=scheme,
+                labels=union.roles.labels,
+                controls=set(union.roles.controls),
+            )
+    metrics, records = read_metrics(folder / "leaderboard.csv"), tabulate_runs(tree, union.runs)
+    write_page(
+        folder / "leaderboard.md",
+        metrics,
+        records,
+        config=union.config,
+        datasets=union.datasets,
+        models=union.models,
+        results=tree,
+    )
+
+
+def check_size(files: Iterable[Path], folder: Path) -> None:
+    """Raise :class:`ContractError` if the files of a publication are more than :data:`LARGEST`."""
+    size = sum(file.stat().st_size for file in files)
+    if size > LARGEST:
+        raise ContractError(
+            f"{folder}: would have {size / 1e6:.0f} MB, more than {LARGEST / 1e6:.0f}; leave models out of its "
+            "configuration"
+        )
+
+
+def restore_runs(folder: Path, results: Path = Path(RESTORED)) -> int:
+    """Lay the runs of a publication back; returns how many.
+
+    Raises:
+        ContractError: it holds no runs.
+    """
+    tree = folder / RUNS
+    if not tree.is_dir():
+        raise ContractError(f"{folder}: holds no runs; give a publication that --merge has made")
+    for file in sorted(each for each in tree.rglob("*") if each.is_file()):
+        copy(file, results / file.relative_to(tree))
+    return len(list(tree.rglob("run.json")))
