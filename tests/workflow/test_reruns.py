@@ -97,9 +97,7 @@ def test_an_edit_of_the_report_reruns_the_report_alone(finished, tmp_path):
 @pytest.mark.slow
 def test_what_an_adapter_does_reruns_its_stage_and_what_reads_it(finished, tmp_path):
     project = finished.copy(tmp_path / "p")
-    project.edit(
-        "workflow_scripts/train_predict.py", "int(snakemake.wildcards.seed)", "1 + int(snakemake.wildcards.seed)"
-    )
+    project.edit("workflow_scripts/train_predict.py", "int(run.seed)", "1 + int(run.seed)")
     assert project.planned() == set().union(*(jobs_of(m) for m in ("oracle", "train_mean", "ridge", "mlp"))) | REPORT
 
 
