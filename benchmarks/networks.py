@@ -47,7 +47,7 @@ def choose(arguments: argparse.Namespace, default: Sequence[str]) -> list[str]:
     """The names of the models that the command line chooses, else those of the ``default`` sizes; small ones first."""
     if arguments.models:
         return arguments.models
-    sizes = {name: "small" if "_small" in name else "full" for name in load_networks()}
+    sizes = {name: descriptor.get("size", "full") for name, descriptor in load_networks().items()}
     chosen = [name for name, size in sizes.items() if size in (arguments.size or default)]
     return sorted(chosen, key=lambda name: sizes[name] == "full")
 

@@ -24,7 +24,7 @@ from boomlib.harness.optimisers import Rates, make_adamw
 from boomlib.harness.quantity import Quantity
 from boomlib.harness.references import PHYSICS, Reference, make_references
 from boomlib.harness.store import Store, place
-from boomlib.harness.training import Trainee, choose_device, fit_module, freeze
+from boomlib.harness.training import Trainee, choose_device, count_epochs, fit_module, freeze
 
 logger = logging.getLogger(__name__)
 
@@ -34,12 +34,14 @@ READ_ON_GPU = 16  # batches that are read at once
 class Training(Rates):
     """How a network is trained: AdamW with a linear warm-up, then a cosine to 0.
 
-    ``batch``: molecules a step. ``clip``: largest norm of the gradient; None: any. ``patience``: epochs without a
-    better RMSE on valid after which training ends; None: never.
+    ``batch``: molecules a step. ``epochs``: passes over train; ``molecules_seen`` counts instead where it is given
+    (:func:`boomlib.harness.training.count_epochs`). ``clip``: largest norm of the gradient; None: any. ``patience``:
+    epochs without a better RMSE on valid after which training ends; None: never.
     """
 
     batch: int
     epochs: int
+    molecules_seen: NotRequired[int]
     clip: float | None
     patience: NotRequired[int | None]
 
@@ -206,6 +208,7 @@ class NetworkModel(Model):
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Train; ``epochs.parquet`` gets each epoch's predictions of the molecules in :attr:`unlabelled`."""
         torch.set_num_threads(self.threads)
+        self.training = self.training | {"epochs": count_epochs(self.training, len(train))}
         self.quantity.fit(train)
         train, valid = self.quantity.learn(train), self.quantity.learn(valid)
         self.network = self.start(train)

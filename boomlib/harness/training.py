@@ -3,11 +3,13 @@
 import logging
 import pickle
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
+import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 from lightning.pytorch.plugins.environments import LightningEnvironment
@@ -202,6 +204,15 @@ def read_state(path: str | Path) -> dict:
         ) from error
 
 
+def count_epochs(training: Mapping[str, Any], molecules: int) -> int:
+    """Passes over ``molecules`` of train: ``epochs``, or if ``molecules_seen`` is given as many as come next to it.
+
+    Whole ones, and at least one, since rates fall and valid is looked at by the epoch.
+    """
+    seen = training.get("molecules_seen")
+    return training["epochs"] if seen is None else max(1, round(seen / molecules))
+
+
 def choose_device() -> torch.device:
     """The GPU if one is visible, else the CPU: where networks are trained and where they predict."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -299,3 +310,11 @@ def fit_module(
     columns = list(history.rows[0])
     write_history(folder, columns, [[row[name] for name in columns] for row in history.rows])
     return [each.numpy() for each in history.predictions]
+
+
+def join_histories(first: Path, folder: Path) -> None:
+    """Put the rows of an earlier phase before those of ``history.csv``, and number the epochs on."""
+    tables = [pd.read_csv(each / "history.csv") for each in (first, folder)]
+    tables[1]["epoch"] += len(tables[0])
+    joined = pd.concat(tables)
+    write_history(folder, list(joined.columns), joined.itertuples(index=False))

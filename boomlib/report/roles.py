@@ -10,12 +10,14 @@ from boomlib.registry import list_members
 @dataclass(frozen=True)
 class Roles:
     """``labels``: name for people, by model, which marks external ones; ``controls``: models that are shown last and
-    never ranked; ``evaluators``: models that answer a policy; ``members``: of committees, what models they read."""
+    never ranked; ``evaluators``: models that answer a policy; ``members``: of committees, what models they read;
+    ``sizes``: of models that are small or have a budget, see :func:`describe_size`."""
 
     labels: Mapping[str, str]
     controls: frozenset[str]
     evaluators: frozenset[str]
     members: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sizes: Mapping[str, str] = field(default_factory=dict)
 
     def label(self, model: str) -> str:
         """The name of a model for people."""
@@ -29,4 +31,16 @@ def assign_roles(models: Mapping[str, Mapping]) -> Roles:
         controls=frozenset(name for name, model in models.items() if model["family"] == "control"),
         evaluators=frozenset(name for name, model in models.items() if model.get("answers_policy")),
         members={name: members for name, model in models.items() if (members := list_members(model))},
+        sizes={name: size for name, model in models.items() if (size := describe_size(model))},
     )
+
+
+def describe_size(model: Mapping) -> str:
+    """How a model is smaller than its source has it, and how many molecules its training sees; empty if as the source.
+
+    >>> describe_size({"size": "small", "parameters": {"training": {"molecules_seen": 600_000}}})
+    'small, 600,000 molecules seen'
+    """
+    seen = model["parameters"].get("training", {}).get("molecules_seen")
+    said = [model["size"]] if "size" in model else []
+    return ", ".join([*said, f"{seen:,} molecules seen"] if seen else said)

@@ -39,7 +39,7 @@ class Estimate:
     """Seconds of a run's ``training`` and of what its jobs take ``besides``, and by which other runs.
 
     ``basis`` is ``dataset``: those of its model on its dataset; ``model``: those of its model on others, by molecules
-    of train; ``family``: those of its family, likewise.
+    of train, or of its budget in molecules seen; ``family``: those of its family, likewise.
     """
 
     training: float
@@ -117,10 +117,15 @@ class Speeds:
             ("family", self.by_family.get(family, [])),
         )
         for basis, samples in wider:
-            rates = [each.training / each.molecules for each in samples if each.molecules]
+            rates = [each.training / self.weigh(each.run, each.molecules) for each in samples if each.molecules]
             if rates and molecules:
-                return Estimate(fmean(rates) * molecules, self.find_besides(samples), basis)
+                return Estimate(fmean(rates) * self.weigh(run, molecules), self.find_besides(samples), basis)
         return None
+
+    def weigh(self, run: Run, molecules: int) -> int:
+        """What a training's time goes by: the molecules of train, or those that a budget lets it see."""
+        seen: int | None = self.models[run.model]["parameters"].get("training", {}).get("molecules_seen")
+        return seen or molecules
 
     def find_besides(self, samples: Iterable[Sample]) -> float:
         """The mean of what jobs take besides training, of ``samples`` or, where these do not tell, of all."""

@@ -86,7 +86,11 @@ MODELS = {
     for name, label in LABELS.items()
 }
 MODELS["oracle"]["family"] = "control"
-MODELS["good"]["source"] = "From the\npaper."
+MODELS["good"] |= {
+    "source": "From the\npaper.",
+    "size": "small",
+    "parameters": {"training": {"molecules_seen": 600_000}},
+}
 
 
 def write(folder, runs, page="leaderboard.partial.md", **changed):
@@ -226,10 +230,18 @@ def test_another_split_than_booms_has_nothing_published(results, monkeypatch):
 def test_how_models_were_trained(results):
     _, _, text = results
     assert rows(text, "## Training") == [
-        ["Model", "Device", "Pretrained", "Epochs", "Epoch kept"],
-        ["Half", "A GPU", "—", "—", "—"],
-        ["Good \\| model", "A GPU, CPU", "MLM on 9 molecules of data", "3–4", "2–3"],
-        ["Same", "A GPU, CPU", "org/name@c0ffee; scratch", "—", "—"],
+        ["Model", "Size", "Device", "Pretrained", "Epochs", "Molecules seen", "Epoch kept"],
+        ["Half", "—", "A GPU", "—", "—", "—", "—"],
+        [
+            "Good \\| model",
+            "small, 600,000 molecules seen",
+            "A GPU, CPU",
+            "MLM on 9 molecules of data",
+            "3–4",
+            "12–16",
+            "2–3",
+        ],
+        ["Same", "—", "A GPU, CPU", "org/name@c0ffee; scratch", "—", "—", "—"],
     ]
 
 

@@ -322,6 +322,17 @@ def test_the_rate_changes_once_an_epoch_before_the_state_is_kept(labelled, tmp_p
     assert np.array(rates) / 1e-6 == pytest.approx(factors)
 
 
+@pytest.mark.parametrize("epochs", [1, 4])
+def test_a_rate_falls_to_its_last_value_whatever_the_number_of_epochs(labelled, tmp_path, epochs):
+    settings = {"scheduler": "ExponentialLR", "lr": 1e-2, "final_lr": 1e-4, "lr_scheduler_gamma": 0.5}
+    model = fitted(labelled, tmp_path, max_num_epochs=epochs, **settings)
+    made = model.optimise(model.network, steps=1)
+    for _ in range(epochs):
+        made["optimizer"].step()
+        made["lr_scheduler"]["scheduler"].step()
+    assert made["optimizer"].param_groups[0]["lr"] == pytest.approx(1e-4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("moves", [False, True], ids=["in place", "moved"])

@@ -202,6 +202,7 @@ def test_each_network_has_a_small_variant_of_its_own_as_the_docs_say():
     networks = {name for name in MODELS if MODELS[name]["family"] in families} - SMALL - CHANGED
     assert {f"{name}_small" for name in networks} == SMALL
     assert {"tgnn_small", "ignn_small", "mace_small"} <= SMALL
+    assert {name for name, model in MODELS.items() if model.get("size") == "small"} == SMALL | CHANGED
     for name in SMALL:
         assert MODELS[name]["class"] == MODELS[name.removesuffix("_small")]["class"]
 
@@ -244,8 +245,20 @@ def test_every_model_is_in_some_shipped_config():
     assert set(MODELS) - {model for each in written for model in each["models"]} == set()
 
 
-def test_boom_config_covers_the_ten_tasks():
-    assert len(registry.read_yaml(registry.CONFIG / "boom.yaml")["tasks"]) == 10
+@pytest.mark.parametrize("name", ["boom", "all"])
+def test_configs_of_all_of_boom_cover_the_ten_tasks(name):
+    assert len(registry.read_yaml(registry.CONFIG / f"{name}.yaml")["tasks"]) == 10
+
+
+def test_every_family_is_in_the_run_for_a_small_machine_and_its_networks_see_as_many_molecules():
+    written = registry.read_yaml(registry.CONFIG / "all.yaml")
+    models = registry.with_variants(MODELS, written)
+    used = [models[name] for name in written["models"]]
+    assert {model["class"] for model in MODELS.values()} == {model["class"] for model in used}
+    families = {model["family"] for model in MODELS.values()} - {"committee", "control", "tabular"}
+    networks = [model for model in used if model["family"] in families]
+    assert {model["size"] for model in networks} == {"small"}
+    assert {model["parameters"]["training"].get("molecules_seen") for model in networks} == {600_000}
 
 
 def test_what_a_model_can_stands_in_its_descriptor():

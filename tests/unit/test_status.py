@@ -218,6 +218,16 @@ def test_runs_are_estimated_by_the_nearest_that_are_done(checkout):
     assert estimate("qm9", "egnn_small") is None
 
 
+def test_a_training_with_a_budget_takes_as_long_on_more_molecules(checkout):
+    budget = {"of": "egnn_small", "label": "Budget", "parameters": {"training": {"molecules_seen": 600_000}}}
+    plan = make_plan(tasks=["csd10k/hof", "qm9/hof"], models=["budget"], seeds=[0], variants={"budget": budget})
+    known, other = plan.runs
+    finish(known, seconds=16.0)
+    sample, sizes = read_record(known)
+    speeds = Speeds([sample], plan.models, {(other.dataset, "hof", "kde"): sizes | {"train": 100_000}})
+    assert speeds.estimate(other).training == 16.0
+
+
 def test_a_training_that_was_interrupted_counts_with_the_epochs_before(checkout):
     run = make_plan().runs[-1]
     finish(run, seconds=60.0, wall=70.0, resumed=True)

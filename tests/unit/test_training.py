@@ -11,7 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 from boomlib.files import ContractError
 from boomlib.harness import training
 from boomlib.harness.optimisers import make_adamw
-from boomlib.harness.training import Trainee, fit_module, read_state
+from boomlib.harness.training import Trainee, count_epochs, fit_module, read_state
 
 RATES = {"learning_rate": 0.01, "weight_decay": 0.0}
 RMSES = [5.0, 3.0, 4.0, 3.5, 3.25, 2.0, 1.0]  # on valid, after each epoch
@@ -233,3 +233,18 @@ def test_a_state_that_is_none_is_named_with_the_remedy(tmp_path, content):
     (tmp_path / "last.ckpt").write_bytes(content)
     with pytest.raises(ContractError, match=r"last\.ckpt: not read, .* delete the file and run again"):
         read_state(tmp_path / "last.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("settings", "molecules", "epochs"),
+    [
+        ({}, 100, 7),
+        ({"molecules_seen": None}, 100, 7),
+        ({"molecules_seen": 1000}, 100, 10),
+        ({"molecules_seen": 600_000}, 104_000, 6),  # the nearest: 5.77 passes
+        ({"molecules_seen": 600_000}, 109_500, 5),  # 5.48
+        ({"molecules_seen": 10}, 100, 1),
+    ],
+)
+def test_a_budget_in_molecules_seen_is_as_many_passes_as_come_next_to_it(settings, molecules, epochs):
+    assert count_epochs({"epochs": 7} | settings, molecules) == epochs

@@ -5,7 +5,7 @@ Featuriser, network and schedule are Chemprop's, training is ours.
 """
 
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ class ChempropTraining(TypedDict):
 
     batch: int
     epochs: int
+    molecules_seen: NotRequired[int]
     clip: float | None
     warmup_epochs: int
     init_lr: float

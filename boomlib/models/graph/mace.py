@@ -58,12 +58,15 @@ class MaceTraining(TypedDict):
     ``default_dtype``: the precision. ``clip_grad``: largest norm of the gradient; None: any. ``ema_decay``: of the
     average. ``scheduler``: what changes the learning rate after an epoch, ``ReduceLROnPlateau`` by ``lr_factor`` after
     ``scheduler_patience`` epochs without a better RMSE on valid, ``ExponentialLR`` by ``lr_scheduler_gamma``.
-    ``patience``: such epochs after which training ends.
+    ``patience``: such epochs after which training ends. Ours: ``molecules_seen``, which counts instead of
+    ``max_num_epochs`` (:func:`boomlib.harness.training.count_epochs`), and ``final_lr``, to which ``ExponentialLR``
+    falls by the last epoch, whatever their number.
     """
 
     batch_size: int
     valid_batch_size: int
     max_num_epochs: int
+    molecules_seen: NotRequired[int]
     patience: int
     default_dtype: Literal["float32", "float64"]
     lr: float
@@ -74,6 +77,7 @@ class MaceTraining(TypedDict):
     lr_factor: NotRequired[float]
     scheduler_patience: NotRequired[int]
     lr_scheduler_gamma: NotRequired[float]
+    final_lr: NotRequired[float]
 
 
 @contextmanager
@@ -313,7 +317,10 @@ class MACE(NetworkModel):
             fused=True,
         )
         if settings["scheduler"] == "ExponentialLR":
-            schedule = ExponentialLR(optimizer, settings.get("lr_scheduler_gamma", 0.9993))
+            gamma = settings.get("lr_scheduler_gamma", 0.9993)
+            if "final_lr" in settings:
+                gamma = (settings["final_lr"] / settings["lr"]) ** (1 / settings["epochs"])
+            schedule = ExponentialLR(optimizer, gamma)
         else:
             factor, patience = settings.get("lr_factor", 0.8), settings.get("scheduler_patience", 50)
             schedule = ReduceLROnPlateau(optimizer, factor=factor, patience=patience)

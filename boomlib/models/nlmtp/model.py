@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import torch
 from safetensors.torch import load_model, save_model
@@ -17,10 +16,10 @@ from torch import Tensor
 from boomlib.causal.density import log_ratio_from_density, support
 from boomlib.contracts import PLACES, POLICY
 from boomlib.harness.batches import Batches, cut_into_batches, draw_batches
-from boomlib.harness.interface import STATE, Molecules, PolicyModel, Prediction, write_epochs, write_history
+from boomlib.harness.interface import STATE, Molecules, PolicyModel, Prediction, write_epochs
 from boomlib.harness.optimisers import Rates, make_adamw
 from boomlib.harness.saving import read_objects, write_objects
-from boomlib.harness.training import fit_module, freeze
+from boomlib.harness.training import count_epochs, fit_module, freeze, join_histories
 from boomlib.matched_pairs import find_pairs
 from boomlib.models.nlmtp.encoder import Encoder, Tensors
 from boomlib.models.nlmtp.module import Batch, Module, Pairs
@@ -78,6 +77,8 @@ class LossWeights(TypedDict):
 class PolicyTraining(Rates):
     """Batches, epochs and further arguments of :class:`boomlib.models.nlmtp.module.Module`.
 
+    ``molecules_seen`` counts instead of ``epochs`` where it is given (:func:`boomlib.harness.training.count_epochs`).
+
     With ``policy_epochs`` training has two phases: ``epochs`` of the observed world alone, of which the best on valid
     is kept, and then so many of the policy, in which what the observed world reads stays as it is and the epoch is
     kept whose policy world agrees best with it on valid. 0, or none: both worlds in each batch, as the recipe has it.
@@ -85,6 +86,7 @@ class PolicyTraining(Rates):
 
     batch: int
     epochs: int
+    molecules_seen: NotRequired[int]
     policy_epochs: NotRequired[int]
     threshold: float
     clip: float
@@ -138,7 +140,7 @@ class NLMTP(PolicyModel):
     def fit(self, train: Molecules, valid: Molecules, folder: Path) -> None:
         """Train; ``epochs.parquet`` gets each epoch's predictions of the molecules in :attr:`unlabelled`."""
         torch.set_num_threads(self.threads)
-        given, encoder = self.training, self.encoder
+        given, encoder = self.training | {"epochs": count_epochs(self.training, len(train))}, self.encoder
         tensors, valid_tensors = encoder.fit_transform(train, valid), encoder.transform(valid)
         length = tensors.length.numpy()
         pairs = self.find_pairs(train)
@@ -390,11 +392,3 @@ def make_batch(
 def is_of_policy(name: str) -> bool:
     """Whether a parameter is read by the policy world alone, and not by the observed one."""
     return name.startswith(("do.", "place.", "pair.")) or ".fast." in name
-
-
-def join_histories(first: Path, folder: Path) -> None:
-    """Put the rows of an earlier phase before those of ``history.csv``, and number the epochs on."""
-    tables = [pd.read_csv(each / "history.csv") for each in (first, folder)]
-    tables[1]["epoch"] += len(tables[0])
-    joined = pd.concat(tables)
-    write_history(folder, list(joined.columns), joined.itertuples(index=False))

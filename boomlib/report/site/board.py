@@ -94,6 +94,7 @@ def describe_model(source: Source, name: str) -> dict[str, Any]:
         "control": name in source.roles.controls,
         "external": is_external(model),
         "family": model["family"],
+        "size": source.roles.sizes.get(name, ""),
         "class": model["class"],
         "features": list(model["features"]),
         "needs": describe_needs(source.needs.get(name, {})),

@@ -8,15 +8,17 @@ from boomlib.report.numbers import NONE
 from boomlib.report.roles import Roles
 from boomlib.report.tables.markdown import format_table
 
-COLUMNS = ("Model", "Device", "Pretrained", "Epochs", "Epoch kept")
+COLUMNS = ("Model", "Size", "Device", "Pretrained", "Epochs", "Molecules seen", "Epoch kept")
 
 
 def tabulate_training(records: pd.DataFrame, roles: Roles) -> str:
-    """Device, pretraining, epochs and the epochs kept of every model but the controls; — for what has none.
+    """Size, device, pretraining, epochs and the epochs kept of every model but the controls; — for what has none.
+
+    Molecules seen are epochs times the molecules of train.
 
     Args:
         records: the table of runs, see :func:`boomlib.evaluation.records.tabulate_runs`.
-        roles: labels and controls.
+        roles: labels, controls and sizes.
     """
     trained = records[(records["status"] == "done") & ~records["model"].isin(roles.controls)]
     rows = []
@@ -24,14 +26,21 @@ def tabulate_training(records: pd.DataFrame, roles: Roles) -> str:
         devices = sorted(set(runs["device"]))
         starts = sorted({start or NONE for start in runs["pretrained"]})
         epochs, kept = (format_extent(runs[column]) for column in ("epochs", "epoch_kept"))
-        rows.append([roles.label(model), ", ".join(devices), "; ".join(starts), epochs, kept])
-    return format_table(COLUMNS, rows, text_columns=3)
+        seen = [
+            str(int(run.epochs) * int(run.n_train)) if run.epochs else ""
+            for run in runs[["epochs", "n_train"]].itertuples()
+        ]
+        size = roles.sizes.get(model, NONE)
+        rows.append(
+            [roles.label(model), size, ", ".join(devices), "; ".join(starts), epochs, format_extent(seen), kept]
+        )
+    return format_table(COLUMNS, rows, text_columns=4)
 
 
 def format_extent(values: Iterable[str]) -> str:
     """A whole number, or the smallest and the largest; — where all are empty."""
     numbers = sorted({int(value) for value in values if value})
-    return "–".join(str(number) for number in dict.fromkeys((numbers[0], numbers[-1]))) if numbers else NONE
+    return "–".join(f"{number:,}" for number in dict.fromkeys((numbers[0], numbers[-1]))) if numbers else NONE
 
 
 def list_versions(records: pd.DataFrame) -> str:

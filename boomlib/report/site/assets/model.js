@@ -7,7 +7,7 @@ BOOM.begin(async (board) => {
   let drawn = 0;
 
   function drawFacts(model) {
-    const facts = [["Family", model.family], ["Needs", model.needs], ["Start", model.start], ["Features", model.features.join(", ") || "—"], ["Licence", model.licence || "—"]];
+    const facts = [["Family", model.family], ["Size", model.size || "—"], ["Needs", model.needs], ["Start", model.start], ["Features", model.features.join(", ") || "—"], ["Licence", model.licence || "—"]];
     fill("facts", facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
     const described = [["Source", model.source], ["Method", model.citation ? link(model.citation) : "—"], ["Class", h("code", {}, `boomlib.models.${model.class}`)]];
     fill("descriptor", described.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
