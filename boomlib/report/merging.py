@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from boomlib import registry
@@ -21,7 +22,7 @@ from boomlib.evaluation.outcomes import find_outcome
 from boomlib.evaluation.records import tabulate_runs
 from boomlib.evaluation.summary import read_metrics, write_summary
 from boomlib.evaluation.uncertainty import summarise_uncertainty
-from boomlib.files import ContractError, read_json, scratch_folder
+from boomlib.files import ContractError, read_json, scratch_folder, write_text
 from boomlib.harness.adopting import HISTORY, pack_predictions, unpack_predictions
 from boomlib.report.build import write_page
 from boomlib.report.figures.hardest import plot_hardest
@@ -30,11 +31,14 @@ from boomlib.report.figures.parity import plot_parity
 from boomlib.report.figures.ratio import plot_ratio
 from boomlib.report.pages import find_configuration
 from boomlib.report.roles import Roles, assign_roles
+from boomlib.report.tables.progress import tabulate_progress
 from boomlib.restored import RESTORED
 from boomlib.runs import Run, list_runs
 
 RUNS = "runs"
 """The folder of a publication that holds its runs."""
+STATUS = "status.md"
+"""The page that says which runs are there."""
 LARGEST = 80e6
 """Bytes that a publication may have in all."""
 
@@ -185,6 +189,7 @@ def write_union(union: Union) -> None:
                 controls=set(union.roles.controls),
             )
     metrics, records = read_metrics(folder / "leaderboard.csv"), tabulate_runs(tree, union.runs)
+    write_text(folder / STATUS, write_status(records, union.roles))
     write_page(
         folder / "leaderboard.md",
         metrics,
@@ -193,6 +198,15 @@ def write_union(union: Union) -> None:
         datasets=union.datasets,
         models=union.models,
         results=tree,
+    )
+
+
+def write_status(records: pd.DataFrame, roles: Roles) -> str:
+    """The page that says which runs a publication has."""
+    done = (records["status"] == "done").sum()
+    return (
+        f"# Status\n\nOf {len(records)} runs {done} are published. Seeds done of seeds; hours of training, and the "
+        f"largest memory of one, of those that are done.\n\n{tabulate_progress(records, roles)}\n"
     )
 
 

@@ -16,7 +16,7 @@ from boomlib.provenance import ROOT
 from boomlib.report.build import PARTIAL
 from boomlib.report.figures.catalogue import find_figures
 from boomlib.report.making import find_version
-from boomlib.report.merging import RUNS, Union, add_runs, add_task, check_size, restore_runs, write_union
+from boomlib.report.merging import RUNS, STATUS, Union, add_runs, add_task, check_size, restore_runs, write_union
 from boomlib.report.pages import find_configuration, read_models
 from boomlib.report.roles import assign_roles
 from boomlib.report.tables.errors import tabulate_errors
@@ -41,7 +41,7 @@ OWN = "README.md"
 """What people write of a publication; it stays when the rest is replaced."""
 SITE = "site"
 """The interactive leaderboard."""
-PARTS = {*TABLES, *LATER, "plots", SITE, RUNS, OWN}
+PARTS = {*TABLES, *LATER, "plots", SITE, RUNS, STATUS, OWN}
 """All that a publication has at its top."""
 ASSETS = "assets"
 SETTINGS = frozenset({"mirror", "feature_jobs", "keep_models", "screens"})

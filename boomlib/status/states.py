@@ -132,10 +132,10 @@ class Checkout:
 
 
 def find_most_epochs(model: Entry) -> int | None:
-    """The epochs of a model by its descriptor; None if it has none."""
+    """The epochs of a model by its descriptor; None if it has none, or a budget, of which its log tells."""
     training = model["parameters"].get("training", {})
     found: int | None = training.get("epochs", training.get("max_num_epochs"))
-    return found
+    return None if "molecules_seen" in training else found
 
 
 def count_rejects(dataset: str) -> int | None:

@@ -46,6 +46,11 @@ def test_halves_are_merged_and_laid_back(tmp_path):
     page = (first.folder / FOLDER / "leaderboard.md").read_text()
     assert "tiny/size/kde/mlp/seed0" in page, "what is lacking is named"
 
+    status = (first.folder / FOLDER / "status.md").read_text()
+    assert "Of 4 runs 3 are published." in status
+    states = dict(line.split("|")[1:4:2] for line in status.splitlines() if line.startswith("| "))
+    assert [state.strip() for state in states.values()] == ["tiny/size", *["1 of 1"] * 3, "pending"]
+
     second = start(tmp_path / "second", first.folder / FOLDER)
     second.snakemake(score("mlp"), *CONFIG)
     assert publish(second, "--merge").stdout.startswith("1 runs added")
