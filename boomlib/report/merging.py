@@ -163,6 +163,30 @@ def add_task(union: Union, results: Path, task: tuple[str, str, str]) -> None:
         )
 
 
+def lay_out(union: Union, results: Path, folder: Path) -> Path | None:
+    """Lay the runs of a publication out in ``folder`` as the workflow leaves them, with the tables, for the site.
+
+    Returns:
+        A file of ``results`` that is not there, but which a run stands on: then nothing is laid out.
+    """
+    done = union.list_done()
+    places = {f"{run.task}/{run.scheme}": run.dataset for run in done}
+    read = [f"{kind}/{place}.parquet" for place in places for kind in ("tasks", "splits")]
+    read += [f"data/{dataset}/molecules.parquet" for dataset in dict.fromkeys(places.values())]
+    for file in read:
+        if not (results / file).is_file():
+            return results / file
+    shutil.copytree(union.tree, folder)
+    for file in read:
+        copy(results / file, folder / file)
+    for run in done:
+        task, predictions = folder / f"tasks/{run.task}/{run.scheme}.parquet", f"predictions/{run.stem}.parquet"
+        unpack_predictions(task, union.tree / predictions, folder / predictions)
+    for table in ("leaderboard.csv", "runs.csv"):
+        copy(union.folder / table, folder / table)
+    return None
+
+
 def pack_split(split: Path, out: Path) -> None:
     """Write a split without its densities, which the page does not show and which do not pack."""
     table = read_table(split, SPLIT)

@@ -16,9 +16,20 @@ from boomlib.provenance import ROOT
 from boomlib.report.build import PARTIAL
 from boomlib.report.figures.catalogue import find_figures
 from boomlib.report.making import find_version
-from boomlib.report.merging import RUNS, STATUS, Union, add_runs, add_task, check_size, restore_runs, write_union
+from boomlib.report.merging import (
+    RUNS,
+    STATUS,
+    Union,
+    add_runs,
+    add_task,
+    check_size,
+    lay_out,
+    restore_runs,
+    write_union,
+)
 from boomlib.report.pages import find_configuration, read_models
 from boomlib.report.roles import assign_roles
+from boomlib.report.site.build import write_site
 from boomlib.report.tables.errors import tabulate_errors
 from boomlib.report.tables.ranked import RankedModels
 from boomlib.restored import RESTORED
@@ -161,20 +172,26 @@ def publish(results: Path, folder: Path) -> None:
     files = list_files(results, folder)
     with scratch_folder(folder) as scratch:
         made = scratch / folder.name
-        shared = {file: path for file, path in files.items() if not path.is_relative_to(folder)}
-        staged = {file: (scratch / ".shared" if file in shared else made) / file for file in files}
-        for file, path in staged.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(results / file, path)
-        link_assets(made / "leaderboard.md", folder, shared)
-        for page in sorted((made / SITE).glob("*.html")):
-            link_site(page, folder, shared)
-        for file, path in shared.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            staged[file].replace(path)
+        place(files, results, made, folder)
         if (folder / OWN).is_file():
             shutil.copyfile(folder / OWN, made / OWN)
         replace_folder(made, folder, old)
+
+
+def place(files: Mapping[str, Path], results: Path, made: Path, folder: Path) -> None:
+    """Copy files of ``results`` to ``made``, which is to become ``folder``, and what pages share to the assets."""
+    shared = {file: path for file, path in files.items() if not path.is_relative_to(folder)}
+    staged = {file: (made.with_name(".shared") if file in shared else made) / file for file in files}
+    for file, path in staged.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(results / file, path)
+    if "leaderboard.md" in files:
+        link_assets(made / "leaderboard.md", folder, shared)
+    for page in sorted((made / SITE).glob("*.html")):
+        link_site(page, folder, shared)
+    for file, path in shared.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staged[file].replace(path)
 
 
 def merge(results: Path, folder: Path) -> int:
@@ -202,9 +219,28 @@ def merge(results: Path, folder: Path) -> int:
         if not union.list_done():
             raise ContractError(f"{results}: no run of {folder.name} is done; run snakemake first")
         write_union(union)
+        renew_site(union, results, folder, anew=bool(added))
         check_size((each for each in made.rglob("*") if each.is_file()), folder)
         replace_folder(made, folder, old)
     return len(added)
+
+
+def renew_site(union: Union, results: Path, folder: Path, *, anew: bool) -> None:
+    """Make the site of a publication, which is to be called ``folder``, if the data of all its runs are here.
+
+    If they are not, none is left that tells other numbers than the tables, which are made ``anew``.
+    """
+    made, laid = union.folder, union.folder.with_name("results")
+    if lacking := lay_out(union, results, laid):
+        if anew:
+            shutil.rmtree(made / SITE, ignore_errors=True)
+            print(f"no site is made, since {lacking} is not here; have snakemake make it, then merge again")
+        return
+    shutil.rmtree(made / SITE, ignore_errors=True)
+    tables = laid / "leaderboard.csv", laid / "runs.csv"
+    described = {"config": union.config, "datasets": union.datasets, "models": union.models}
+    write_site(*tables, laid / SITE / "index.html", **described)
+    place(list_site(laid, folder), laid, made, folder)
 
 
 def replace_folder(made: Path, folder: Path, old: Path) -> None:

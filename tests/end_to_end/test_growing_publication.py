@@ -51,7 +51,12 @@ def test_halves_are_merged_and_laid_back(tmp_path):
     states = dict(line.split("|")[1:4:2] for line in status.splitlines() if line.startswith("| "))
     assert [state.strip() for state in states.values()] == ["tiny/size", *["1 of 1"] * 3, "pending"]
 
+    assert (first.folder / FOLDER / "site/index.html").is_file()
+    assert list((first.folder / FOLDER).with_name("assets").glob("site/plotly*.js")), "shared with other pages"
+
     second = start(tmp_path / "second", first.folder / FOLDER)
+    assert publish(second, "--merge").stdout.startswith("0 runs added\n")
+    assert (second.folder / FOLDER / "site/index.html").is_file()
     second.snakemake(score("mlp"), *CONFIG)
     assert publish(second, "--merge").stdout.startswith("1 runs added")
 
