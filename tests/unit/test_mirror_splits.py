@@ -15,6 +15,7 @@ from boomlib.split import make_split
 DATASETS, SOURCES = registry.load_datasets()
 CSD, QM9 = DATASETS["csd10k"], DATASETS["qm9_smiles"]
 FILES = ("molecules.parquet", "rejects.csv", "geometry.parquet", "doubles.csv")
+on_one_worker = pytest.mark.xdist_group("qm9")  # which then reads QM9 once
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +70,14 @@ def qm9(mirror, tmp_path_factory):
     return folder
 
 
+@on_one_worker
 @pytest.mark.slow
 def test_no_row_of_qm9_is_rejected(qm9):
     assert contracts.read_molecules(qm9 / "molecules.parquet").num_rows == 133885
     assert (qm9 / "rejects.csv").read_text() == "row,smiles,reason\n"
 
 
+@on_one_worker
 @pytest.mark.slow
 @pytest.mark.parametrize("name", QM9["properties"])
 def test_all_of_qm9_has_booms_folds(qm9, tmp_path, name):
