@@ -31,6 +31,7 @@ CONFIG = ROOT / "config/all.yaml"
 TASKS = ("csd10k/hof", "qm9_characterised/gap")
 RATES = (0.5, 1.0, 2.0)
 PART = 10  # a trial has this part of the budget
+WARM_UPS = ("warmup_epochs",)  # so that the rate rises, and falls, in the same part of a shorter training
 LEARNING_RATES = ("learning_rate", "init_lr", "max_lr", "final_lr", "lr")
 
 
@@ -46,6 +47,7 @@ def make_config(written: dict, models: registry.Entries, rates: list[float]) -> 
         training = descriptor["parameters"]["training"]
         for rate in rates:
             changed = {key: training[key] * rate for key in LEARNING_RATES if key in training}
+            changed |= {key: training[key] / PART for key in WARM_UPS if key in training}
             budget = {"molecules_seen": training["molecules_seen"] // PART}
             variants[name_trial(model, rate)] = {
                 "of": model,

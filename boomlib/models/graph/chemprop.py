@@ -34,7 +34,7 @@ class ChempropTraining(TypedDict):
     epochs: int
     molecules_seen: NotRequired[int]
     clip: float | None
-    warmup_epochs: int
+    warmup_epochs: float
     init_lr: float
     max_lr: float
     final_lr: float
@@ -117,7 +117,7 @@ class Chemprop(NetworkModel):
         """Adam with Chemprop's schedule, by step."""
         given = self.training
         optimizer = torch.optim.Adam(network.parameters(), given["init_lr"], fused=True)
-        rise = given["warmup_epochs"] * steps
+        rise = round(given["warmup_epochs"] * steps)
         rates = given["init_lr"], given["max_lr"], given["final_lr"]
         schedule = build_NoamLike_LRSched(optimizer, rise, given["epochs"] * steps - rise, *rates)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
