@@ -39,6 +39,10 @@ class Lineage(ABC):
     def list_member_runs(self, run: Run) -> list[Run]:
         """The runs whose predictions a run reads."""
 
+    @abstractmethod
+    def find_restored(self, run: Run) -> list[str]:
+        """The files of a publication that a run is taken from; none if it is trained."""
+
     def list_needs(self, run: Run) -> list[str]:
         """What the score of a run stands on, in the order in which it is made."""
         scores = [f"results/metrics/{run.stem}.json", f"results/resamples/{run.stem}.parquet"]
@@ -46,19 +50,25 @@ class Lineage(ABC):
 
     def list_training_needs(self, run: Run) -> list[str]:
         """The predictions of a run and what they stand on, in the order in which it is made."""
-        wildcards, model = asdict(run), self.models[run.model]
+        model = self.models[run.model]
         needs = [
             *self.list_split_needs(run.dataset, run.property, run.scheme),
             f"results/tasks/{run.task}/{run.scheme}.parquet",
             *([f"results/tasks/{run.task}/{run.scheme}.json"] if is_external(model) else []),
-            *self.list_feature_needs(run.dataset, model["features"]),
-            *(self.list_corpus_needs(run.scheme) if self.reads_corpus(run) else []),
-            *self.get_checkpoint(wildcards),
-            *(path for member in self.list_member_runs(run) for path in self.list_training_needs(member)),
+            *(self.find_restored(run) or self.list_read_needs(run)),
             f"results/predictions/{run.stem}.parquet",
             f"results/predictions/{run.stem}/run.json",
         ]
         return list(dict.fromkeys(needs))
+
+    def list_read_needs(self, run: Run) -> list[str]:
+        """What the training of a run reads beside its task, in the order in which it is made."""
+        return [
+            *self.list_feature_needs(run.dataset, self.models[run.model]["features"]),
+            *(self.list_corpus_needs(run.scheme) if self.reads_corpus(run) else []),
+            *self.get_checkpoint(asdict(run)),
+            *(path for member in self.list_member_runs(run) for path in self.list_training_needs(member)),
+        ]
 
     def reads_corpus(self, run: Run) -> bool:
         """Whether a run starts from a checkpoint that is pretrained on the corpus."""

@@ -1,16 +1,17 @@
 """Runs of a publication that were laid back into ``results/restored/``, in the grammar of ``results/``.
 
 A run is restored, and not trained, if its record has the fingerprint that the run has here
-(:mod:`boomlib.fingerprints`) and it was not trained here already. Nothing heavy is imported, as in
+(:mod:`boomlib.fingerprints`) and no run of that fingerprint was trained here. Nothing heavy is imported, as in
 :mod:`boomlib.workflow`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from boomlib.files import StrPath, read_json
 from boomlib.fingerprints import Fingerprints, read_run
-from boomlib.runs import Run
+from boomlib.runs import ADOPTED, Run
 from boomlib.version import VERSION
 
 NEUTRAL = "what it finds reaches a stage as an input"
@@ -40,9 +41,16 @@ class RestoredRuns:
         folder: StrPath = RESTORED,
         results: StrPath = "results",
     ) -> None:
-        """``must_keep`` says whether a run, by its wildcards, keeps its model, which no publication has."""
+        """``must_keep`` says whether a run, by its wildcards, keeps its model, which no publication has.
+
+        Raises:
+            ContractError: a record that was laid back is broken. Said here: of an error in a function that is asked
+                for inputs, Snakemake says nothing where the output exists.
+        """
         self.fingerprints, self.must_keep = fingerprints, must_keep
         self.folder, self.results = Path(folder), Path(results)
+        read = [*self.folder.rglob("predictions/**/run.json"), *self.folder.rglob("policy/**/*.json")]
+        self.records: dict[Path, Any] = {path: read_json(path) for path in read}
         self.told: dict[Run, list[str]] = {}
 
     def find(self, wildcards: Wildcards) -> list[str]:
@@ -50,8 +58,9 @@ class RestoredRuns:
         run = read_run(wildcards)
         if run not in self.told:
             answers_policy = bool(self.fingerprints.models[run.model].get("answers_policy"))
-            files = [str(self.folder / each) for each in list_run_files(run.stem, answers_policy)]
-            self.told[run] = files if not self.must_keep(wildcards) and self.counts(run, files) else []
+            files = [self.folder / each for each in list_run_files(run.stem, answers_policy)]
+            counts = self.is_whole(files) and not self.must_keep(wildcards) and self.counts(run, files[1])
+            self.told[run] = [str(each) for each in files] if counts else []
         return self.told[run]
 
     def unless(self, get_files: Callable[[Wildcards], str | list[str]]) -> Callable[[Wildcards], str | list[str]]:
@@ -66,15 +75,18 @@ class RestoredRuns:
         """The figure of the policy of a run that is restored."""
         return self.find(wildcards)[3:4]
 
-    def counts(self, run: Run, files: Sequence[str]) -> bool:
-        """Whether a run's ``files`` are there, of its fingerprint, and no other run was made here."""
-        if not all(Path(each).is_file() for each in files):
+    def is_whole(self, files: list[Path]) -> bool:
+        """Whether the files of a run are there, its policy's scores of this version, which cannot make them anew."""
+        return all(each.is_file() for each in files) and all(
+            self.records[each].get("version") == VERSION for each in files[2:3]
+        )
+
+    def counts(self, run: Run, record: Path) -> bool:
+        """Whether a run that was laid back is of its fingerprint, and none of that was trained here."""
+        fingerprint = self.fingerprints.fingerprint(run)
+        if self.records[record].get("fingerprint") != fingerprint:
             return False
-        record = Path(files[1])
-        if read_json(record).get("fingerprint") != self.fingerprints.fingerprint(run):
-            return False
-        # a policy is published by its scores, which another version of the benchmark cannot make anew
-        if any(read_json(each).get("version") != VERSION for each in files[2:3]):
-            return False
-        made = self.results / "predictions" / run.stem / "run.json"
-        return not made.is_file() or made.read_bytes() == record.read_bytes()
+        made = self.results / "predictions" / run.stem
+        if (made / ADOPTED).is_file() or not (made / "run.json").is_file():
+            return True
+        return bool(read_json(made / "run.json").get("fingerprint") != fingerprint)

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+ADOPTED = "adopted"
+"""A file in the folder of a run's predictions: they were taken from a publication, and not trained here."""
+
 
 @dataclass(frozen=True)
 class Run:

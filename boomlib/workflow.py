@@ -303,6 +303,10 @@ class Plan(Fingerprints):
         """The runs whose predictions a run reads."""
         return [replace(run, model=name) for name in list_members(self.models[run.model])]
 
+    def find_restored(self, run: Run) -> list[str]:
+        """The files of a publication that a run is taken from; none if it is trained."""
+        return self.restored.find(asdict(run))
+
     def differs_from_mirror(self, job: Mapping[str, Sequence[str]]) -> bool:
         """Whether the mirror has other files than those of the checkpoint of the hub that a job has brought here."""
         folder = Path(job["output"][0]).parent

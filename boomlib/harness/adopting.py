@@ -19,8 +19,9 @@ from boomlib.contracts import (
     write_predictions,
     write_table,
 )
-from boomlib.files import ContractError, StrPath, atomic_path, commit
+from boomlib.files import ContractError, StrPath, atomic_path, commit, write_text
 from boomlib.provenance import content_hash
+from boomlib.runs import ADOPTED
 
 NEUTRAL = "hands on predictions as they were made"
 
@@ -92,9 +93,11 @@ def adopt_run(
     """
     packed, record = Path(restored[0]), Path(restored[1])
     folder = Path(run).parent
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     unpack_predictions(task, packed, predictions)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    write_text(folder / ADOPTED, f"{record}\n")
     if policy is not None:
         write_table(POLICY.empty(), policy, POLICY)
         write_table(EPOCHS.empty(), folder / "epochs.parquet", EPOCHS)

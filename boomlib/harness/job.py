@@ -34,6 +34,7 @@ from boomlib.harness.composition import count_elements
 from boomlib.harness.interface import MEMBERS, STATE, Molecules, find_model_class
 from boomlib.harness.keeping import RECORD, keep_model
 from boomlib.provenance import RunRecord, code_hash, content_hash, hash_training
+from boomlib.runs import ADOPTED
 
 FAILURE = "failure.json"
 SHOWN = 5  # reasons that a message names
@@ -173,7 +174,7 @@ def train_and_predict(job: Job) -> None:
         adopt_run(job.restored, job.task, job.predictions, job.run, policy=job.policy)
         return
     job.folder.mkdir(parents=True, exist_ok=True)
-    for left in (FAILURE, RECORD):  # of an earlier run
+    for left in (FAILURE, RECORD, ADOPTED):  # of an earlier run
         (job.folder / left).unlink(missing_ok=True)
     resumed = forget_other_runs(job.folder, {"model": job.model} | job.common, *job.inputs)
     # of the code as it is now, whatever becomes of the files while it trains

@@ -7,7 +7,7 @@ workflow.
 
 import filecmp
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from boomlib import registry
 from boomlib.contracts import SPLIT, read_table, write_table
+from boomlib.declared import order_features
 from boomlib.evaluation.hardest import find_hardest
 from boomlib.evaluation.outcomes import find_outcome
 from boomlib.evaluation.records import tabulate_runs
@@ -24,6 +25,7 @@ from boomlib.evaluation.summary import read_metrics, write_summary
 from boomlib.evaluation.uncertainty import summarise_uncertainty
 from boomlib.files import ContractError, read_json, scratch_folder, write_text
 from boomlib.harness.adopting import HISTORY, pack_predictions, unpack_predictions
+from boomlib.provenance import hash_training
 from boomlib.report.build import write_page
 from boomlib.report.figures.hardest import plot_hardest
 from boomlib.report.figures.heatmap import plot_heatmap
@@ -34,20 +36,23 @@ from boomlib.report.roles import Roles, assign_roles
 from boomlib.report.tables.progress import tabulate_progress
 from boomlib.restored import RESTORED
 from boomlib.runs import Run, list_runs
+from boomlib.unmade import find_outstanding
 
 RUNS = "runs"
 """The folder of a publication that holds its runs."""
 STATUS = "status.md"
 """The page that says which runs are there."""
+SITE = "site"
+"""The interactive leaderboard."""
 LARGEST = 80e6
-"""Bytes that a publication may have in all."""
+"""Bytes that a publication may have beside its site."""
 
 
 class Union:
     """What a publication asks for, and its tree of runs.
 
     Attributes:
-        folder: the publication, as it is being made.
+        folder: the publication, as it is being made; ``named`` is where it is to lie.
         tree: its runs.
         runs: all runs of its configuration.
         models, datasets: entries by name.
@@ -65,13 +70,41 @@ class Union:
         self.datasets, _ = registry.with_own_datasets(*registry.load_datasets(), config, str(path))
         self.models = registry.with_variants(registry.load_models(), config, str(path))
         self.config = registry.check_config(config, self.datasets, self.models, str(path))
-        self.folder, self.tree = folder, folder / RUNS
+        self.folder, self.tree, self.named = folder, folder / RUNS, named
         self.runs = list_runs(self.config)
         self.roles: Roles = assign_roles({name: self.models[name] for name in self.config["models"]})
 
     def list_done(self) -> list[Run]:
         """The runs that the publication has."""
         return [run for run in self.runs if find_outcome(self.tree, run)["status"] == "done"]
+
+    def prefers(self, run: Run, record: Mapping[str, Any]) -> bool:
+        """Whether a run with this ``record`` takes the place of the one that is there.
+
+        What code and settings of today make comes before what they do not; else the newer run does.
+        """
+        path = self.tree / f"predictions/{run.stem}/run.json"
+        if not path.is_file():
+            return True
+        model = self.models[run.model]
+        today = hash_training(model["class"], model["parameters"], order_features(model["features"]))
+        ranks = [(each.get("code") == today, str(each.get("finished", ""))) for each in (record, read_json(path))]
+        return ranks[0] > ranks[1]
+
+    def unpack(self, run: Run, task: Path, out: Path) -> None:
+        """Write the predictions of a run that is there.
+
+        Raises:
+            ContractError: they answer another task than that of here.
+        """
+        packed = self.tree / f"predictions/{run.stem}.parquet"
+        try:
+            unpack_predictions(task, packed, out)
+        except ContractError as error:
+            raise ContractError(
+                f"{self.named / RUNS / packed.relative_to(self.tree)}: answers other molecules, folds or labels than "
+                f"those of {task} here; merge where these are the same, or delete that file and what is beside it"
+            ) from error
 
 
 def list_files(run: Run, answers_policy: bool) -> list[str]:
@@ -83,64 +116,105 @@ def list_files(run: Run, answers_policy: bool) -> list[str]:
 
 def copy(source: Path, target: Path) -> None:
     """Copy a file unless the same bytes are there: what was made of these need not be made again."""
-    if not (target.is_file() and filecmp.cmp(source, target, shallow=False)):
+    if not is_same(source, target):
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
 
 
-def is_newer(record: Mapping[str, Any], published: Path) -> bool:
-    """Whether a run finished after the one that is published, if one is."""
-    if not published.is_file():
-        return True
-    return str(record.get("finished", "")) > str(read_json(published).get("finished", ""))
+def is_same(source: Path, target: Path) -> bool:
+    """Whether both files are there, with the same bytes."""
+    return source.is_file() and target.is_file() and filecmp.cmp(source, target, shallow=False)
+
+
+def prune(union: Union) -> set[tuple[str, str, str]]:
+    """Remove what is of runs that the configuration no longer asks for; returns their tasks."""
+    names = {name for run in union.runs for name in (run.stem, f"{run.task}/{run.scheme}", run.dataset, run.scheme)}
+    names |= {f"{run.task}/{run.scheme}/{run.model}" for run in union.runs}
+    tasks = set()
+    for root in (union.tree, union.folder / "plots"):
+        for file in sorted(each for each in root.rglob("*") if each.is_file()):
+            # below the kind: predictions/…, or of figures parity/… and plots/policy/…
+            parts = file.relative_to(root).parts
+            inner = Path(*parts[2 if parts[0] == "plots" else 1 :])
+            if not names & {inner.with_suffix("").as_posix(), inner.parent.as_posix()}:
+                file.unlink()
+                if parts[0] == "predictions":
+                    tasks.add((parts[1], parts[2], parts[3]))
+    return tasks
 
 
 def add_runs(union: Union, results: Path) -> list[Run]:
-    """Copy to the tree the runs of ``results`` that are done and newer than those there; returns these."""
+    """Copy to the tree the runs of ``results`` that are done and come before those there; returns these.
+
+    The scores of a run that is there are copied too: another version of the benchmark may have made them.
+    """
     added = []
     for run in union.runs:
-        if find_outcome(results, run)["status"] != "done":
+        files = list_files(run, run.model in union.roles.evaluators)
+        predictions, record = f"predictions/{run.stem}.parquet", files[-1]
+        if find_unready(results, run, [predictions, *files]):
             continue
-        record = results / "predictions" / run.stem / "run.json"
-        if not is_newer(read_json(record), union.tree / "predictions" / run.stem / "run.json"):
-            continue
-        packed = union.tree / "predictions" / f"{run.stem}.parquet"
-        packed.parent.mkdir(parents=True, exist_ok=True)
-        task = results / "tasks" / run.task / f"{run.scheme}.parquet"
-        pack_predictions(task, results / "predictions" / f"{run.stem}.parquet", packed)
-        for file in list_files(run, run.model in union.roles.evaluators):
+        if not is_same(results / record, union.tree / record):
+            if not union.prefers(run, read_json(results / record)):
+                continue
+            (union.tree / predictions).parent.mkdir(parents=True, exist_ok=True)
+            task = results / "tasks" / run.task / f"{run.scheme}.parquet"
+            pack_predictions(task, results / predictions, union.tree / predictions)
+            history = Path(record).with_name(HISTORY)
+            (union.tree / history).unlink(missing_ok=True)
+            if (results / history).is_file():
+                copy(results / history, union.tree / history)
+            added.append(run)
+        for file in files:
             copy(results / file, union.tree / file)
-        history = union.tree / "predictions" / run.stem / HISTORY
-        history.unlink(missing_ok=True)
-        if record.with_name(HISTORY).is_file():
-            copy(record.with_name(HISTORY), history)
-        added.append(run)
     return added
 
 
-def add_task(union: Union, results: Path, task: tuple[str, str, str]) -> None:
-    """Copy the small files of a task, and make anew what is made of the predictions of all models on it."""
-    dataset, name, scheme = task
-    place = f"{dataset}/{name}/{scheme}"
-    small = [f"notes/{place}.json", f"exposure/{place}.json"]
-    small += [f"data/{dataset}/{each}.csv" for each in ("rejects", "doubles")]
-    small += [f"uncertainty/{place}/{model}.json" for model in union.config["models"]]
-    for file in small:
-        if (results / file).is_file():
-            copy(results / file, union.tree / file)
+def find_unready(results: Path, run: Run, files: Sequence[str]) -> bool:
+    """Whether a run is not done, or some of its files are not there or are yet to be made again."""
+    if find_outcome(results, run)["status"] != "done":
+        return True
+    return any(not (results / each).is_file() or find_outstanding(results / each) is not None for each in files)
+
+
+def add_notes(union: Union, results: Path) -> None:
+    """Copy the small files of tasks, which may come later than their runs: notes, intervals, what was rejected."""
+    for task, runs in group_by_task(union.list_done()).items():
+        place, dataset = "/".join(task), task[0]
+        small = [f"notes/{place}.json", f"exposure/{place}.json"]
+        small += [f"data/{dataset}/{each}.csv" for each in ("rejects", "doubles")]
+        for model in dict.fromkeys(run.model for run in runs):
+            records = [f"predictions/{run.stem}/run.json" for run in runs if run.model == model]
+            if all(is_same(results / each, union.tree / each) for each in records):  # else they are of other runs
+                small.append(f"uncertainty/{place}/{model}.json")
+        for file in small:
+            if (results / file).is_file() and find_outstanding(results / file) is None:
+                copy(results / file, union.tree / file)
+
+
+def group_by_task(runs: Iterable[Run]) -> dict[tuple[str, str, str], list[Run]]:
+    """Runs by dataset, property and scheme."""
+    found: dict[tuple[str, str, str], list[Run]] = {}
+    for run in runs:
+        found.setdefault((run.dataset, run.property, run.scheme), []).append(run)
+    return found
+
+
+def draw_task(union: Union, results: Path, task: tuple[str, str, str]) -> None:
+    """Make anew what is made of the predictions of all models on a task, whose data lie in ``results``."""
+    dataset, name, _ = task
+    place = "/".join(task)
     molecules = results / "data" / dataset / "molecules.parquet"
     split = results / "splits" / f"{place}.parquet"
     pack_split(split, union.tree / "splits" / f"{place}.parquet")
     entry = union.datasets[dataset]["properties"][name]
     with scratch_folder(union.folder / place.replace("/", "-")) as scratch:
         found: dict[str, list[Path]] = {model: [] for model in union.config["models"]}
-        for run in union.list_done():
-            if (run.dataset, run.property, run.scheme) == task:
-                predictions = scratch / run.model / f"seed{run.seed}.parquet"
-                predictions.parent.mkdir(exist_ok=True)
-                packed = union.tree / "predictions" / f"{run.stem}.parquet"
-                unpack_predictions(results / "tasks" / f"{place}.parquet", packed, predictions)
-                found[run.model].append(predictions)
+        for run in group_by_task(union.list_done())[task]:
+            predictions = scratch / run.model / f"seed{run.seed}.parquet"
+            predictions.parent.mkdir(exist_ok=True)
+            union.unpack(run, results / "tasks" / f"{place}.parquet", predictions)
+            found[run.model].append(predictions)
         hardest = union.tree / "hardest" / f"{place}.json"
         for file in (hardest, *(union.folder / f"plots/{kind}/{place}.png" for kind in ("hardest", "parity"))):
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -181,7 +255,7 @@ def lay_out(union: Union, results: Path, folder: Path) -> Path | None:
         copy(results / file, folder / file)
     for run in done:
         task, predictions = folder / f"tasks/{run.task}/{run.scheme}.parquet", f"predictions/{run.stem}.parquet"
-        unpack_predictions(task, union.tree / predictions, folder / predictions)
+        union.unpack(run, task, folder / predictions)
     for table in ("leaderboard.csv", "runs.csv"):
         copy(union.folder / table, folder / table)
     return None
@@ -199,7 +273,7 @@ def write_union(union: Union) -> None:
     """Write the tables, overviews and page of what the tree holds."""
     folder, tree = union.folder, union.tree
     write_summary(tree, union.runs, folder / "leaderboard.csv", folder / "runs.csv", controls=union.roles.controls)
-    judged = sorted((tree / "uncertainty").rglob("*.json"))
+    judged = sorted((tree / "uncertainty").rglob("*.json"))  # of the models that are asked for, see prune
     summarise_uncertainty(judged, folder / "uncertainty.csv")
     for scheme in union.config["schemes"]:
         for kind, plot in (("heatmap", plot_heatmap), ("ratio", plot_ratio)):
@@ -213,6 +287,7 @@ def write_union(union: Union) -> None:
                 controls=set(union.roles.controls),
             )
     metrics, records = read_metrics(folder / "leaderboard.csv"), tabulate_runs(tree, union.runs)
+    records.loc[records["status"] != "done", "reason"] = "not published yet"
     write_text(folder / STATUS, write_status(records, union.roles))
     write_page(
         folder / "leaderboard.md",
@@ -229,18 +304,20 @@ def write_status(records: pd.DataFrame, roles: Roles) -> str:
     """The page that says which runs a publication has."""
     done = (records["status"] == "done").sum()
     return (
-        f"# Status\n\nOf {len(records)} runs {done} are published. Seeds done of seeds; hours of training, and the "
-        f"largest memory of one, of those that are done.\n\n{tabulate_progress(records, roles)}\n"
+        "# Status\n\n<!-- made by -->\n\n<!-- end -->\n\n"
+        f"Of {len(records)} runs {done} are published. Seeds done of seeds; hours of training (≥: it was interrupted) "
+        f"and the largest memory of one, of those that are done.\n\n{tabulate_progress(records, roles)}\n"
     )
 
 
-def check_size(files: Iterable[Path], folder: Path) -> None:
-    """Raise :class:`ContractError` if the files of a publication are more than :data:`LARGEST`."""
+def check_size(made: Path, folder: Path) -> None:
+    """Raise :class:`ContractError` if ``made``, which is to be called ``folder``, is large but for its site."""
+    files = [each for each in made.rglob("*") if each.is_file() and not each.is_relative_to(made / SITE)]
     size = sum(file.stat().st_size for file in files)
     if size > LARGEST:
         raise ContractError(
-            f"{folder}: would have {size / 1e6:.0f} MB, more than {LARGEST / 1e6:.0f}; leave models out of its "
-            "configuration"
+            f"{folder}: would have {size / 1e6:.0f} MB beside its site, more than {LARGEST / 1e6:.0f}; leave models "
+            "out of its configuration"
         )
 
 

@@ -18,16 +18,20 @@ from boomlib.report.figures.catalogue import find_figures
 from boomlib.report.making import find_version
 from boomlib.report.merging import (
     RUNS,
+    SITE,
     STATUS,
     Union,
+    add_notes,
     add_runs,
-    add_task,
     check_size,
+    draw_task,
+    group_by_task,
     lay_out,
+    prune,
     restore_runs,
     write_union,
 )
-from boomlib.report.pages import find_configuration, read_models
+from boomlib.report.pages import find_configuration, read_models, update_page
 from boomlib.report.roles import assign_roles
 from boomlib.report.site.build import write_site
 from boomlib.report.tables.errors import tabulate_errors
@@ -50,8 +54,6 @@ LATER = ("uncertainty.csv",)
 """Tables that results and publications of earlier versions lack."""
 OWN = "README.md"
 """What people write of a publication; it stays when the rest is replaced."""
-SITE = "site"
-"""The interactive leaderboard."""
 PARTS = {*TABLES, *LATER, "plots", SITE, RUNS, STATUS, OWN}
 """All that a publication has at its top."""
 ASSETS = "assets"
@@ -213,14 +215,18 @@ def merge(results: Path, folder: Path) -> int:
         if folder.exists():
             shutil.copytree(folder, made)
         union = Union(made, folder)
-        added = add_runs(union, results)
-        for task in dict.fromkeys((run.dataset, run.property, run.scheme) for run in added):
-            add_task(union, results, task)
+        removed, added = prune(union), add_runs(union, results)
+        changed = removed | {*group_by_task(added)}
         if not union.list_done():
             raise ContractError(f"{results}: no run of {folder.name} is done; run snakemake first")
+        add_notes(union, results)
+        for task in group_by_task(union.list_done()):
+            if task in changed:
+                draw_task(union, results, task)
         write_union(union)
-        renew_site(union, results, folder, anew=bool(added))
-        check_size((each for each in made.rglob("*") if each.is_file()), folder)
+        update_page(made)
+        renew_site(union, results, folder, anew=bool(changed))
+        check_size(made, folder)
         replace_folder(made, folder, old)
     return len(added)
 
@@ -314,6 +320,7 @@ def main() -> None:
             if not readme.is_file():
                 raise ContractError(f"{readme}: no such file; give READMEs that have the marker of the table")
         if arguments.restore:
+            restore(arguments.folder, arguments.folder.with_name(f".{arguments.folder.name}.old"))
             print(f"{restore_runs(arguments.folder)} runs laid back into {RESTORED}; snakemake takes them from there")
             return
         if arguments.merge:

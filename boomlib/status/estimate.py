@@ -14,7 +14,7 @@ from boomlib.runs import Run
 from boomlib.status.jobs import read_ends, read_epochs
 from boomlib.status.states import RESULTS, RunState, Task
 
-Basis = Literal["dataset", "model", "family"]
+Basis = Literal["dataset", "model", "family", "publication"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Estimate:
     """Seconds of a run's ``training`` and of what its jobs take ``besides``, and by which other runs.
 
     ``basis`` is ``dataset``: those of its model on its dataset; ``model``: those of its model on others, by molecules
-    of train, or of its budget in molecules seen; ``family``: those of its family, likewise.
+    seen in training; ``family``: those of its family, likewise.
     """
 
     training: float
@@ -123,9 +123,10 @@ class Speeds:
         return None
 
     def weigh(self, run: Run, molecules: int) -> int:
-        """What a training's time goes by: the molecules of train, or those that a budget lets it see."""
-        seen: int | None = self.models[run.model]["parameters"].get("training", {}).get("molecules_seen")
-        return seen or molecules
+        """What the time of a training on ``molecules`` goes by: those that it sees, in all epochs."""
+        training = self.models[run.model]["parameters"].get("training", {})
+        epochs: int = training.get("epochs", training.get("max_num_epochs", 1))
+        return training.get("molecules_seen") or epochs * molecules
 
     def find_besides(self, samples: Iterable[Sample]) -> float:
         """The mean of what jobs take besides training, of ``samples`` or, where these do not tell, of all."""

@@ -14,8 +14,9 @@ REASON_LENGTH = 300
 BASES = {
     None: "by how far it is",
     "dataset": "by runs of the model on the dataset",
-    "model": "by runs of the model on others, by molecules of train",
-    "family": "by runs of its family, by molecules of train",
+    "model": "by runs of the model on others, by molecules seen in training",
+    "family": "by runs of its family, by molecules seen in training",
+    "publication": "as taken from a publication",
 }
 
 

@@ -26,6 +26,9 @@ class Left:
     basis: Basis | None = None
 
 
+TAKEN = Left(0.0, "publication")
+
+
 @dataclass(frozen=True)
 class Status:
     """How far a configuration is.
@@ -72,7 +75,8 @@ def read_status(plan: Plan, now: float) -> Status:
     sizes = read_sizes(plan, {get_task(run): sizes for run, (_, sizes) in records.items()})
     samples = [sample for sample, _ in records.values()]
     samples += sample_unfinished(states, samples, sizes)
-    left = estimate_all(states, Speeds(samples, plan.models, sizes))
+    restored = {each.run for each in states if each.status != "done" and plan.find_restored(each.run)}
+    left = estimate_all(states, Speeds(samples, plan.models, sizes)) | dict.fromkeys(restored, TAKEN)
     return Status(now, states, left, checkout.find_jobs(), checkout.find_tasks(), sizes)
 
 

@@ -1,5 +1,6 @@
 """Two halves of a run make one publication, from which a clean clone goes on without training anything again."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def test_halves_are_merged_and_laid_back(tmp_path):
     assert publish(first, "--merge").stdout.startswith("3 runs added")
     assert publish(first, "--merge").stdout.startswith("0 runs added"), "they are there"
     page = (first.folder / FOLDER / "leaderboard.md").read_text()
-    assert "tiny/size/kde/mlp/seed0" in page, "what is lacking is named"
+    assert "| `tiny/size/kde/mlp/seed0` | missing | `not published yet` |" in re.sub(" +", " ", page)
 
     status = (first.folder / FOLDER / "status.md").read_text()
     assert "Of 4 runs 3 are published." in status
@@ -79,12 +80,17 @@ def test_halves_are_merged_and_laid_back(tmp_path):
     third.snakemake(score("mlp"), *CONFIG)
     assert "and not trained" not in read_log(third, "mlp"), "its settings are others"
     assert "and not trained" in read_log(third, "ridge")
+    third.edit("config/models/mlp.yaml", "epochs: 150", "epochs: 200")
+    third.snakemake(score("mlp"), *CONFIG)
+    assert "and not trained" in read_log(third, "mlp"), "what was made here is of other settings"
 
 
 def test_of_a_run_that_was_made_here_nothing_is_taken_back(tmp_path):
     project = start(tmp_path / "project")
     project.snakemake(score("ridge"), *CONFIG)
     publish(project, "--merge")
+    publish(project, "--restore")
+    assert project.planned(score("ridge"), *CONFIG) == set(), "it has what it has published"
     record = project.folder / "results/predictions/tiny/size/kde/ridge/seed0/run.json"
     record.parent.with_suffix(".parquet").unlink()
     project.snakemake(score("ridge"), *CONFIG)

@@ -1,14 +1,12 @@
-import json
-
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from boomlib.contracts import TASK, fold_array, write_predictions, write_table
+from boomlib.contracts import EPOCHS, POLICY, TASK, fold_array, read_table, write_predictions, write_table
 from boomlib.files import ContractError, write_json, write_text
 from boomlib.harness.adopting import adopt_run, pack_predictions, unpack_predictions
-from boomlib.report.merging import check_size, is_newer
 from boomlib.restored import RestoredRuns, list_run_files
+from boomlib.runs import ADOPTED
 from boomlib.version import VERSION
 
 FOLD = np.array(["train", "ood", "valid", "id", "train", "ood"])
@@ -64,8 +62,33 @@ def test_an_adopted_run_has_nothing_of_an_earlier_one(tmp_path):
     write_json(folder / "failure.json", {})
     write_text(folder / "weights.safetensors", "of another run")
     adopt_run([packed, record], task, folder.with_suffix(".parquet"), folder / "run.json")
-    assert sorted(path.name for path in folder.iterdir()) == ["history.csv", "run.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [ADOPTED, "history.csv", "run.json"]
     assert (folder / "run.json").read_bytes() == record.read_bytes()
+
+
+def test_of_a_policy_that_is_adopted_there_are_tables_without_rows(tmp_path):
+    task = write_task(tmp_path / "task.parquet")
+    packed, record = tmp_path / "packed.parquet", tmp_path / "published/run.json"
+    pack_predictions(task, write_answers(tmp_path / "given.parquet"), packed)
+    write_json(record, {"seconds": 7})
+    folder = tmp_path / "seed0"
+    adopt_run(
+        [packed, record], task, tmp_path / "seed0.parquet", folder / "run.json", policy=folder / "policy.parquet"
+    )
+    for name, contract in (("policy", POLICY), ("epochs", EPOCHS)):
+        assert read_table(folder / f"{name}.parquet", contract).num_rows == 0
+
+
+def test_a_run_that_cannot_be_adopted_loses_nothing(tmp_path):
+    packed, record = tmp_path / "packed.parquet", tmp_path / "published/run.json"
+    pack_predictions(write_task(tmp_path / "task.parquet"), write_answers(tmp_path / "given.parquet"), packed)
+    write_json(record, {"seconds": 7})
+    folder = tmp_path / "seed0"
+    write_text(folder / "state/last.ckpt", "half of a training")
+    other = write_task(tmp_path / "other.parquet", y=2.0)
+    with pytest.raises(ContractError):
+        adopt_run([packed, record], other, tmp_path / "seed0.parquet", folder / "run.json")
+    assert (folder / "state/last.ckpt").is_file()
 
 
 class Fingerprints:
@@ -107,7 +130,28 @@ def test_a_run_that_was_trained_here_stays(tmp_path):
     write_json(made, {"fingerprint": "of net 3", "seconds": 8})
     assert find(tmp_path) == []
     made.write_bytes((tmp_path / f"restored/predictions/{STEM}/run.json").read_bytes())
-    assert find(tmp_path) == list_run_files(STEM, answers_policy=False), "it was taken from there"
+    assert find(tmp_path) == [], "nor is it taken back once it was published"
+
+
+def test_a_run_that_was_taken_from_a_publication_stays_so(tmp_path):
+    lay_back(tmp_path / "restored")
+    made = tmp_path / f"results/predictions/{STEM}"
+    write_json(made / "run.json", {"fingerprint": "of net 3", "seconds": 8})
+    write_text(made / ADOPTED, "")
+    assert find(tmp_path) == list_run_files(STEM, answers_policy=False), "of it or of a newer one"
+
+
+def test_a_run_that_was_trained_here_by_other_settings_gives_way(tmp_path):
+    lay_back(tmp_path / "restored")
+    write_json(tmp_path / f"results/predictions/{STEM}/run.json", {"fingerprint": "of other settings"})
+    assert find(tmp_path) == list_run_files(STEM, answers_policy=False)
+
+
+def test_a_broken_record_is_named_before_anything_is_asked(tmp_path):
+    lay_back(tmp_path / "restored")
+    (tmp_path / f"restored/predictions/{STEM}/run.json").write_text("<<<<<<< mine")
+    with pytest.raises(ContractError, match=rf"restored/predictions/{STEM}/run\.json"):
+        RestoredRuns(Fingerprints(), lambda wildcards: False, tmp_path / "restored", tmp_path / "results")
 
 
 def test_scores_of_a_policy_count_for_the_version_that_made_them(tmp_path):
@@ -115,19 +159,3 @@ def test_scores_of_a_policy_count_for_the_version_that_made_them(tmp_path):
     assert len(find(tmp_path, "evaluator")) == 4
     lay_back(tmp_path / "restored", "evaluator", version="0.1.0")
     assert find(tmp_path, "evaluator") == []
-
-
-def test_the_newer_run_stays(tmp_path):
-    published = tmp_path / "run.json"
-    assert is_newer({}, published)
-    published.write_text(json.dumps({"finished": "2026-11-27T03:00:00+00:00"}))
-    assert is_newer({"finished": "2026-11-27T03:00:01+00:00"}, published)
-    assert not is_newer({"finished": "2026-11-27T03:00:00+00:00"}, published)
-    assert not is_newer({}, published)
-
-
-def test_a_publication_that_is_too_large_is_refused(tmp_path):
-    with (tmp_path / "large").open("wb") as stream:
-        stream.truncate(81_000_000)
-    with pytest.raises(ContractError, match=r"would have 81 MB, more than 80; leave models out"):
-        check_size([tmp_path / "large"], tmp_path)

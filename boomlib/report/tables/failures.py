@@ -13,21 +13,31 @@ REASON_LENGTH = 500
 def tabulate_failures(lost: pd.DataFrame, others: Sequence[tuple[str, str, str]] = ()) -> str:
     """One row for each run without a result and each other file; empty if there is none.
 
+    Runs of a model that lack the same for the same reason, of which no log tells more, are one row.
+
     Args:
         lost: the runs' part of the table of runs.
         others: see :func:`boomlib.evaluation.outcomes.list_failures`.
     """
-    rows = [
-        (run.stem, row.status, row.reason, row.log)
-        for run, row in zip(list_recorded(lost), lost.itertuples(), strict=True)
-    ] + [(file, "missing", reason, log) for file, reason, log in others]
-    if not rows:
+    found: dict[tuple[str, ...], list[str]] = {}
+    for run, row in zip(list_recorded(lost), lost.itertuples(), strict=True):
+        alike = run.stem if row.log else run.model
+        found.setdefault((alike, row.status, row.reason, row.log), []).append(run.stem)
+    for file, reason, log in others:
+        found[file, "missing", reason, log] = [file]
+    if not found:
         return ""
     cells = [
-        [format_code(what), status, format_code(shorten(reason)), format_code(log)]
-        for what, status, reason, log in rows
+        [name_runs(names), status, format_code(shorten(reason)), format_code(log)]
+        for (_, status, reason, log), names in found.items()
     ]
     return format_table(["Run", "Status", "Reason", "Log"], cells, text_columns=4)
+
+
+def name_runs(names: Sequence[str]) -> str:
+    """The first of several runs, and how many more there are."""
+    first = format_code(names[0])
+    return first if len(names) == 1 else f"{first} and {len(names) - 1} more of the model"
 
 
 def shorten(reason: str) -> str:

@@ -22,7 +22,9 @@ def tabulate_progress(records: pd.DataFrame, roles: Roles) -> str:
         asked, found = (each.groupby(["dataset", "property", "scheme"]).size() for each in (runs, done))
         cells = [f"{found.get(task, 0)} of {asked[task]}" if found.get(task, 0) else "pending" for task in tasks]
         seconds, memory = (pd.to_numeric(done[name]) for name in ("seconds", "peak_memory_mib"))
-        spent = [f"{seconds.sum() / 3600:.2f}", f"{memory.max():,.0f}"] if len(done) else [NONE, NONE]
+        # of a training that was interrupted the record has the seconds of its last process alone
+        least = "≥ " if "True" in set(done["resumed"]) else ""
+        spent = [f"{least}{seconds.sum() / 3600:.2f}", f"{memory.max():,.0f}"] if len(done) else [NONE, NONE]
         rows.append([roles.label(model), roles.sizes.get(model, NONE), *cells, *spent])
     names = ["/".join(task if len(schemes) > 1 else task[:2]) for task in tasks]
     return format_table(["Model", "Size", *names, "Hours", "MiB"], rows, text_columns=len(tasks) + 2)
