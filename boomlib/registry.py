@@ -381,10 +381,10 @@ def check_directory(start: object, at: str) -> None:
 
 
 def select_reader_settings(dataset: Entry) -> Entry:
-    """What of a dataset's entry its reader sees, which decides its molecules; labels, licence and split do not."""
+    """What of a dataset's entry decides its molecules and their labels; names, licence and split do not."""
     keys = ("reader", "sources", "file", "smiles_column", "separator", "decimal", "max_heavy_atoms", "sample")
     properties = {
-        name: {key: entry[key] for key in ("unit", "column") if key in entry}
+        name: {key: entry[key] for key in ("unit", "column", "observable") if key in entry}
         for name, entry in dataset["properties"].items()
     }
     return {key: dataset[key] for key in keys if key in dataset} | {"properties": properties}

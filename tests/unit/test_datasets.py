@@ -19,6 +19,7 @@ from boomlib.datasets.rows import PARTLY, Rows, check_rows, draw_sample
 from boomlib.evaluation.metrics import METRICS
 from boomlib.evaluation.score import score
 from boomlib.files import DATASET_ENTRY, ContractError
+from boomlib.registry import select_reader_settings
 from boomlib.report.build import count_unused
 
 TABLE = {
@@ -783,11 +784,12 @@ def test_a_number_in_a_reason_is_written_plainly():
     assert check_rows(rows).rejected == {0: "mu is not a finite number: inf"}
 
 
-def test_a_density_is_more_than_zero(tmp_path):
+@pytest.mark.parametrize("select", [dict, select_reader_settings], ids=["the entry", "what the rule hands on of it"])
+def test_a_density_is_more_than_zero(tmp_path, select):
     density = {"unit": "g/cm³", "kind": "intensive", "observable": "mass_density"}
     dataset = TABLE | {"properties": {"rho": density, "mu": {"unit": "D", "kind": "intensive"}}}
     source = write(tmp_path / "x.csv", "smiles,rho,mu\nC,1.5,0\nCC,0,-1\nCCC,-1.2,\nCCCC,1e-3,1\n")
-    molecules, rejects = prepared(tmp_path, source, dataset)
+    molecules, rejects = prepared(tmp_path, source, select(dataset))
     assert molecules["rho"].to_pylist() == [1.5, None, 1e-3]
     assert molecules["mu"].to_pylist() == [0, -1, 1]
     assert rejects == [
