@@ -190,7 +190,11 @@ def write_summary(
     controls: Collection[str],
 ) -> None:
     """Write both tables of :func:`summarise` as CSV: all that the report reads of the runs."""
-    tables = summarise(results_dir, runs, controls=controls)
+    write_tables(summarise(results_dir, runs, controls=controls), metrics_csv, runs_csv)
+
+
+def write_tables(tables: tuple[pd.DataFrame, pd.DataFrame], metrics_csv: StrPath, runs_csv: StrPath) -> None:
+    """Write the metrics and the table of runs as CSV."""
     for table, path in zip(tables, (metrics_csv, runs_csv), strict=True):
         write_text(path, table.to_csv(index=False, float_format="%.10g", lineterminator="\n"))
 

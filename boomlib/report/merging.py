@@ -20,8 +20,7 @@ from boomlib.contracts import SPLIT, read_table, write_table
 from boomlib.declared import order_features
 from boomlib.evaluation.hardest import find_hardest
 from boomlib.evaluation.outcomes import find_outcome
-from boomlib.evaluation.records import tabulate_runs
-from boomlib.evaluation.summary import read_metrics, write_summary
+from boomlib.evaluation.summary import read_metrics, summarise, write_tables
 from boomlib.evaluation.uncertainty import summarise_uncertainty
 from boomlib.files import ContractError, read_json, scratch_folder, write_text
 from boomlib.harness.adopting import HISTORY, pack_predictions, unpack_predictions
@@ -128,15 +127,16 @@ def is_same(source: Path, target: Path) -> bool:
 
 def prune(union: Union) -> set[tuple[str, str, str]]:
     """Remove what is of runs that the configuration no longer asks for; returns their tasks."""
-    names = {name for run in union.runs for name in (run.stem, f"{run.task}/{run.scheme}", run.dataset, run.scheme)}
-    names |= {f"{run.task}/{run.scheme}/{run.model}" for run in union.runs}
+    folders = {name for run in union.runs for name in (run.stem, run.dataset)}
+    files = {name for run in union.runs for name in (run.stem, f"{run.task}/{run.scheme}", run.scheme)}
+    files |= {f"{run.task}/{run.scheme}/{run.model}" for run in union.runs}
     tasks = set()
     for root in (union.tree, union.folder / "plots"):
         for file in sorted(each for each in root.rglob("*") if each.is_file()):
             # below the kind: predictions/…, or of figures parity/… and plots/policy/…
             parts = file.relative_to(root).parts
             inner = Path(*parts[2 if parts[0] == "plots" else 1 :])
-            if not names & {inner.with_suffix("").as_posix(), inner.parent.as_posix()}:
+            if inner.with_suffix("").as_posix() not in files and inner.parent.as_posix() not in folders:
                 file.unlink()
                 if parts[0] == "predictions":
                     tasks.add((parts[1], parts[2], parts[3]))
@@ -152,7 +152,7 @@ def add_runs(union: Union, results: Path) -> list[Run]:
     for run in union.runs:
         files = list_files(run, run.model in union.roles.evaluators)
         predictions, record = f"predictions/{run.stem}.parquet", files[-1]
-        if find_unready(results, run, [predictions, *files]):
+        if is_unready(results, run, [predictions, *files]):
             continue
         if not is_same(results / record, union.tree / record):
             if not union.prefers(run, read_json(results / record)):
@@ -170,7 +170,7 @@ def add_runs(union: Union, results: Path) -> list[Run]:
     return added
 
 
-def find_unready(results: Path, run: Run, files: Sequence[str]) -> bool:
+def is_unready(results: Path, run: Run, files: Sequence[str]) -> bool:
     """Whether a run is not done, or some of its files are not there or are yet to be made again."""
     if find_outcome(results, run)["status"] != "done":
         return True
@@ -206,6 +206,12 @@ def draw_task(union: Union, results: Path, task: tuple[str, str, str]) -> None:
     place = "/".join(task)
     molecules = results / "data" / dataset / "molecules.parquet"
     split = results / "splits" / f"{place}.parquet"
+    for file in (molecules, split):
+        if not file.is_file():
+            raise ContractError(
+                f"{file}: no such file, and the figures of {place} are to be made anew; have snakemake make it, then "
+                "merge again"
+            )
     pack_split(split, union.tree / "splits" / f"{place}.parquet")
     entry = union.datasets[dataset]["properties"][name]
     with scratch_folder(union.folder / place.replace("/", "-")) as scratch:
@@ -272,7 +278,9 @@ def pack_split(split: Path, out: Path) -> None:
 def write_union(union: Union) -> None:
     """Write the tables, overviews and page of what the tree holds."""
     folder, tree = union.folder, union.tree
-    write_summary(tree, union.runs, folder / "leaderboard.csv", folder / "runs.csv", controls=union.roles.controls)
+    metrics, records = summarise(tree, union.runs, controls=union.roles.controls)
+    records.loc[records["status"] != "done", "reason"] = "not published yet"
+    write_tables((metrics, records), folder / "leaderboard.csv", folder / "runs.csv")
     judged = sorted((tree / "uncertainty").rglob("*.json"))  # of the models that are asked for, see prune
     summarise_uncertainty(judged, folder / "uncertainty.csv")
     for scheme in union.config["schemes"]:
@@ -286,12 +294,10 @@ def write_union(union: Union) -> None:
                 labels=union.roles.labels,
                 controls=set(union.roles.controls),
             )
-    metrics, records = read_metrics(folder / "leaderboard.csv"), tabulate_runs(tree, union.runs)
-    records.loc[records["status"] != "done", "reason"] = "not published yet"
     write_text(folder / STATUS, write_status(records, union.roles))
     write_page(
         folder / "leaderboard.md",
-        metrics,
+        read_metrics(folder / "leaderboard.csv"),  # with as many digits as there
         records,
         config=union.config,
         datasets=union.datasets,
