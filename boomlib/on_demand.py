@@ -25,7 +25,8 @@ def find_checkout(folder: StrPath | None = None) -> Path:
     root = ROOT if folder is None else Path(folder).absolute()
     if not (root / "Snakefile").is_file():
         raise ContractError(
-            f"{root}: no checkout of the benchmark, which has a Snakefile; give the folder of one: folder=…"
+            f"{root}: no checkout of the benchmark, which has a Snakefile; give the folder of one, from Python as "
+            "folder=…, or go there"
         )
     return root
 

@@ -183,10 +183,13 @@ def writing(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None
     commit(path)
 
 
-def check_names(molecules: MoleculeFile, names: Iterable[str]) -> None:
+def check_names(molecules: MoleculeFile, names: Sequence[str]) -> None:
     """Raise :class:`ContractError` if a file has a column of one of the ``names`` that are written behind its own."""
     if taken := sorted(set(molecules.names) & set(names)):
-        raise ContractError(f"{molecules.path}: has a column '{taken[0]}' itself, as what is written has; rename it")
+        raise ContractError(
+            f"{molecules.path}: its column '{taken[0]}' has the name of one that is written behind its own "
+            f"({', '.join(names)}); rename it in the file"
+        )
 
 
 def check_molecules(molecules: MoleculeFile, names: Iterable[str]) -> int:

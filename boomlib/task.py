@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -47,7 +47,9 @@ def load_task(
     datasets, _ = registry.with_own_datasets(
         *registry.load_datasets(root / "config/datasets.yaml"), read_yaml(path), str(path)
     )
-    dataset, _, property_name = name.partition("/")
+    dataset, slash, property_name = name.partition("/")
+    if not slash:
+        raise ContractError(f"task {name}: a task is a property of a dataset; give dataset/property, as csd10k/hof")
     registry.check_known("dataset", dataset, datasets, f"task {name}")
     properties = datasets[dataset]["properties"]
     registry.check_known(f"property of {dataset}", property_name, properties, f"task {name}")
@@ -188,6 +190,14 @@ class Part:
 
     def __len__(self) -> int:
         return len(self.molecule_id)
+
+    def __repr__(self) -> str:
+        labelled = "with" if isinstance(self, LabelledPart) else "without"
+        return f"<{len(self)} molecules of {self.task.name}, {labelled} labels>"
+
+    def __getattr__(self, name: str) -> NoReturn:
+        hint = "; labels of test are told to nobody: task.evaluate scores predictions" if name == "y" else ""
+        raise AttributeError(f"molecules of a task have no {name}{hint}")
 
     def features(self, name: str) -> pd.DataFrame:
         """A feature table, a row a molecule in the order of :attr:`smiles`, by molecule_id.

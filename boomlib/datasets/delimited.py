@@ -178,8 +178,9 @@ def read_delimited(
         if len(cells) != len(names):
             raise ContractError(
                 f"{path}, line {line}: {len(cells)} cells, but the header has {len(names)} names; a cell that holds "
-                f"the separator {name_separator(separator)}, as a decimal comma may, needs quotation marks around it; "
-                f"mend the line, or set `separator` in {DATASET_ENTRY}"
+                f"the separator {name_separator(separator)}, as a decimal comma may, needs quotation marks around it, "
+                "and a line with fewer cells separators for those that are empty; mend the line, or set `separator` "
+                f"in {DATASET_ENTRY}"
             )
         lines.append(line)
         for column, place in places.items():

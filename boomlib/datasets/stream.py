@@ -117,8 +117,8 @@ class MoleculeFile:
         if found is None:
             raise ContractError(
                 f"{self.path}: no column '{self.column or SMILES}' (it has: {', '.join(self.names)}); name the column "
-                "of SMILES with --smiles-column, or `smiles_column` of a screen; or, of SMILES alone, mend the first "
-                "line, which is none"
+                "of SMILES with --smiles-column, or `smiles_column` of a screen; if the file has SMILES alone, its "
+                "first line has to be one, and is not"
             )
         return found
 
@@ -199,8 +199,9 @@ class MoleculeFile:
         for line, cells in islice(self.read_records(), 1, None):
             if len(cells) != len(self.names):
                 raise ContractError(
-                    f"{self.path}, line {line}: {len(cells)} cells, but the header has {len(self.names)} names; put a "
-                    f"cell that holds the separator {name_separator(self.separator)} in quotation marks"
+                    f"{self.path}, line {line}: {len(cells)} cells, but the header has {len(self.names)} names; a "
+                    f"cell that holds the separator {name_separator(self.separator)} needs quotation marks around it, "
+                    "and a line with fewer cells separators for those that are empty"
                 )
             yield line, cells
 

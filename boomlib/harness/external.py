@@ -75,8 +75,11 @@ def match_smiles(values: Sequence[Any], molecules: Molecules) -> list[int | None
 def refuse(path: StrPath, rows: Columns, problem: str, wrong: dict[int, Any], remedy: str) -> None:
     """Raise :class:`ContractError` if there are ``wrong`` rows: what stands there, by their index."""
     if wrong:
-        places = [f"{rows.counts} {rows.numbers[row]} ({shorten(str(value))})" for row, value in wrong.items()]
-        raise ContractError(f"{path}, {listed(places)}: {problem} in {len(wrong)} rows; {remedy}")
+        told = {row: "empty" if value is None else shorten(str(value)) for row, value in wrong.items()}
+        places = [f"{rows.counts} {rows.numbers[row]} ({text})" for row, text in told.items()]
+        raise ContractError(
+            f"{path}, {listed(places)}: {problem} in {len(wrong)} row{'s' * (len(wrong) > 1)}; {remedy}"
+        )
 
 
 def read_external(path: StrPath, molecules: Molecules) -> Prediction:
@@ -105,7 +108,7 @@ def read_external(path: StrPath, molecules: Molecules) -> Prediction:
     )
     first: dict[int | None, int] = {}
     doubled = {row: named[row] for row, place in enumerate(places) if first.setdefault(place, row) != row}
-    refuse(path, rows, "a molecule that stands before", doubled, "give each molecule one row")
+    refuse(path, rows, "a molecule that another row has before", doubled, "give each molecule one row")
     missing = [place for place in range(len(molecules)) if place not in first]
     if missing:
         valid = int(np.isfinite(molecules.y[missing]).sum())

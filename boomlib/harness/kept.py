@@ -88,8 +88,11 @@ class KeptModel:
             A value or a reason for each; what one molecule breaks is broken for no other.
 
         Raises:
+            TypeError: a single text, of which each character would be a molecule.
             MemoryError, OSError: not for a molecule's sake (:func:`boomlib.harness.unseen.is_transient`).
         """
+        if isinstance(smiles, str):
+            raise TypeError(f"predict takes a list of SMILES, and not one text; give [{smiles!r}]")
         asked = smiles if isinstance(smiles, NewMolecules) else NewMolecules(smiles)
         if self.identity not in asked.answered:
             asked.answered[self.identity] = self.ask(asked)

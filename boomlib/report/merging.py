@@ -94,16 +94,15 @@ class Union:
         """Write the predictions of a run that is there.
 
         Raises:
-            ContractError: they answer another task than that of here.
+            ContractError: they are broken, or answer another task than that of here.
         """
         packed = self.tree / f"predictions/{run.stem}.parquet"
         try:
             unpack_predictions(task, packed, out)
         except ContractError as error:
-            raise ContractError(
-                f"{self.named / RUNS / packed.relative_to(self.tree)}: answers other molecules, folds or labels than "
-                f"those of {task} here; merge where these are the same, or delete that file and what is beside it"
-            ) from error
+            # the copy in which it is found goes away
+            named = self.named / RUNS / packed.relative_to(self.tree)
+            raise ContractError(str(error).replace(str(packed), str(named))) from error
 
 
 def list_files(run: Run, answers_policy: bool) -> list[str]:

@@ -151,7 +151,8 @@ def test_a_published_page_is_a_leaderboard():
     [
         ("tinny/size", "kde", "unknown dataset 'tinny'; did you mean 'tiny'"),
         ("tiny/sise", "kde", "unknown property of tiny 'sise'; did you mean 'size'"),
-        ("tiny", "kde", "unknown property of tiny ''; known: polarity, size"),
+        ("tiny", "kde", "task tiny: a task is a property of a dataset; give dataset/property, as csd10k/hof"),
+        ("tiny/", "kde", "unknown property of tiny ''; known: polarity, size"),
         ("tiny/size", "scaffolds", "unknown scheme 'scaffolds'; did you mean 'scaffold'"),
     ],
 )
