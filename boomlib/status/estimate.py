@@ -161,6 +161,8 @@ def estimate_left(state: RunState, estimate: Estimate | None, usual_epochs: floa
     if state.status == "done":
         return 0.0
     besides = estimate.besides if estimate else 0.0
+    if state.trained:
+        return besides
     epochs = state.epochs
     if state.status == "running" and epochs and epochs.done > epochs.before:
         end = epochs.most if usual_epochs is None else min(epochs.most, max(usual_epochs, math.ceil(epochs.done)))

@@ -71,7 +71,7 @@ def read_status(plan: Plan, now: float) -> Status:
     """
     checkout = Checkout(plan, now)
     states = checkout.find_states()
-    records = {each.run: read_record(each.run) for each in states if each.status == "done"}
+    records = {each.run: read_record(each.run) for each in states if each.status == "done" or each.trained}
     sizes = read_sizes(plan, {get_task(run): sizes for run, (_, sizes) in records.items()})
     samples = [sample for sample, _ in records.values()]
     samples += sample_unfinished(states, samples, sizes)

@@ -27,6 +27,7 @@ class RunState:
         status: the word for it.
         reason: why it failed, or what it waits for; empty if there is no more to say.
         log: that of the job that failed.
+        trained: whether only its scores are lacking.
         seconds: since when its training runs.
         epochs: how far that is; also of a training that was ended, which goes on from there.
     """
@@ -37,6 +38,7 @@ class RunState:
     log: str = ""
     seconds: float = 0.0
     epochs: Epochs | None = None
+    trained: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,16 @@ class Checkout:
         if outcome["log"] and self.is_at_work(outcome["log"]):
             return RunState(run, "pending", f"{name_rule(outcome['log'])} is at work")
         if outcome["status"] != "failed" and not (marked and outcome["log"]):  # else the log is of an earlier command
-            return RunState(run, "pending")
+            return RunState(run, "pending", trained=self.is_trained(run))
         state = Path(RESULTS, "predictions", run.stem, "state")
         epochs = read_epochs(read_ends(training)) if any(state.glob("last.*")) else None
         return RunState(run, "failed", outcome["reason"], outcome["log"], epochs=epochs)
+
+    def is_trained(self, run: Run) -> bool:
+        """Whether the predictions of a run are there, and nothing that they stand on is to be made again."""
+        made = [f"{RESULTS}/predictions/{run.stem}.parquet", f"{RESULTS}/predictions/{run.stem}/run.json"]
+        stale = set(self.marked[run]) & {*self.plan.list_training_needs(run)}
+        return not stale and all(Path(file).is_file() for file in made)
 
     def find_jobs(self) -> list[JobState]:
         """The jobs at work that runs wait for, but for trainings."""

@@ -92,7 +92,7 @@ ROWS = "2,1\n3,1\n5,1\n7,1\n"
             "molecule_id,y_pred\n" + ROWS + "1,1\n",
             "line 6 (1): molecule_id of no molecule of valid, id or ood in 1 row",
         ),
-        ("molecule_id,y_pred\n2,1\nmol_3,1\n,1\n", "line 3 (mol_3), line 4 (None): molecule_id of no molecule"),
+        ("molecule_id,y_pred\n2,1\nmol_3,1\n,1\n", "line 3 (mol_3), line 4 (empty): molecule_id of no molecule"),
         ("smiles,y_pred\nCCO,1\nC1CC,1\nC~C,1\nCCCC,1\n", "line 3 (C1CC), line 4 (C~C), line 5 (CCCC): smiles of no"),
         (
             "molecule_id,y_pred\n" + ROWS + "2,1\n",
@@ -101,7 +101,7 @@ ROWS = "2,1\n3,1\n5,1\n7,1\n"
         ("smiles,y_pred\nCCO,1\nOCC,1\n", "line 3 (OCC): a molecule that another row has before in 1 row"),
         (
             "molecule_id,y_pred\n2,1\n3,nan\n5,\n7,inf\n",
-            "line 3 (nan), line 4 (None), line 5 (inf): y_pred is no finite",
+            "line 3 (nan), line 4 (empty), line 5 (inf): y_pred is no finite",
         ),
         ("molecule_id,y_pred\n2,1\n3,1\n5,-1e200\n7,1\n", "line 4 (-1e200): y_pred beyond ±1e+30, as no label may be"),
         (

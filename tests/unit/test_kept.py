@@ -53,6 +53,11 @@ def test_a_kept_model_says_what_it_is(run):
     assert "rdkit" in facts["versions"]
 
 
+def test_one_text_is_no_list_of_molecules(run):
+    with pytest.raises(TypeError, match=r"a list of SMILES, and not one text; give \['CCO'\]"):
+        read_kept(run).predict("CCO")
+
+
 def test_a_run_that_keeps_nothing_leaves_no_earlier_record(made, tmp_path):
     job = TrainingJob(small_descriptor("ridge"), made, tmp_path)
     job()

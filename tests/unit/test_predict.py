@@ -205,10 +205,10 @@ def test_groups_of_rows_are_not_as_small_as_what_is_predicted_at_once(runs, tmp_
     ("content", "message"),
     [
         ("", "no molecules; the file is empty"),
-        ("C1CC\nCC\n", "or, of SMILES alone, mend the first line"),
+        ("C1CC\nCC\n", "if the file has SMILES alone, its first line has to be one"),
         ("a,b\n1,2\n", r"no column 'smiles' \(it has: a, b\); name the column of SMILES with --smiles-column"),
         ("smiles,a,a\nC,1,2\n", "more than one column 'a'"),
-        ("smiles,y_pred\nC,1\n", "has a column 'y_pred' itself"),
+        ("smiles,y_pred\nC,1\n", "its column 'y_pred' has the name of one that is written"),
         ("smiles,a\nC,1\nCC\n", "line 3: 1 cells, but the header has 2 names"),
         ('smiles,a\nC,1\nCC,"2\n', "line 3: a quotation mark"),
         ("smiles\n", "no molecules"),

@@ -206,7 +206,7 @@ def test_parquet_keeps_its_types_and_rows_are_counted(asked, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("smiles,mlp_flags\nC,1\n", "in.csv: has a column 'mlp_flags' itself"),
+        ("smiles,mlp_flags\nC,1\n", "in.csv: its column 'mlp_flags' has the name of one"),
         ("smiles\n", "in.csv: no molecules"),
         ("structure\nC\n", "`smiles_column` of a screen"),
     ],
@@ -264,7 +264,7 @@ def test_a_file_is_checked_before_models_are_there(asked, tmp_path):
     check_file(file, models, tmp_path / "file.json")
     assert read_json(tmp_path / "file.json")["rows"] == len(SMILES)
     for content, message in (
-        ("smiles,ridge_low\nC,1\n", "has a column 'ridge_low' itself"),
+        ("smiles,ridge_low\nC,1\n", "its column 'ridge_low' has the name of one"),
         ("smiles,a\nC,1\nC\n", "line 3: 1 cells"),
     ):
         file.write_text(content)

@@ -228,6 +228,18 @@ def test_a_training_with_a_budget_takes_as_long_on_more_molecules(checkout):
     assert speeds.estimate(other).training == 16.0
 
 
+def test_a_training_that_waits_for_its_scores_tells_how_long_others_take(checkout):
+    plan = make_plan(models=["egnn_small"])
+    first, second = plan.runs
+    finish(first, seconds=30.0, wall=34.0)
+    (checkout / f"results/metrics/{first.stem}.json").unlink()
+    status = read_status(plan, NOW)
+    assert (status.count("done"), status.count("pending")) == (0, 2)
+    assert (status.left[first].seconds, status.left[second].seconds) == (4.0, 34.0)
+    mark_unmade([f"results/predictions/{first.stem}.parquet"], f"logs/train/{first.stem}.log")
+    assert read_status(plan, NOW).left[second].seconds is None, "it is to be trained again"
+
+
 def test_a_training_that_was_interrupted_counts_with_the_epochs_before(checkout):
     run = make_plan().runs[-1]
     finish(run, seconds=60.0, wall=70.0, resumed=True)
