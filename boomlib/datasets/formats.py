@@ -36,7 +36,7 @@ STARTS = {
 ZIPPED = {"xl/workbook.xml": "xlsx", "xl/workbook.bin": "xlsb", "content.xml": "ods"}
 SHEET = "save its sheet as CSV in UTF-8"
 RENAME = "rename it, here and in the entry"
-UNPACK = "unpack it, and give what is in it instead"
+UNPACK = "unpack it, and name what is in it in the entry"
 # what a format is, the ending that its files should have, and what to do about one that is no table here
 ADVICE = {
     "text": ("text, such as CSV", ".csv", RENAME),

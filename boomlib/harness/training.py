@@ -208,19 +208,9 @@ def count_epochs(training: Mapping[str, Any], molecules: int) -> int:
     """Passes over ``molecules`` of train: ``epochs``, or if ``molecules_seen`` is given as many as come next to it.
 
     Whole ones, and at least one, since rates fall and valid is looked at by the epoch.
-
-    Raises:
-        ContractError: ``molecules_seen`` is not above 0.
     """
     seen = training.get("molecules_seen")
-    if seen is None:
-        epochs: int = training["epochs"]
-        return epochs
-    if seen < 1:
-        raise ContractError(f"training: molecules_seen: {seen}: give a number above 0, or leave it out")
-    epochs = max(1, round(seen / molecules))
-    logger.info("%d epochs of %d molecules come next to a budget of %d molecules seen", epochs, molecules, seen)
-    return epochs
+    return training["epochs"] if seen is None else max(1, round(seen / molecules))
 
 
 def choose_device() -> torch.device:

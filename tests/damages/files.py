@@ -192,7 +192,7 @@ def nested_packing(good: Table, random: np.random.Generator) -> Variant:
     )
     packing, ending = pick(random, (("gzip", "gz"), ("bz2", "bz2"), ("zstd", "zst")))
     file = f"{FILE}.{ending}"
-    remedy = "save its sheet as CSV" if kind == "an Excel sheet" else "unpack it, and give what is in it"
+    remedy = "save its sheet as CSV" if kind == "an Excel sheet" else "unpack it, and name what is in it"
     place = f"{file}: {kind} inside {packing}"
     return Variant(Refused(place, remedy), pack(ending, data), make_config(file=file), file)
 

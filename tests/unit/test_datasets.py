@@ -687,7 +687,7 @@ def test_a_packed_file_that_is_damaged_is_not_to_be_deleted(tmp_path):
         prepared(tmp_path, tmp_path / "x.csv.gz")
 
 
-UNPACK = "unpack it, and give what is in it"
+UNPACK = "unpack it, and name what is in it"
 
 
 @pytest.mark.parametrize(

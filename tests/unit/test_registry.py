@@ -250,6 +250,12 @@ def test_configs_of_all_of_boom_cover_the_ten_tasks(name):
     assert len(registry.read_yaml(registry.CONFIG / f"{name}.yaml")["tasks"]) == 10
 
 
+@pytest.mark.parametrize("seen", [0, -5])
+def test_a_budget_of_no_molecules_is_refused(seen):
+    with pytest.raises(ContractError, match=r"variants\.x: .*parameters\.training\.molecules_seen: .*less than"):
+        add_variants(x={"of": "egnn_small", "label": "X", "parameters": {"training": {"molecules_seen": seen}}})
+
+
 def test_every_family_is_in_the_run_for_a_small_machine_and_its_networks_see_as_many_molecules():
     written = registry.read_yaml(registry.CONFIG / "all.yaml")
     models = registry.with_variants(MODELS, written)

@@ -235,11 +235,6 @@ def test_a_state_that_is_none_is_named_with_the_remedy(tmp_path, content):
         read_state(tmp_path / "last.ckpt")
 
 
-def test_a_budget_of_nothing_is_refused():
-    with pytest.raises(ContractError, match="molecules_seen: 0: give a number above 0"):
-        count_epochs({"epochs": 7, "molecules_seen": 0}, 100)
-
-
 @pytest.mark.parametrize(
     ("settings", "molecules", "epochs"),
     [
