@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from boomlib.predict import NOTE
 from boomlib.screening.columns import Predictor, Said
+from boomlib.smiles import identify
 
 SHOWN = 10
 """Molecules with the highest predictions, and with the lowest, that are listed."""
@@ -19,7 +20,7 @@ OTHER = "other reasons"
 
 
 class Extremes:
-    """The distinct molecules, as written, with the :data:`SHOWN` highest predictions; memory holds no others.
+    """The distinct molecules with the :data:`SHOWN` highest predictions, of several spellings one; no others are held.
 
     Args:
         sign: 1 for the highest, -1 for the lowest.
@@ -37,9 +38,10 @@ class Extremes:
             order = (-self.sign * float(values[row]), first + row)
             if len(self.found) == SHOWN and order >= max(each[:2] for each in self.found.values()):
                 break
-            if smiles[row] in self.found:
+            molecule = identify(smiles[row])
+            if molecule in self.found:
                 continue
-            self.found[smiles[row]] = (*order, describe(row))
+            self.found[molecule] = (*order, describe(row))
             if len(self.found) > SHOWN:
                 del self.found[max(self.found, key=lambda text: self.found[text][:2])]
 
