@@ -20,6 +20,7 @@ from boomlib.contracts import SPLIT, read_table, write_table
 from boomlib.declared import order_features
 from boomlib.evaluation.hardest import find_hardest
 from boomlib.evaluation.outcomes import find_outcome
+from boomlib.evaluation.records import tabulate_runs
 from boomlib.evaluation.summary import read_metrics, summarise, write_tables
 from boomlib.evaluation.uncertainty import summarise_uncertainty
 from boomlib.files import ContractError, read_json, scratch_folder, write_text
@@ -76,6 +77,17 @@ class Union:
     def list_done(self) -> list[Run]:
         """The runs that the publication has."""
         return [run for run in self.runs if find_outcome(self.tree, run)["status"] == "done"]
+
+    def list_shown(self) -> list[Run]:
+        """The runs of the models that the publication has some run of; all others are on its status alone."""
+        models = {run.model for run in self.list_done()}
+        return [run for run in self.runs if run.model in models]
+
+    @property
+    def shown_config(self) -> dict[str, Any]:
+        """The configuration with no other models than these."""
+        models = {run.model for run in self.list_shown()}
+        return {**self.config, "models": [name for name in self.config["models"] if name in models]}
 
     def prefers(self, run: Run, record: Mapping[str, Any]) -> bool:
         """Whether a run with this ``record`` takes the place of the one that is there.
@@ -277,7 +289,9 @@ def pack_split(split: Path, out: Path) -> None:
 def write_union(union: Union) -> None:
     """Write the tables, overviews and page of what the tree holds."""
     folder, tree = union.folder, union.tree
-    metrics, records = summarise(tree, union.runs, controls=union.roles.controls)
+    records = tabulate_runs(tree, union.runs)
+    write_text(folder / STATUS, write_status(records, union.roles))
+    metrics, records = summarise(tree, union.list_shown(), controls=union.roles.controls)
     records.loc[records["status"] != "done", "reason"] = "not published yet"
     write_tables((metrics, records), folder / "leaderboard.csv", folder / "runs.csv")
     judged = sorted((tree / "uncertainty").rglob("*.json"))  # of the models that are asked for, see prune
@@ -293,12 +307,11 @@ def write_union(union: Union) -> None:
                 labels=union.roles.labels,
                 controls=set(union.roles.controls),
             )
-    write_text(folder / STATUS, write_status(records, union.roles))
     write_page(
         folder / "leaderboard.md",
         read_metrics(folder / "leaderboard.csv"),  # with as many digits as there
         records,
-        config=union.config,
+        config=union.shown_config,
         datasets=union.datasets,
         models=union.models,
         results=tree,

@@ -244,7 +244,7 @@ def renew_site(union: Union, results: Path, folder: Path, *, anew: bool) -> None
         return
     shutil.rmtree(made / SITE, ignore_errors=True)
     tables = laid / "leaderboard.csv", laid / "runs.csv"
-    described = {"config": union.config, "datasets": union.datasets, "models": union.models}
+    described = {"config": union.shown_config, "datasets": union.datasets, "models": union.models}
     write_site(*tables, laid / SITE / "index.html", **described)
     place(list_site(laid, folder), laid, made, folder)
 

@@ -1,6 +1,5 @@
 """Two halves of a run make one publication, from which a clean clone goes on without training anything again."""
 
-import re
 import shutil
 import subprocess
 import sys
@@ -45,7 +44,7 @@ def test_halves_are_merged_and_laid_back(tmp_path):
     assert publish(first, "--merge").stdout.startswith("3 runs added")
     assert publish(first, "--merge").stdout.startswith("0 runs added"), "they are there"
     page = (first.folder / FOLDER / "leaderboard.md").read_text()
-    assert "| `tiny/size/kde/mlp/seed0` | missing | `not published yet` |" in re.sub(" +", " ", page)
+    assert "mlp" not in page.lower(), "of which there is no run"
 
     status = (first.folder / FOLDER / "status.md").read_text()
     assert "Of 4 runs 3 are published." in status
