@@ -1,0 +1,1 @@
+BOOM.give("models/chemberta_600k",{});

@@ -1,0 +1,1 @@
+BOOM.give("models/committee",{});

@@ -1,0 +1,1 @@
+BOOM.give("models/equivariant_transformer_600k",{});

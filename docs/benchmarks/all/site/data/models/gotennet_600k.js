@@ -1,0 +1,1 @@
+BOOM.give("models/gotennet_600k",{});

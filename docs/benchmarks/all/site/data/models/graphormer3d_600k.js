@@ -1,0 +1,1 @@
+BOOM.give("models/graphormer3d_600k",{});

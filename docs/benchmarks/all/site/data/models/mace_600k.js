@@ -1,0 +1,1 @@
+BOOM.give("models/mace_600k",{});

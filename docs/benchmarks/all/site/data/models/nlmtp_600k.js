@@ -1,0 +1,1 @@
+BOOM.give("models/nlmtp_600k",{});

@@ -1,0 +1,1 @@
+BOOM.give("models/physics_boost_embedded",{});

@@ -1,0 +1,1 @@
+BOOM.give("models/regression_transformer_600k",{});

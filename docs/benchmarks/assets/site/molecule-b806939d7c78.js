@@ -1,0 +1,67 @@
+"use strict";
+/* Molecules: drawn by RDKit, or here from the positions that boomlib/report/site/drawings.py has written. */
+BOOM.molecule = (molecules, at) => {
+  const smiles = molecules.smiles[at], drawn = molecules.drawn[at];
+  if (drawn)
+    return BOOM.h("img", { src: `data:image/svg+xml,${encodeURIComponent(drawn)}`, alt: `Structure of ${smiles}`, width: 240, height: 170 });
+  return BOOM.sketch(molecules.located[at], smiles);
+};
+
+BOOM.sketch = (located, smiles) => {
+  const [atoms, bonds] = located.split("|").map((part) => part.split(";").filter(Boolean).map((each) => each.split(",")));
+  const points = atoms.map(([x, y, text]) => ({ x: Number(x), y: -Number(y), text }));
+  const make = (tag, attributes, text) => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    if (text) element.textContent = text;
+    return element;
+  };
+  const [xs, ys] = [points.map((point) => point.x), points.map((point) => point.y)];
+  const [left, top] = [Math.min(...xs) - 22, Math.min(...ys) - 18];
+  const [width, height] = [Math.max(...xs) + 22 - left, Math.max(...ys) + 18 - top];
+  const svg = make("svg", { viewBox: `${left} ${top} ${width} ${height}`, role: "img", "aria-label": `Structure of ${smiles}`, class: "sketch" });
+  const line = (one, other, dx = 0, dy = 0) => svg.append(make("line", {
+    x1: one.x + dx, y1: one.y + dy, x2: other.x + dx, y2: other.y + dy, stroke: "#1b2430", "stroke-width": 1.3, "stroke-linecap": "round",
+  }));
+  /* A bond ends before the text of an atom. */
+  const shorten = (from, to) => {
+    const length = Math.hypot(to.x - from.x, to.y - from.y) || 1, gap = from.text ? 7 : 0;
+    return { x: from.x + ((to.x - from.x) / length) * gap, y: from.y + ((to.y - from.y) / length) * gap };
+  };
+  for (const [first, second, kind] of bonds.map((bond) => bond.map(Number))) {
+    const one = shorten(points[first], points[second]), other = shorten(points[second], points[first]);
+    const length = Math.hypot(other.x - one.x, other.y - one.y) || 1;
+    const across = [-(other.y - one.y) / length, (other.x - one.x) / length];
+    if (kind === 6)
+      svg.append(make("polygon", { points: `${one.x},${one.y} ${other.x + 3 * across[0]},${other.y + 3 * across[1]} ${other.x - 3 * across[0]},${other.y - 3 * across[1]}`, fill: "#1b2430" }));
+    else if (kind === 7)
+      for (let step = 1; step <= 6; step++) {
+        const middle = { x: one.x + ((other.x - one.x) * step) / 6, y: one.y + ((other.y - one.y) * step) / 6 }, half = step / 2;
+        line({ x: middle.x - half * across[0], y: middle.y - half * across[1] }, { x: middle.x + half * across[0], y: middle.y + half * across[1] });
+      }
+    else {
+      const shifts = { 2: [-1.8, 1.8], 3: [-3, 0, 3] }[kind] || [0];
+      for (const shift of shifts) line(one, other, shift * across[0], shift * across[1]);
+    }
+  }
+  const colours = { N: "#2b3fd0", O: "#c22020", S: "#8a6d00", F: "#2a7d2a", Cl: "#2a7d2a", Br: "#8c3a12", I: "#6b2aa0" };
+  for (const point of points)
+    if (point.text) {
+      const symbol = point.text.replace(/^\d+/, "").match(/^[A-Z][a-z]?/)[0];
+      svg.append(make("text", { x: point.x, y: point.y + 4.2, "text-anchor": "middle", "font-size": 12, fill: colours[symbol] || "#1b2430" }, point.text));
+    }
+  return svg;
+};
+
+/* What a task's page and a model's know of the molecules that are tested, read from its data. */
+BOOM.loadTask = async (place) => {
+  const task = await BOOM.load(`tasks/${place}/task`);
+  task.tested ??= JSON.parse(await BOOM.unpackText(task.molecules));
+  return task;
+};
+
+BOOM.loadPredictions = async (place, model) => {
+  const file = await BOOM.load(`tasks/${place}/${model}`);
+  file.values ??= await BOOM.unpackNumbers(file.y);
+  return file;
+};
