@@ -1,1 +1,0 @@
-BOOM.give("models/chemberta_600k",{});

@@ -1,1 +1,0 @@
-BOOM.give("models/egnn_600k",{});

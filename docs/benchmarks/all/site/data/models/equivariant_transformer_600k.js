@@ -1,1 +1,0 @@
-BOOM.give("models/equivariant_transformer_600k",{});

@@ -1,1 +1,0 @@
-BOOM.give("models/gotennet_600k",{});

@@ -1,1 +1,0 @@
-BOOM.give("models/graphormer3d_600k",{});

@@ -1,1 +1,0 @@
-BOOM.give("models/modernbert_600k",{});

@@ -1,1 +1,0 @@
-BOOM.give("models/molformer_600k",{});

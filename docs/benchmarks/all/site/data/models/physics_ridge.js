@@ -1,1 +1,0 @@
-BOOM.give("models/physics_ridge",{});

@@ -1,1 +1,0 @@
-BOOM.give("models/random_forest",{});

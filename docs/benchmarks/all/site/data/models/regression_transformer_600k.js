@@ -1,1 +1,0 @@
-BOOM.give("models/regression_transformer_600k",{});

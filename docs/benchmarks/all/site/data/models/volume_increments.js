@@ -1,1 +1,0 @@
-BOOM.give("models/volume_increments",{});
