@@ -133,16 +133,13 @@ def write_leaderboard(
 ) -> None:
     """Write the leaderboard: models in the order of the ranking, failures with their reasons.
 
-    The same tables make the same bytes. Figures that exist under ``plots/`` beside the page are shown by relative
-    path.
+    The same tables make the same bytes. Figures under ``plots/`` beside the page are shown by relative path.
 
     Args:
         page: the Markdown file.
-        results_dir: the folder of results, for policies, hardest molecules, intervals, notes on tasks, what
-            pretraining saw.
+        results_dir: results, for policies, hardest molecules, intervals, notes on tasks, what pretraining saw.
         metrics: the tidy table, see :func:`boomlib.evaluation.summary.tabulate_metrics`.
-        records: the table of runs, see :func:`boomlib.evaluation.records.tabulate_runs`; done or not, in the order
-            of the tables.
+        records: the table of runs in the order of the tables, :func:`boomlib.evaluation.records.tabulate_runs`.
         models: descriptors of the models of the runs; ``source`` is the note on one.
         datasets: registry entries of the datasets of the runs.
         needs: what models need, see :func:`boomlib.report.needs.list_needs`.
