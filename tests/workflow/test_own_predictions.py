@@ -100,7 +100,7 @@ def test_the_leaderboard_marks_external_models_and_ranks_them(taken):
     assert "Every run finished." in page
     assert page.count("| Numbered (external) | external ") == 1
     assert "*External* are models that others have made" in page
-    assert "| Numbered (external) | unknown " in page.split("## Training")[1]
+    assert "| Numbered (external) | — | unknown " in page.split("## Training")[1]
     assert "fitted to train; an example. Licence: CC-BY-4.0. https://example.org/carbons" in page
     assert "| Pair " in page
     best = page.split("### Best of each task")[1].split("###")[0]
