@@ -87,12 +87,7 @@ rule find_hardest:
         mem_mb=2000,
         runtime=10,
     params:
-        # controls are no predictors, and a committee says again what its members say
-        left_out=[
-            name
-            for name, model in plan.run_models.items()
-            if name in plan.roles.controls or "members" in model["parameters"]
-        ],
+        left_out=[name for name in plan.run_models if name in plan.roles.unjudged],
         inputs=tell_lost_inputs,
         code=code_of("workflow_scripts.find_hardest"),
     message:

@@ -20,7 +20,6 @@ from boomlib.contracts import SPLIT, read_table, write_table
 from boomlib.declared import order_features
 from boomlib.evaluation.hardest import find_hardest
 from boomlib.evaluation.outcomes import find_outcome
-from boomlib.evaluation.records import tabulate_runs
 from boomlib.evaluation.summary import read_metrics, summarise, write_tables
 from boomlib.evaluation.uncertainty import summarise_uncertainty
 from boomlib.files import ContractError, read_json, scratch_folder, write_text
@@ -34,7 +33,7 @@ from boomlib.report.figures.ratio import plot_ratio
 from boomlib.report.pages import find_configuration
 from boomlib.report.roles import Roles, assign_roles
 from boomlib.report.tables.progress import tabulate_progress
-from boomlib.restored import RESTORED
+from boomlib.restored import RESTORED, list_run_files
 from boomlib.runs import Run, list_runs
 from boomlib.unmade import find_outstanding
 
@@ -78,15 +77,10 @@ class Union:
         """The runs that the publication has."""
         return [run for run in self.runs if find_outcome(self.tree, run)["status"] == "done"]
 
-    def list_shown(self) -> list[Run]:
-        """The runs of the models that the publication has some run of; all others are on its status alone."""
-        models = {run.model for run in self.list_done()}
-        return [run for run in self.runs if run.model in models]
-
     @property
     def shown_config(self) -> dict[str, Any]:
-        """The configuration with no other models than these."""
-        models = {run.model for run in self.list_shown()}
+        """The configuration without the models of which the publication has no run: these are on its status alone."""
+        models = {run.model for run in self.list_done()}
         return {**self.config, "models": [name for name in self.config["models"] if name in models]}
 
     def prefers(self, run: Run, record: Mapping[str, Any]) -> bool:
@@ -119,9 +113,8 @@ class Union:
 
 def list_files(run: Run, answers_policy: bool) -> list[str]:
     """Files of a run that are published as they are, relative to ``results/``; its record last."""
-    files = [f"metrics/{run.stem}.json", f"resamples/{run.stem}.parquet"]
-    files += [f"policy/{run.stem}.json", f"plots/policy/{run.stem}.png"] if answers_policy else []
-    return [*files, f"predictions/{run.stem}/run.json"]
+    _, record, *policy = list_run_files(run.stem, answers_policy)
+    return [f"metrics/{run.stem}.json", f"resamples/{run.stem}.parquet", *policy, record]
 
 
 def copy(source: Path, target: Path) -> None:
@@ -226,26 +219,22 @@ def draw_task(union: Union, results: Path, task: tuple[str, str, str]) -> None:
     pack_split(split, union.tree / "splits" / f"{place}.parquet")
     entry = union.datasets[dataset]["properties"][name]
     with scratch_folder(union.folder / place.replace("/", "-")) as scratch:
-        found: dict[str, list[Path]] = {model: [] for model in union.config["models"]}
+        found: dict[str, list[Path]] = {}
         for run in group_by_task(union.list_done())[task]:
             predictions = scratch / run.model / f"seed{run.seed}.parquet"
             predictions.parent.mkdir(exist_ok=True)
             union.unpack(run, results / "tasks" / f"{place}.parquet", predictions)
-            found[run.model].append(predictions)
+            found.setdefault(run.model, []).append(predictions)
         hardest = union.tree / "hardest" / f"{place}.json"
         for file in (hardest, *(union.folder / f"plots/{kind}/{place}.png" for kind in ("hardest", "parity"))):
             file.parent.mkdir(parents=True, exist_ok=True)
-        judged = {
-            model: paths
-            for model, paths in found.items()
-            if paths and model not in union.roles.controls and "members" not in union.models[model]["parameters"]
-        }
+        judged = {model: paths for model, paths in found.items() if model not in union.roles.unjudged}
         find_hardest(molecules, split, judged, hardest, property_name=name)
         plot_hardest(hardest, union.folder / f"plots/hardest/{place}.png")
         plot_parity(
             molecules,
             split,
-            {model: paths for model, paths in found.items() if paths},
+            found,
             union.folder / f"plots/parity/{place}.png",
             labels=union.roles.labels,
             property_name=name,
@@ -288,11 +277,11 @@ def pack_split(split: Path, out: Path) -> None:
 
 def write_union(union: Union) -> None:
     """Write the tables, overviews and page of what the tree holds."""
-    folder, tree = union.folder, union.tree
-    records = tabulate_runs(tree, union.runs)
+    folder, tree, config = union.folder, union.tree, union.shown_config
+    metrics, records = summarise(tree, union.runs, controls=union.roles.controls)
     write_text(folder / STATUS, write_status(records, union.roles))
-    metrics, records = summarise(tree, union.list_shown(), controls=union.roles.controls)
-    records.loc[records["status"] != "done", "reason"] = "not published yet"
+    metrics, records = (table[table["model"].isin(config["models"])] for table in (metrics, records))
+    records = records.assign(reason=records["reason"].where(records["status"] == "done", "not published yet"))
     write_tables((metrics, records), folder / "leaderboard.csv", folder / "runs.csv")
     judged = sorted((tree / "uncertainty").rglob("*.json"))  # of the models that are asked for, see prune
     summarise_uncertainty(judged, folder / "uncertainty.csv")
@@ -311,7 +300,7 @@ def write_union(union: Union) -> None:
         folder / "leaderboard.md",
         read_metrics(folder / "leaderboard.csv"),  # with as many digits as there
         records,
-        config=union.shown_config,
+        config=config,
         datasets=union.datasets,
         models=union.models,
         results=tree,

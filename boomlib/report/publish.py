@@ -154,6 +154,18 @@ def check_replaceable(folder: Path, results: Path) -> None:
         raise ContractError(f"{folder}: also holds {strange}, which would be lost; move that away or {remedy}")
 
 
+def open_publication(folder: Path, results: Path) -> Path:
+    """The absolute ``folder`` of a publication, whole again if a call was killed while it had no name.
+
+    Raises:
+        ContractError: see :func:`check_replaceable`.
+    """
+    check_replaceable(folder, results)
+    folder = folder.resolve()
+    restore(folder)
+    return folder
+
+
 def publish(results: Path, folder: Path) -> None:
     """Copy leaderboard, site, tables and the figures shown to ``folder``, what pages share to the assets beside it.
 
@@ -163,10 +175,7 @@ def publish(results: Path, folder: Path) -> None:
         ContractError: the results are not finished, were made by another configuration than that of the folder's
             name, or ``folder`` is something else than a publication.
     """
-    check_replaceable(folder, results)
-    folder = folder.resolve()
-    old = folder.with_name(f".{folder.name}.old")
-    restore(folder, old)  # of a call that was killed between the two names
+    folder = open_publication(folder, results)
     if (folder / RUNS).is_dir():
         raise ContractError(
             f"{folder}: holds runs that --merge has added, which would be lost; give --merge, or a new folder"
@@ -177,7 +186,7 @@ def publish(results: Path, folder: Path) -> None:
         place(files, results, made, folder)
         if (folder / OWN).is_file():
             shutil.copyfile(folder / OWN, made / OWN)
-        replace_folder(made, folder, old)
+        replace_folder(made, folder)
 
 
 def place(files: Mapping[str, Path], results: Path, made: Path, folder: Path) -> None:
@@ -202,10 +211,7 @@ def merge(results: Path, folder: Path) -> int:
     Raises:
         ContractError: ``folder`` is something else than such a publication, or it would be too large.
     """
-    check_replaceable(folder, results)
-    folder = folder.resolve()
-    old = folder.with_name(f".{folder.name}.old")
-    restore(folder, old)
+    folder = open_publication(folder, results)
     if folder.exists() and any(folder.iterdir()) and not (folder / RUNS).is_dir():
         raise ContractError(
             f"{folder}: a publication without its runs cannot grow; give a new folder, or leave out --merge"
@@ -227,7 +233,7 @@ def merge(results: Path, folder: Path) -> int:
         update_page(made)
         renew_site(union, results, folder, anew=bool(changed))
         check_size(made, folder)
-        replace_folder(made, folder, old)
+        replace_folder(made, folder)
     return len(added)
 
 
@@ -249,15 +255,21 @@ def renew_site(union: Union, results: Path, folder: Path, *, anew: bool) -> None
     place(list_site(laid, folder), laid, made, folder)
 
 
-def replace_folder(made: Path, folder: Path, old: Path) -> None:
-    """Give what was made the name of ``folder``, which is set aside as ``old`` meanwhile."""
+def locate_old(folder: Path) -> Path:
+    """Where a publication is set aside while a new one takes its name."""
+    return folder.with_name(f".{folder.name}.old")
+
+
+def replace_folder(made: Path, folder: Path) -> None:
+    """Give what was made the name of ``folder``, which is set aside meanwhile."""
+    old = locate_old(folder)
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
         folder.rename(old)
     try:
         made.rename(folder)
     finally:
-        restore(folder, old)
+        restore(folder)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -279,8 +291,9 @@ def link_site(page: Path, folder: Path, files: Mapping[str, Path]) -> None:
     write_text(page, text)
 
 
-def restore(folder: Path, old: Path) -> None:
-    """Give a publication that was set aside as ``old`` its name again, unless a new one has it."""
+def restore(folder: Path) -> None:
+    """Give a publication that a killed call has set aside its name again, unless a new one has it."""
+    old = locate_old(folder)
     if old.exists() and not folder.exists():
         old.rename(folder)
 
@@ -320,7 +333,7 @@ def main() -> None:
             if not readme.is_file():
                 raise ContractError(f"{readme}: no such file; give READMEs that have the marker of the table")
         if arguments.restore:
-            restore(arguments.folder, arguments.folder.with_name(f".{arguments.folder.name}.old"))
+            restore(arguments.folder.resolve())
             print(f"{restore_runs(arguments.folder)} runs laid back into {RESTORED}; snakemake takes them from there")
             return
         if arguments.merge:

@@ -19,6 +19,12 @@ class Roles:
     members: Mapping[str, Sequence[str]] = field(default_factory=dict)
     sizes: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def unjudged(self) -> frozenset[str]:
+        """Models whose predictions say nothing new of what is hard: controls are no predictors, and a committee says
+        again what its members say."""
+        return self.controls | frozenset(self.members)
+
     def label(self, model: str) -> str:
         """The name of a model for people."""
         return self.labels[model]

@@ -12,7 +12,7 @@ from boomlib.files import read_json
 from boomlib.registry import Entries
 from boomlib.runs import Run
 from boomlib.status.jobs import read_ends, read_epochs
-from boomlib.status.states import RESULTS, RunState, Task
+from boomlib.status.states import RESULTS, RunState, Task, find_most_epochs
 
 Basis = Literal["dataset", "model", "family", "publication"]
 
@@ -124,9 +124,9 @@ class Speeds:
 
     def weigh(self, run: Run, molecules: int) -> int:
         """What the time of a training on ``molecules`` goes by: those that it sees, in all epochs."""
-        training = self.models[run.model]["parameters"].get("training", {})
-        epochs: int = training.get("epochs", training.get("max_num_epochs", 1))
-        return training.get("molecules_seen") or epochs * molecules
+        model = self.models[run.model]
+        seen: int | None = model["parameters"].get("training", {}).get("molecules_seen")
+        return seen or (find_most_epochs(model) or 1) * molecules
 
     def find_besides(self, samples: Iterable[Sample]) -> float:
         """The mean of what jobs take besides training, of ``samples`` or, where these do not tell, of all."""

@@ -6,6 +6,7 @@ from math import isfinite
 from textwrap import shorten
 
 from boomlib.report.tables.markdown import format_code, format_table
+from boomlib.report.tables.progress import name_tasks
 from boomlib.status.reading import Status, get_task
 from boomlib.status.states import RunState, Task
 
@@ -79,9 +80,7 @@ def tabulate_models(status: Status) -> str:
         [model, *(count_states(found.get(task, [])) for task in tasks), sum_left(status, model)]
         for model, found in cells.items()
     ]
-    schemes = {scheme for _, _, scheme in tasks}
-    names = ["/".join(task if len(schemes) > 1 else task[:2]) for task in tasks]
-    return format_table(["Model", *names, "Hours left"], rows, text_columns=len(tasks) + 1)
+    return format_table(["Model", *name_tasks(tasks), "Hours left"], rows, text_columns=len(tasks) + 1)
 
 
 def count_states(states: Sequence[RunState]) -> str:

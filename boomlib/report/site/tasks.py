@@ -75,7 +75,7 @@ def list_hardest(source: Source, place: str, answers: Answers) -> list[dict[str,
 
     The first of them are those of the leaderboard, which says whose label is suspect.
     """
-    predictions, hardness = answers.judge({*source.roles.controls, *source.roles.members})
+    predictions, hardness = answers.judge(source.roles.unjudged)
     path = source.results / f"hardest/{place}.json"
     listed = read_json(path)["molecules"] if path.is_file() else []
     found = []

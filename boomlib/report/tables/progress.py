@@ -1,5 +1,7 @@
 """How much of a publication that grows is there: runs by model and task, and what these took."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from boomlib.report.numbers import NONE
@@ -15,7 +17,6 @@ def tabulate_progress(records: pd.DataFrame, roles: Roles) -> str:
         roles: labels and sizes.
     """
     tasks = list(dict.fromkeys(zip(records["dataset"], records["property"], records["scheme"], strict=True)))
-    schemes = {scheme for _, _, scheme in tasks}
     rows = []
     for model, runs in records.groupby("model", sort=False):
         done = runs[runs["status"] == "done"]
@@ -26,5 +27,10 @@ def tabulate_progress(records: pd.DataFrame, roles: Roles) -> str:
         least = "≥ " if "True" in set(done["resumed"]) else ""
         spent = [f"{least}{seconds.sum() / 3600:.2f}", f"{memory.max():,.0f}"] if len(done) else [NONE, NONE]
         rows.append([roles.label(model), roles.sizes.get(model, NONE), *cells, *spent])
-    names = ["/".join(task if len(schemes) > 1 else task[:2]) for task in tasks]
-    return format_table(["Model", "Size", *names, "Hours", "MiB"], rows, text_columns=len(tasks) + 2)
+    return format_table(["Model", "Size", *name_tasks(tasks), "Hours", "MiB"], rows, text_columns=len(tasks) + 2)
+
+
+def name_tasks(tasks: Sequence[tuple[str, str, str]]) -> list[str]:
+    """The names of tasks (dataset, property, scheme), with the scheme where there are several."""
+    several = len({scheme for _, _, scheme in tasks}) > 1
+    return ["/".join(task if several else task[:2]) for task in tasks]
