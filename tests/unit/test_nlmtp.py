@@ -60,7 +60,7 @@ def make_tensors(n: int = 6, longest: int = 10) -> Tensors:
         treatment=torch.randn(n, generator=generator),
         tokens=tokens,
         additive=torch.randn(n, generator=generator),
-        line=torch.randn(n, 2, generator=generator),
+        line=torch.randn(n, 3, generator=generator),
         descriptors=torch.randn(n, len(PAIR_DESCRIPTORS), generator=generator),
         outcome=torch.randn(n, generator=generator),
         group=torch.randint(2, 9, (n, 4), generator=generator),
@@ -227,6 +227,26 @@ def test_questions_asked_together_are_answered_as_alone():
         assert torch.allclose(ours.alpha, theirs.alpha, atol=1e-6)
         assert torch.allclose(ours.pair, theirs.pair, atol=1e-5)
         assert torch.allclose(ours.cls, theirs.cls, atol=1e-6)
+
+
+def test_within_contexts_the_observed_world_says_of_the_treatment_what_the_line_says():
+    network, molecules = make_network(within=True), make_tensors()
+    for head in (network.level, network.effect):
+        torch.nn.init.normal_(head.weight)
+    moved, shifts = torch.linspace(-1, 1, 6), worlds(6, 0.0, 0.5)
+    with torch.no_grad():
+        here, there = network.answer(molecules, [Question(shifts, True), Question(shifts[:, :1], True, moved=moved)])
+        level, slope, curvature = molecules.line.unbind(1)
+        line = [level + a * (slope + curvature * a) for a in (molecules.treatment, molecules.treatment + moved)]
+        assert torch.allclose(there.outcome[:, 0] - here.outcome[:, 0], line[1] - line[0], atol=1e-5)
+        # a shift moves along the line, and the fast weights learn what that leaves
+        learned = here.outcome[:, 1] - network(molecules, shifts[:, 1:], hidden=True).outcome[:, 0]
+        assert learned.abs().max() < 1e-5
+        torch.nn.init.zeros_(network.effect.weight)
+        a = molecules.treatment + 0.5
+        after = network(molecules, shifts, hidden=True).outcome
+        assert torch.allclose(after[:, 1] - after[:, 0], level + a * (slope + curvature * a) - line[0], atol=1e-5)
+        assert (here.outcome[:, 1] - after[:, 1]).abs().min() > 1e-3
 
 
 def test_a_place_reaches_the_policy_world_alone():

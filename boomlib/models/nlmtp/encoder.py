@@ -4,6 +4,7 @@ Everything fitted here is fitted on train: vocabulary, scales, the outcome's tra
 """
 
 from dataclasses import dataclass, fields, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from boomlib.harness.ragged import send
 from boomlib.harness.ridge import HalfSparseRows, Rows, fit_ridge
 from boomlib.models.nlmtp.environments import environment_of
 from boomlib.models.nlmtp.places import GroupPath, Insertions
+from boomlib.models.nlmtp.within import Side, WithinLine
 from boomlib.text.tokens import Tokenizer
 
 MASSES = ("MolWt", "ExactMolWt", "HeavyAtomMolWt")
@@ -50,7 +52,8 @@ class Tensors:
         treatment: float32 [n].
         tokens: int64 [n, longest], 0 behind a molecule's end.
         additive: float32 [n], what the linear path from counts says of the outcome.
-        line: float32 [n, 2], intercept and slope in the treatment of the linear path from context and treatment.
+        line: float32 [n, 3], intercept, slope in the treatment and curvature of the linear path from context and
+            treatment.
         descriptors: float32 [n, len(PAIR_DESCRIPTORS)], standardised.
         outcome: float32 [n], NaN where unknown.
         group: int64 [n, most], groups of the policy with a place, 0 behind a molecule's end; [n, 0] without places.
@@ -147,7 +150,8 @@ class Encoder:
         environments: groups that scaffolds are hashed into.
         margin: of :class:`LogMargin`.
         additive: ``none``, ``counts`` or ``counts and descriptors``: the linear path of the molecule's own outcome.
-        line: whether the answer to (treatment, context) has a linear path.
+        line: whether the answer to (treatment, context) has a linear path; ``within``: one whose effect of the
+            treatment is that between molecules of the same context (:mod:`boomlib.models.nlmtp.within`).
         site: whether the policy also says where, see :mod:`boomlib.models.nlmtp.places`.
 
     Raises:
@@ -164,7 +168,7 @@ class Encoder:
         environments: int,
         margin: float,
         additive: str,
-        line: bool,
+        line: bool | Literal["within"],
         site: bool = False,
     ) -> None:
         if site and context != "homologous":
@@ -214,7 +218,10 @@ class Encoder:
             columns = self.design.fit(train).halves
             x, x_valid = (HalfSparseRows(Blocks(each, columns)) for each in (train, valid))
             self.additive = fit_ridge(x, z, x_valid, z_valid, PENALTIES)
-        if self.with_line:
+        if self.with_line == "within":
+            sides = (Side(np.vstack(list(Blocks(each, self.covariates))), *self.standardised(each), said) for each, said in ((train, z), (valid, z_valid)))
+            self.line = WithinLine().fit(*sides)
+        elif self.with_line:
             self.line_center = add_rows(Blocks(train, self.line_columns)) / len(train)
 
             def centred(molecules: Molecules) -> np.ndarray:
@@ -253,7 +260,7 @@ class Encoder:
     def transform(self, molecules: Molecules) -> Tensors:
         """Tensors of molecules, labelled or not."""
         numbers = torch.as_tensor(np.vstack(list(Blocks(molecules, self.numbers))))
-        sizes = (len(self.columns), 1, 1, 2, 1, len(PAIR_DESCRIPTORS))
+        sizes = (len(self.columns), 1, 1, 3, 1, len(PAIR_DESCRIPTORS))
         context, treatment, additive, line, group_line, descriptors = numbers.split(sizes, dim=1)
         n = len(molecules)
         group, count = self.places.bags(molecules) if self.places else (torch.zeros(n, 0).long(), torch.zeros(n, 0))
@@ -282,13 +289,15 @@ class Encoder:
         """Context, treatment, the linear paths and descriptors beside each other, float32 [n, columns]."""
         x, a = self.standardised(molecules)
         n, p = x.shape
-        additive, line = np.zeros(n), np.zeros((n, 2))
+        additive, line = np.zeros(n), np.zeros((n, 3))
         if self.design is not None:
             additive = self.design.halves(molecules) @ self.additive.weights + self.additive.intercept
-        if self.with_line:
+        if isinstance(self.line, WithinLine):
+            line = self.line.coefficients(x)
+        elif self.with_line:
             weights = self.line.weights
             level = self.line.intercept - self.line_center @ weights + x @ weights[:p]
-            line = np.stack([level, weights[p] + x @ weights[p + 1 :]], axis=1)
+            line[:, :2] = np.stack([level, weights[p] + x @ weights[p + 1 :]], axis=1)
         group_line = self.places.level(molecules, x, a) if self.places else np.zeros(n)
         descriptors = (self.pair_descriptors(molecules) - self.pair_center) / self.pair_scale
         # far outside of train a token says "far", the linear path says how far

@@ -40,7 +40,7 @@ class EncoderSettings(TypedDict):
     environments: int
     margin: float
     additive: Literal["none", "counts", "counts and descriptors"]
-    line: bool
+    line: bool | Literal["within"]
     site: NotRequired[bool]
 
 
@@ -151,6 +151,7 @@ class NLMTP(PolicyModel):
             "length": float(length.mean()),
             "spread": encoder.spread,
             "groups": encoder.places.size if encoder.places else 0,
+            "within": encoder.with_line == "within",
         }
         self.make_network()
         places = encoder.find_insertions(train, self.shift) if encoder.places else None
@@ -391,4 +392,4 @@ def make_batch(
 
 def is_of_policy(name: str) -> bool:
     """Whether a parameter is read by the policy world alone, and not by the observed one."""
-    return name.startswith(("do.", "place.", "pair.")) or ".fast." in name
+    return name.startswith(("do.", "place.", "pair.", "effect.")) or ".fast." in name

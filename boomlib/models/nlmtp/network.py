@@ -112,6 +112,8 @@ class Network(nn.Module):
         components: Gaussians of the propensity.
         width: features of a token.
         groups: size of the groups' vocabulary; 0: the policy has no place.
+        within: whether the line of m(a, x) is all that the observed world says of the treatment: what is learned on
+            top of it is read from CLS, which is blind to the treatment, and a shift moves along the line.
         backbone: further arguments of :class:`Backbone`.
     """
 
@@ -127,10 +129,11 @@ class Network(nn.Module):
         components: int,
         width: int,
         groups: int = 0,
+        within: bool = False,
         **backbone,
     ) -> None:
         super().__init__()
-        self.length, self.spread, self.read_out = length, spread, read_out
+        self.length, self.spread, self.read_out, self.within = length, spread, read_out, within
         self.environment = nn.Embedding(environments, width)
         self.context = nn.Sequential(nn.Linear(covariates, width), nn.GELU(), nn.Linear(width, width))
         self.treatment = nn.Sequential(nn.Linear(1, width), nn.GELU(), nn.Linear(width, width))
@@ -145,7 +148,11 @@ class Network(nn.Module):
         self.pair = nn.Linear(width, len(PAIR_DESCRIPTORS))
         self.density = MixtureDensity(width, components)
         self.classifier = ShiftClassifier(width, width)
-        for head in (self.outcome, self.share, self.pair):
+        heads = [self.outcome, self.share, self.pair]
+        if within:
+            self.level, self.effect = nn.Linear(width, 1), nn.Linear(width, 1)
+            heads += [self.level, self.effect]
+        for head in heads:
             nn.init.zeros_(head.weight)  # start from the linear paths
             nn.init.zeros_(head.bias)
         if groups:
@@ -191,10 +198,10 @@ class Network(nn.Module):
         start = past.end[:, asker] + 1
         worlds, alpha = self.backbone.worlds(worlds, start, past.open_to(asker), cache, shift != 0)
         probe, cls = worlds[:, :, 1], states[:, BEFORE.index("cls")]
-        said = [each.split(counts, dim=1) for each in (self.outcome(probe)[..., 0], alpha, self.pair(probe))]
+        said = [each.split(counts, dim=1) for each in (probe, alpha, self.pair(probe))]
         density, readings = self.density(cls), []
         for index, (question, answer, amplitude, pair) in enumerate(zip(questions, *said, strict=True)):
-            outcome = self.to_outcome(molecules, question, answer, states[:, past.own[index]])
+            outcome = self.to_outcome(molecules, question, answer, states[:, past.own[index]], cls)
             readings.append(Reading(outcome, amplitude, pair, cls, density))
         return readings
 
@@ -230,15 +237,19 @@ class Network(nn.Module):
         tokens = molecules.tokens[:, : 0 if question.hidden else None]
         return tokens > 0, self.token(tokens)
 
-    def to_outcome(self, molecules: Tensors, question: Question, answer: Tensor, states: Tensor) -> Tensor:
+    def to_outcome(
+        self, molecules: Tensors, question: Question, probe: Tensor, states: Tensor, cls: Tensor
+    ) -> Tensor:
         """The outcome z in each world, [n, worlds].
 
         Args:
             molecules: the molecules.
             question: what was asked.
-            answer: what the probe says, [n, worlds].
+            probe: its states, [n, worlds, width].
             states: of the question's own tokens, [n, T, width].
+            cls: state of the pre-treatment CLS, [n, width].
         """
+        answer = self.outcome(probe)[..., 0]
         if question.grouped:
             line = molecules.group_line[:, None]
             if question.place is not None:
@@ -246,10 +257,14 @@ class Network(nn.Module):
                 line = line + question.place.line[:, None] * (question.shift != 0)
             return line + self.spread[2] * answer
         if question.hidden:
-            # the line stays at the observed treatment: what a shift does is for the fast weights to learn
-            level, slope = molecules.line.unbind(1)
-            line = level + slope * (molecules.treatment + question.moved)
-            return line[:, None] + self.spread[1] * answer
+            level, slope, curvature = (each[:, None] for each in molecules.line.unbind(1))
+            treatment = (molecules.treatment + question.moved)[:, None]
+            if self.within:
+                # the path knows the shift, the fast weights learn what it leaves
+                treatment = treatment + question.shift
+                answer = self.level(cls) + self.effect(probe)[..., 0] * (question.shift != 0)
+            # else the line stays at the observed treatment: what a shift does is for the fast weights to learn
+            return level + treatment * (slope + curvature * treatment) + self.spread[1] * answer
         answer = answer + self.over_tokens(states, molecules.tokens)[:, None]
         return molecules.additive[:, None] + self.spread[0] * answer
 

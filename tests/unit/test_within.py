@@ -1,0 +1,61 @@
+"""The effect of the treatment between molecules of the same context, whatever else the context does."""
+
+import numpy as np
+import pytest
+
+from boomlib.files import ContractError
+from boomlib.harness.ridge import Rows, fit_ridge
+from boomlib.models.nlmtp.within import PENALTIES, Side, WithinLine
+
+SLOPE, CURVATURE, BY_CONTEXT = -1.0, 0.3, np.array([0.5, -0.4])
+
+
+def make_side(n: int, seed: int, *, contexts: int = 60) -> Side:
+    """Molecules whose treatment and outcome both depend on the context in a way that no line can say."""
+    rng = np.random.default_rng(seed)
+    known = np.random.default_rng(0).normal(size=(contexts, 2))
+    covariates = known[rng.integers(0, contexts, n)]
+    confounder = covariates[:, 0] ** 2 - covariates[:, 1] ** 2 * 0.5
+    a = 0.8 * confounder + 0.5 * rng.normal(size=n)
+    effect = a * (SLOPE + CURVATURE * a + covariates @ BY_CONTEXT)
+    z = 3 * confounder * covariates[:, 0] + effect + 0.1 * rng.normal(size=n)
+    return Side(covariates, covariates, a, z)
+
+
+def true_contrast(side: Side, shift: float) -> np.ndarray:
+    """What a shift of the treatment does to each molecule."""
+    return shift * (SLOPE + side.covariates @ BY_CONTEXT) + CURVATURE * ((side.a + shift) ** 2 - side.a**2)
+
+
+def test_the_effect_is_free_of_what_the_context_does():
+    train, valid = make_side(4000, 1), make_side(500, 2)
+    line = WithinLine().fit(train, valid)
+    level, slope, curvature = line.coefficients(valid.x).T
+
+    def said(a: np.ndarray) -> np.ndarray:
+        return level + a * (slope + curvature * a)
+
+    error = said(valid.a + 0.5) - said(valid.a) - true_contrast(valid, 0.5)
+    assert np.abs(error).max() < 0.05
+    # one regression on x, a and a·x takes what the context does for an effect
+    columns = [np.column_stack([each.x, each.a, each.a[:, None] * each.x]) for each in (train, valid)]
+    fitted = fit_ridge(Rows([columns[0]]), train.z, Rows([columns[1]]), valid.z, PENALTIES)
+    together = 0.5 * (fitted.weights[2] + valid.x @ fitted.weights[3:])
+    assert np.sqrt(np.mean((together - true_contrast(valid, 0.5)) ** 2)) > 0.3
+
+
+def test_every_context_counts_once():
+    """A context of which there is ten times as much as of any other moves the effect no further than one of them."""
+    train, valid = make_side(2000, 1), make_side(500, 2)
+    first = np.flatnonzero((train.covariates == train.covariates[0]).all(axis=1))
+    assert len(first) < 100
+    again = np.concatenate([np.arange(2000), np.tile(first, 9)])
+    repeated = Side(*(getattr(train, name)[again] for name in ("covariates", "x", "a", "z")))
+    before, after = (WithinLine().fit(each, valid).effect for each in (train, repeated))
+    assert np.allclose(before, after, atol=1e-3)
+
+
+def test_contexts_that_nothing_shares_are_refused():
+    train, valid = make_side(300, 1, contexts=300_000), make_side(30, 2)
+    with pytest.raises(ContractError, match="context: homologous"):
+        WithinLine().fit(train, valid)
