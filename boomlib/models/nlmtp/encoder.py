@@ -219,7 +219,10 @@ class Encoder:
             x, x_valid = (HalfSparseRows(Blocks(each, columns)) for each in (train, valid))
             self.additive = fit_ridge(x, z, x_valid, z_valid, PENALTIES)
         if self.with_line == "within":
-            sides = (Side(np.vstack(list(Blocks(each, self.covariates))), *self.standardised(each), said) for each, said in ((train, z), (valid, z_valid)))
+            sides = (
+                Side(np.vstack(list(Blocks(each, self.covariates))), *self.standardised(each), said)
+                for each, said in ((train, z), (valid, z_valid))
+            )
             self.line = WithinLine().fit(*sides)
         elif self.with_line:
             self.line_center = add_rows(Blocks(train, self.line_columns)) / len(train)

@@ -237,9 +237,7 @@ class Network(nn.Module):
         tokens = molecules.tokens[:, : 0 if question.hidden else None]
         return tokens > 0, self.token(tokens)
 
-    def to_outcome(
-        self, molecules: Tensors, question: Question, probe: Tensor, states: Tensor, cls: Tensor
-    ) -> Tensor:
+    def to_outcome(self, molecules: Tensors, question: Question, probe: Tensor, states: Tensor, cls: Tensor) -> Tensor:
         """The outcome z in each world, [n, worlds].
 
         Args:
