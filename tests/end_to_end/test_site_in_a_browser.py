@@ -79,6 +79,11 @@ class Visit:
         page.goto("about:blank")
         page.goto(f"{(self.site / name).as_uri()}{'#' if state else ''}{state}")
         page.wait_for_function("document.querySelector('#footer').childElementCount > 0")
+        page.wait_for_function("document.documentElement.dataset.ready || !document.querySelector('.chart')")
+        for place in page.locator("[data-drawn]:visible").all():  # what is drawn once it comes near
+            place.scroll_into_view_if_needed()
+            page.wait_for_function("place => place.dataset.drawn === 'yes'", arg=place.element_handle())
+        page.evaluate("window.scrollTo(0, 0)")
         page.wait_for_function(SETTLED, timeout=60_000)
         return page
 
@@ -317,6 +322,19 @@ def test_pointing_at_a_molecule_draws_it(visit):
     assert card.locator("img, svg").count() == 1
     assert card.locator("img").evaluate("image => image.complete && image.naturalWidth > 0")
     assert card.locator("dt").all_inner_texts() == ["Fold", "Label", "Model 0", "Molecule"]
+
+
+def test_what_is_far_down_a_page_is_drawn_once_it_comes_near(visit):
+    page = visit.page
+    page.set_viewport_size({"width": 1400, "height": 250})
+    page.goto((visit.site / "task.html").as_uri())
+    page.wait_for_function("document.documentElement.dataset.ready")
+    curves = page.locator("#curves-section")
+    assert curves.get_attribute("data-drawn") == "no"
+    assert curves.locator(".main-svg").count() == 0
+    curves.scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('#curves-section').dataset.drawn === 'yes'")
+    assert curves.locator(".main-svg").count() > 0
 
 
 def test_arrow_keys_walk_from_the_largest_error(visit):

@@ -36,5 +36,32 @@ BOOM.chart = async (place, traces, layout) => {
   return place;
 };
 
+/* Draw each part, a map from places of the page to what draws them, once its place comes near to what is seen of the page.
+   Resolves when those that are near now are drawn; what an earlier call has not drawn yet is forgotten. */
+BOOM.whenNear = (parts) => {
+  BOOM.nearby?.disconnect();
+  return new Promise((resolve, reject) => {
+    BOOM.nearby = new IntersectionObserver((entries, observer) => {
+      const near = entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
+      near.forEach((place) => observer.unobserve(place));
+      Promise.all(near.map(async (place) => {
+        await parts.get(place)();
+        place.dataset.drawn = "yes";
+      })).then(() => {
+        resolve();
+        BOOM.loadLibrary(); // before a chart that is further down needs it
+      }, (error) => {
+        BOOM.say(`A part of this page cannot be shown: ${error.message}`);
+        reject(error);
+        throw error;
+      });
+    }, { rootMargin: "10%" });
+    for (const place of parts.keys()) {
+      place.dataset.drawn = "no";
+      BOOM.nearby.observe(place);
+    }
+  });
+};
+
 /* Text of data for titles and labels of a chart, without markup. */
 BOOM.plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");

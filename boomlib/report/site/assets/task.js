@@ -133,10 +133,7 @@ BOOM.begin((board) => {
   }
 
   function drawCurves(described, task) {
-    const found = Object.entries(task.curves);
-    find("curves-section").hidden = !found.length;
-    if (!found.length) return null;
-    const traces = found.map(([model, [epochs, errors]], index) => ({
+    const traces = Object.entries(task.curves).map(([model, [epochs, errors]], index) => ({
       type: "scatter", mode: "lines+markers", name: labelOf(model), x: epochs, y: errors,
       line: { color: BOOM.PALETTE[index % BOOM.PALETTE.length], dash: BOOM.DASHES[Math.floor(index / BOOM.PALETTE.length) % 4], width: 1.8 },
       marker: { symbol: BOOM.SYMBOLS[index % BOOM.SYMBOLS.length], size: 6 },
@@ -159,9 +156,13 @@ BOOM.begin((board) => {
     drawFacts(task);
     drawHardest(described, task);
     drawDifferences(task);
-    await drawParity(described, task, place, chooseModels(task, view), turn);
-    await drawDistribution(described, task);
-    await drawCurves(described, task);
+    const chosen = chooseModels(task, view);
+    find("curves-section").hidden = !Object.keys(task.curves).length;
+    await BOOM.whenNear(new Map([
+      [find("parity-section"), () => drawParity(described, task, place, chosen, turn)],
+      [find("distribution"), () => drawDistribution(described, task)],
+      [find("curves-section"), () => drawCurves(described, task)],
+    ]));
     document.documentElement.dataset.ready = String(turn);
   }
 
