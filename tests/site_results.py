@@ -12,9 +12,11 @@ from rdkit import Chem
 
 from boomlib.contracts import (
     PAIRS,
+    PLACES,
     POLICY,
     SPLIT,
     fold_array,
+    read_molecules,
     write_molecules,
     write_predictions,
     write_table,
@@ -23,6 +25,7 @@ from boomlib.evaluation.hardest import find_hardest
 from boomlib.evaluation.policy import score_policy_file
 from boomlib.evaluation.score import score_run
 from boomlib.evaluation.summary import write_summary
+from boomlib.features.insertions import list_insertions
 from boomlib.files import write_json, write_text
 from boomlib.report.roles import assign_roles
 from boomlib.runs import Run, list_runs
@@ -59,6 +62,7 @@ class MadeResults:
         seeds: the seeds.
         dataset: its registry entry.
         lost: runs without a result, by stem, with the message of the failure.
+        placed: whether the policy of a model that answers one has a place.
     """
 
     folder: Path
@@ -68,6 +72,7 @@ class MadeResults:
     seeds: Sequence[int] = (0,)
     dataset: dict[str, Any] = field(default_factory=dict)
     lost: Mapping[str, str] = field(default_factory=dict)
+    placed: bool = False
 
     def __post_init__(self):
         entry = {"label": "Made up", "reader": "table", "licence": "CC0", "doi": "10.1/x", "properties": {}}
@@ -110,7 +115,8 @@ class MadeResults:
             self.folder / "features/made/scaffolds.parquet",
         )
         left = np.arange(0, n - 1, 2)
-        pairs = pa.table({"left": left, "right": left + 1, "delta_mass": np.full(len(left), CH2)})
+        both = find_insertions(smiles) if self.placed else np.stack([left, left + 1], axis=1)
+        pairs = pa.table({"left": both[:, 0], "right": both[:, 1], "delta_mass": np.full(len(both), CH2)})
         write_table(pairs, self.folder / "features/made/ch2_pairs.parquet", PAIRS)
         for name in self.tasks:
             for scheme in self.schemes:
@@ -204,6 +210,8 @@ class MadeResults:
             "alpha": rng.beta(6, 9, n),
             "sweep": pa.array(list(observed[:, None] + np.outer(slope, sweep)), POLICY.columns["sweep"]),
         }
+        if self.placed:
+            values |= self.make_places(y, rng)
         facts = {"shift": CH2, "sweep": sweep.tolist(), "offset": -1e5, "threshold": 0.6, "clip": 20.0}
         table = pa.table({"molecule_id": np.arange(n)} | values).replace_schema_metadata({"policy": json.dumps(facts)})
         policy = self.folder / f"predictions/{run.stem}/policy.parquet"
@@ -215,6 +223,34 @@ class MadeResults:
             self.folder / "features/made/ch2_pairs.parquet",
         )
         score_policy_file(*files, self.folder / f"policy/{run.stem}.json", name=run.property, unit=unit)
+
+    def make_places(self, y: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+        """Columns of a policy with a place: an insertion lowers the outcome by about 5, and most have support."""
+        smiles = read_molecules(self.folder / "data/made/molecules.parquet")["smiles"].to_pylist()
+        products = [list_products(text) for text in smiles]
+        sizes = [len(each) for each in products]
+        outcome = [list(value + rng.normal(-5, 1.5, k)) for value, k in zip(y, sizes, strict=True)]
+        return {
+            "m_grouped": y,
+            "log_ratio_grouped": rng.normal(-0.1, 0.5, len(y)),
+            "place_product": pa.array(products, PLACES["place_product"]),
+            "place_outcome": pa.array(outcome, PLACES["place_outcome"]),
+            "place_moved": pa.array(outcome, PLACES["place_moved"]),
+            "place_log_ratio": pa.array([list(rng.normal(0.2, 0.5, k)) for k in sizes], PLACES["place_log_ratio"]),
+        }
+
+
+def list_products(smiles: str) -> list[str]:
+    """What one more CH₂ makes of a molecule."""
+    return [product for product, _, _ in list_insertions(Chem.MolFromSmiles(smiles))]
+
+
+def find_insertions(smiles: Sequence[str]) -> np.ndarray:
+    """Positions of the molecules of which one more CH₂ makes another one, and of the latter, int [pairs, 2]."""
+    known = {text: at for at, text in enumerate(smiles)}
+    return np.array(
+        [(at, known[each]) for at, text in enumerate(smiles) for each in list_products(text) if each in known]
+    )
 
 
 def make_smiles(n: int) -> list[str]:

@@ -26,6 +26,18 @@ def flat(smiles: str) -> str:
     return Chem.MolToSmiles(Chem.MolFromSmiles(smiles), isomericSmiles=False)
 
 
+def place_support(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """The places of all molecules behind each other: position of the molecule, int [k], and support, float64 [k]."""
+    sizes, ratio = list_places(table, "place_log_ratio")
+    return np.repeat(np.arange(len(sizes)), sizes), np.exp(-np.maximum(ratio, 0))
+
+
+def list_places(table: pa.Table, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """How many places each molecule has, int [n], and a column of these, [k], all molecules behind each other."""
+    column = table[name].combine_chunks()
+    return column.value_lengths().to_numpy(), column.flatten().to_numpy(zero_copy_only=False)
+
+
 def place_contrasts(table: pa.Table, pairs: pa.Table, smiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Contrast of each pair's left molecule at the place where a CH₂ makes the right one, and its log ratio.
 
@@ -97,11 +109,8 @@ def score_places(
 
 def score_random_places(y: np.ndarray, table: pa.Table, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The policy that puts a CH₂ at one of a molecule's places, each as likely, where that is supported."""
-    sizes = table["place_outcome"].combine_chunks().value_lengths().to_numpy()
-    outcome, moved, ratio = (
-        table[name].combine_chunks().flatten().to_numpy()
-        for name in ("place_outcome", "place_moved", "place_log_ratio")
-    )
+    sizes, outcome = list_places(table, "place_outcome")
+    moved, ratio = (list_places(table, name)[1] for name in ("place_moved", "place_log_ratio"))
     row = np.repeat(np.arange(len(y)), sizes)
     found = place_estimates(
         y,

@@ -9,6 +9,7 @@ from boomlib.contracts import (
     EPOCHS,
     NO_FOLD,
     PAIRS,
+    PLACES,
     POLICY,
     fold_array,
     read_molecules,
@@ -173,6 +174,36 @@ def test_many_pairs_are_a_histogram(run, tmp_path, drawn, monkeypatch):
     assert [len(ax.images) for title, ax in panels(drawn[0]).items() if title.startswith("CH₂")] == [1, 1]
 
 
+def test_a_policy_with_a_place_has_a_row_of_panels(run, tmp_path, drawn):
+    table = read_table(run / "policy.parquet", POLICY)
+    n, rng = table.num_rows, np.random.default_rng(0)
+    outcome = [[value - 4, value - 6] for value in table["m_observed"].to_pylist()]
+    columns = {
+        "m_grouped": table["m_observed"],
+        "log_ratio_grouped": pa.array(rng.normal(0, 0.3, n)),
+        "place_product": pa.array([["C", "CC"]] * n, PLACES["place_product"]),
+        "place_outcome": pa.array(outcome, PLACES["place_outcome"]),
+        "place_moved": pa.array(outcome, PLACES["place_moved"]),
+        "place_log_ratio": pa.array(rng.normal(0.3, 0.3, (n, 2)).tolist(), PLACES["place_log_ratio"]),
+    }
+    for name, values in columns.items():
+        table = table.append_column(name, values)
+    write_table(table, run / "policy.parquet", POLICY)
+    score(run)
+    plot(run, tmp_path / "a.png")
+    scores, found = read_json(run / "scores.json")["places"], panels(drawn[0])
+    shown = found["The same at their place"]
+    assert sum(len(points.get_offsets()) for points in shown.collections) == scores["pairs"]["all"]["n"] == 120
+    assert f"mean {scores['pairs']['all']['mean_predicted']:.2f}" in shown.texts[0].get_text()
+    abstention = scores["populations"]["held out"]["abstention"]
+    assert [each.get_text() for each in found["Places"].texts] == [
+        f"any place as likely: abstention {100 * abstention:.1f} %"
+    ]
+    assert [patch.get_data().values.sum() for patch in found["Places"].patches] == pytest.approx([100] * 3)
+    for table in tabulate(run, tmp_path)[1:]:
+        assert [row[4] for row in rows(table)[0]][2:] == [f"at the place, {group}" for group in scores["pairs"]]
+
+
 def test_a_dataset_without_pairs_has_a_figure(run, tmp_path, drawn):
     write_table(PAIRS.empty(), run / "pairs.parquet", PAIRS)
     score(run)
@@ -206,10 +237,15 @@ def rows(table):
     return [dict(zip(range(len(split[0])), line, strict=True)) for line in split[2:]], split[0]
 
 
+def tabulate(run, folder):
+    """Both tables of the run in the folder ``run``."""
+    write_json(folder / "policy" / f"{RUN.stem}.json", read_json(run / "scores.json"))
+    return tabulate_policies(folder, [RUN], Roles({"net": "Net"}, frozenset(), frozenset()))
+
+
 def test_the_section_has_effect_overlap_and_chemistry(run, tmp_path):
     scores = read_json(run / "scores.json")
-    write_json(tmp_path / "policy" / f"{RUN.stem}.json", scores)
-    effects, pairs = tabulate_policies(tmp_path, [RUN], Roles({"net": "Net"}, frozenset(), frozenset()))
+    effects, pairs = tabulate(run, tmp_path)
     (effect,), header = rows(effects)
     found = scores["populations"]["held out"]
     assert list(effect.values())[:6] == ["data/hof (kcal/mol)", "kde", "Net", "0", "14.0157", "60"]

@@ -4,11 +4,13 @@ import zlib
 from xml.etree import ElementTree
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from rdkit import Chem
-from site_results import MadeResults, describe_models, make_smiles
+from site_results import MadeResults, describe_models, list_products, make_smiles
 
 from boomlib.contracts import read_table
+from boomlib.evaluation.metrics import pearson
 from boomlib.evaluation.summary import read_metrics, write_summary
 from boomlib.files import read_json, write_text
 from boomlib.report.build import PARTIAL_SITE, remove_partial, write_partial
@@ -17,6 +19,7 @@ from boomlib.report.site.build import write_partial_site, write_site
 from boomlib.report.site.drawings import draw, locate
 from boomlib.report.site.files import ASSETS, PAGES, list_site_files
 from boomlib.report.site.groups import GROUPS, find_parts
+from boomlib.report.site.places import describe_change
 from boomlib.report.site.script import pack_numbers, pack_text, to_json
 
 LOST = "made/hof/kde/model1/seed1"
@@ -206,6 +209,41 @@ def test_the_policy_has_the_numbers_of_its_scores(made):
     assert sum(each["n"] for each in policy["environments"]) == held_out["n"]
     assert policy["sweep"]["means"]["ood"] == scores["populations"]["ood"]["linearity"]["contrast"]
     assert len(policy["pairs"]["points"]) == scores["pairs"]["all"]["n"]
+
+
+def test_the_policy_with_a_place_has_the_numbers_of_its_scores(tmp_path):
+    folder = tmp_path / "results"
+    smiles = make_smiles(110)
+    smiles = list(dict.fromkeys(smiles + [list_products(each)[0] for each in smiles[:40]]))
+    made = MadeResults(folder, describe_models(2), tasks=("hof",), schemes=("kde",), placed=True).make(smiles)
+    write_site(*made.tables, folder / "site/index.html", **made.described)
+    stem = "made/hof/kde/model1/seed0"
+    policy, scores = read(made, f"policies/{stem}"), read_json(folder / f"policy/{stem}.json")["places"]
+    places, random = policy["places"], scores["populations"]["held out"]
+    assert len(places["points"]) == scores["pairs"]["all"]["n"] > 10
+    truth, said = np.array([point[:2] for point in places["points"]]).T
+    assert pearson(truth, said) == pytest.approx(scores["pairs"]["all"]["pearson_r"], abs=1e-4)
+    shown = {row[0]: row for row in policy["pairs"]["rows"]}
+    for group, found in scores["pairs"].items():
+        assert shown[f"at the place, {group}"][1] == f"{found['n']:,}"
+    assert places["random"]["contrast"] == format_number(random["estimates"]["contrast"]["psi"])
+    assert places["random"]["abstention"] == f"{100 * random['abstention']:.1f} %"
+    table = pq.read_table(folder / f"predictions/{stem}/policy.parquet")
+    fold = pq.read_table(folder / "splits/made/hof/kde.parquet")["fold"].to_pylist()
+    held = [
+        len(each) for each, own in zip(table["place_product"].to_pylist(), fold, strict=True) if own in ("valid", "id")
+    ]
+    assert sum(row["n"] for row in places["kinds"]) <= sum(held)
+    assert places["kinds"][0]["kind"] == "nothing", "most insertions leave the context alone"
+    assert sum(places["support"]["shares"]["ood"]) == pytest.approx(100, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("parent", "product", "change"),
+    [("CCO", "CCCO", "nothing"), ("CCO", "CCOC", "−alcohol +ether"), ("C[C@H](F)O", "CCC(F)O", "nothing")],
+)
+def test_a_kind_of_place_is_what_an_insertion_changes_of_the_context(parent, product, change):
+    assert describe_change(parent, product) == change
 
 
 @pytest.mark.parametrize("text", ["</script>", "<!--", "a&b", "\u2028\u2029", "'\"\\"])

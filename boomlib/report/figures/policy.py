@@ -13,8 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from boomlib.contracts import EPOCHS, NO_FOLD, read_table, read_truth
+from boomlib.contracts import EPOCHS, NO_FOLD, read_molecules, read_table, read_truth
 from boomlib.evaluation.pairs import pair_groups
+from boomlib.evaluation.places import has_places, place_contrasts, place_support
 from boomlib.evaluation.policy import (
     HELD_OUT,
     POPULATIONS,
@@ -36,6 +37,7 @@ NAMES = {"train": "train", HELD_OUT: "held out (valid and ID)", "ood": "OOD"}
 RATIO_COLOURS = dict(zip(RATIOS, ("#009E73", "#CC79A7"), strict=True))
 RATIO_LABELS = dict(zip(RATIOS, ("mixture density", "classifier"), strict=True))
 PAIR_TITLES = {"all": "CH₂ pairs, all", "unseen": "CH₂ pairs, neither in train"}
+PLACED_TITLES = {"all": "The same at their place", "unseen": "At their place, neither in train"}
 CURVES = {"valid": "-", "id": "-", "ood": "-", "ood_tail": "--"}
 LINEAR_BELOW = 1e-3
 """Loss terms are drawn on a logarithmic scale that passes through zero linearly, for a term may be 0 or negative."""
@@ -45,6 +47,8 @@ PANELS = [
     ["all", "all", "unseen", "unseen", "alpha", "alpha"],
     ["support", "support", "environments", "environments", "weights", "weights"],
 ]
+PLACE_PANELS = ["placed all", "placed all", "placed unseen", "placed unseen", "places", "places"]
+"""A further row, of a policy with a place."""
 SMALL = 6.5
 BINS = 40
 
@@ -88,18 +92,28 @@ def plot_policy(
     pairs, scores = read_pairs(pairs_path, ids), read_json(scores_path)
     populations = scores["populations"]
     masks = {name: np.isin(fold, POPULATIONS[name]) for name in populations}
-    with open_figure(out_png, 7.6, 9.6) as fig:
-        axes = fig.subplot_mosaic(PANELS)
+    left, right = pairs["left"].to_numpy(), pairs["right"].to_numpy()
+    true, groups, placed = y[right] - y[left], pair_groups(fold, pairs), has_places(table)
+    with open_figure(out_png, 7.6, 12 if placed else 9.6) as fig:
+        axes = fig.subplot_mosaic([*PANELS, PLACE_PANELS] if placed else PANELS)
         draw_curves(axes["curves"], curves, history, unit)
         draw_terms(axes["terms"], axes["key"], history)
         draw_contrast(axes["contrast"], contrast_of(table), masks, unit)
         draw_sweep(axes["sweep"], table, facts, masks[HELD_OUT], populations, unit)
         draw_effect(axes["effect"], populations, unit)
-        draw_pairs([axes[group] for group in PAIR_TITLES], y, fold, table, pairs, scores["pairs"], unit)
+        for group, title in PAIR_TITLES.items():
+            points = np.array([true, contrast_of(table)[left]])[:, groups[group]]
+            draw_pairs(axes[group], title, points, scores["pairs"][group], unit)
         draw_alpha(axes["alpha"], table["alpha"].to_numpy(), masks, populations)
         draw_support(axes["support"], table["support"].to_numpy(), masks, facts["threshold"])
         draw_environments(axes["environments"], populations)
         draw_weights(axes["weights"], table, facts, masks[HELD_OUT], populations)
+        if placed:
+            contrasts, _ = place_contrasts(table, pairs, read_molecules(molecules_path)["smiles"].to_numpy()[ids])
+            for group, title in PLACED_TITLES.items():
+                points = np.array([true, contrasts])[:, groups[group] & ~np.isnan(contrasts)]
+                draw_pairs(axes[f"placed {group}"], title, points, scores["places"]["pairs"][group], unit)
+            draw_places(axes["places"], *place_support(table), masks, facts["threshold"], scores["places"])
         draw_legend(fig, masks)
 
 
@@ -207,32 +221,21 @@ def draw_effect(ax: Axes, populations: Mapping, unit: str) -> None:
     ax.legend(fontsize=SMALL, loc="lower center")
 
 
-def draw_pairs(
-    axes: list[Axes],
-    y: np.ndarray,
-    fold: np.ndarray,
-    table: pa.Table,
-    pairs: pa.Table,
-    scores: Mapping,
-    unit: str,
-) -> None:
-    """Contrasts of the lighter molecules of CH₂ pairs against the true differences, on one scale."""
-    left, right = pairs["left"].to_numpy(), pairs["right"].to_numpy()
-    true, predicted = y[right] - y[left], contrast_of(table)[left]
-    low, high = np.quantile(np.concatenate([np.zeros(1), true, predicted]), (0.005, 0.995))
+def draw_pairs(ax: Axes, title: str, points: np.ndarray, scores: Mapping, unit: str) -> None:
+    """Contrasts of the lighter molecules of CH₂ pairs against the true differences, ``points`` [2, pairs]."""
+    low, high = np.quantile(np.concatenate([np.zeros(1), *points]), (0.005, 0.995))
     margin = 0.04 * (high - low) or 1.0
     limits = (low - margin, high + margin)
-    points = np.clip([true, predicted], *limits)
-    for ax, (group, rows) in zip(axes, pair_groups(fold, pairs).items(), strict=True):
-        if rows.sum() > CROWDED:
-            draw_density(ax, points[:, rows], points[:, :0], limits, folds=("id", "ood"))
-        else:
-            ax.scatter(*points[:, rows], s=5, alpha=0.6, lw=0, color=FOLD_COLOURS["id"])
-        ax.axline((limits[0], limits[0]), slope=1, color="0.35", lw=0.7)
-        ax.set(xlim=limits, ylim=limits, aspect="equal", xlabel=f"True difference ({unit})", ylabel="Contrast")
-        ax.xaxis.set_major_locator(MaxNLocator(5))
-        ax.yaxis.set_major_locator(MaxNLocator(5))
-        entitle(ax, PAIR_TITLES[group], *((line, "0.35") for line in describe_pairs(scores[group])))
+    points = np.clip(points, *limits)
+    if points.shape[1] > CROWDED:
+        draw_density(ax, points, points[:, :0], limits, folds=("id", "ood"))
+    else:
+        ax.scatter(*points, s=5, alpha=0.6, lw=0, color=FOLD_COLOURS["id"])
+    ax.axline((limits[0], limits[0]), slope=1, color="0.35", lw=0.7)
+    ax.set(xlim=limits, ylim=limits, aspect="equal", xlabel=f"True difference ({unit})", ylabel="Contrast")
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.yaxis.set_major_locator(MaxNLocator(5))
+    entitle(ax, title, *((line, "0.35") for line in describe_pairs(scores)))
 
 
 def describe_pairs(found: Mapping) -> list[str]:
@@ -256,6 +259,23 @@ def draw_support(ax: Axes, support: np.ndarray, masks: Mapping[str, np.ndarray],
     use_log_scale(ax)
     ax.set_xlabel("s(x, a, δ)")
     entitle(ax, "Support", (f"threshold {threshold:g}", "0.15"))
+
+
+def draw_places(
+    ax: Axes,
+    molecule: np.ndarray,
+    support: np.ndarray,
+    masks: Mapping[str, np.ndarray],
+    threshold: float,
+    scores: Mapping,
+) -> None:
+    """Support of the places of a policy with a place, and how often that stays where it is."""
+    draw_shares(ax, support, {name: mask[molecule] for name, mask in masks.items()}, np.linspace(0, 1, BINS + 1))
+    ax.axvline(threshold, color="0.15", lw=0.8, ls="--")
+    use_log_scale(ax)
+    ax.set(xlabel="Support at the place", ylabel="Places (%)")
+    abstention = 100 * scores["populations"][HELD_OUT]["abstention"]
+    entitle(ax, "Places", (f"any place as likely: abstention {abstention:.1f} %", COLOURS[HELD_OUT]))
 
 
 def draw_environments(ax: Axes, populations: Mapping) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from boomlib.contracts import NO_FOLD, property_values, read_molecules, read_split, read_table
-from boomlib.evaluation.pairs import pair_groups
+from boomlib.evaluation.places import has_places
 from boomlib.evaluation.policy import (
     HELD_OUT,
     POPULATIONS,
@@ -20,13 +20,12 @@ from boomlib.evaluation.policy import (
 from boomlib.files import read_json
 from boomlib.report.numbers import format_interval, format_number
 from boomlib.report.site.board import as_number
+from boomlib.report.site.pairs import choose_pairs, count_support, list_pairs
+from boomlib.report.site.places import describe_places
 from boomlib.report.site.source import Source
 from boomlib.report.tables.policy import EFFECT_COLUMNS, PAIR_COLUMNS, list_effect_cells, list_pair_cells
 from boomlib.runs import Run
 
-BINS = 40
-MOST = 4000
-"""Pairs that are drawn; of more, every second, third, … one."""
 BAND = (0.05, 0.95)
 """Quantiles over molecules between which the band lies."""
 
@@ -45,6 +44,7 @@ def describe_policy(source: Source, run: Run) -> dict[str, Any]:
     scaffolds = np.array(read_table(features / "scaffolds.parquet")["scaffold"].to_pylist(), dtype=object)[ids]
     smiles = molecules["smiles"].take(pa.array(ids)).to_pylist()
     masks = {name: np.isin(fold, POPULATIONS[name]) for name in scores["populations"]}
+    pair_points = list_pairs(y, fold, contrast_of(table)[pairs["left"].to_numpy()], pairs)
     return {
         "unit": scores["unit"],
         "shift": facts["shift"],
@@ -53,13 +53,14 @@ def describe_policy(source: Source, run: Run) -> dict[str, Any]:
         "pairs": {
             "columns": PAIR_COLUMNS,
             "rows": list_pair_cells(scores),
-            "points": list_pairs(y, fold, table, pairs),
+            "points": pair_points,
         },
         "smiles": select_smiles(smiles, pairs),
         "estimates": list_estimates(scores),
         "sweep": describe_sweep(table, facts, scores, masks[HELD_OUT]),
-        "support": count_support(table, masks),
+        "support": count_support(table["support"].to_numpy(), masks),
         "environments": list_environments(table, scores, masks[HELD_OUT], scaffolds),
+        "places": describe_places(y, fold, table, facts, scores, pairs, smiles, masks) if has_places(table) else None,
     }
 
 
@@ -99,16 +100,6 @@ def describe_sweep(
     }
 
 
-def count_support(table: pa.Table, masks: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Histograms of the support score by population, in percent of its molecules."""
-    support, edges = table["support"].to_numpy(), np.linspace(0, 1, BINS + 1)
-    shares = {name: 100 * np.histogram(support[mask], edges)[0] / mask.sum() for name, mask in masks.items()}
-    return {
-        "edges": [as_number(edge) for edge in edges],
-        "shares": {name: [as_number(each) for each in share] for name, share in shares.items()},
-    }
-
-
 def list_environments(
     table: pa.Table, scores: dict[str, Any], held_out: np.ndarray, scaffolds: np.ndarray
 ) -> list[dict[str, Any]]:
@@ -128,27 +119,6 @@ def list_environments(
             }
         )
     return rows
-
-
-def list_pairs(y: np.ndarray, fold: np.ndarray, table: pa.Table, pairs: pa.Table) -> list[list[Any]]:
-    """Pairs that are drawn: true difference, contrast of the lighter one, whether train lacks both, molecules."""
-    left, right = pairs["left"].to_numpy(), pairs["right"].to_numpy()
-    unseen, contrast = pair_groups(fold, pairs)["unseen"], contrast_of(table)
-    return [
-        [
-            as_number(y[right[at]] - y[left[at]]),
-            as_number(contrast[left[at]]),
-            int(unseen[at]),
-            int(left[at]),
-            int(right[at]),
-        ]
-        for at in choose_pairs(pairs)
-    ]
-
-
-def choose_pairs(pairs: pa.Table) -> np.ndarray:
-    """The positions of the pairs that are drawn, evenly over all."""
-    return np.arange(pairs.num_rows)[:: -(-pairs.num_rows // MOST) or 1]
 
 
 def select_smiles(smiles: list[str], pairs: pa.Table) -> dict[int, str]:

@@ -76,11 +76,15 @@ def list_effect_cells(scores: dict) -> list[str]:
 
 
 def list_pair_cells(scores: dict) -> list[list[str]]:
-    """A row each for all CH₂ pairs and for the unseen ones; see :data:`PAIR_COLUMNS`."""
+    """A row each for all CH₂ pairs and for the unseen ones, and of a policy with a place for those at their place.
+
+    See :data:`PAIR_COLUMNS`.
+    """
     if not scores:
         return [[NONE] * len(PAIR_COLUMNS)]
+    placed = {f"at the place, {group}": found for group, found in scores.get("places", {"pairs": {}})["pairs"].items()}
     rows = []
-    for group, found in scores["pairs"].items():
+    for group, found in (scores["pairs"] | placed).items():
         means, errors = (
             [format_number(found[key]) for key in keys]
             for keys in (("mean_true", "mean_predicted"), ("rmse", "rmse_of_mean"))

@@ -41,6 +41,10 @@ BOOM.begin((board) => {
     const { columns, rows, points } = data.pairs;
     fill("pair-table", BOOM.table({ caption: `Agreement with the pairs, in ${data.unit}`, columns: columns.map((title, index) => ({ title, kind: index ? "number" : "text" })), rows }));
     find("pair-note").textContent = `${points.length.toLocaleString("en")} pairs are drawn; point at one to see its molecules.`;
+    return drawPoints("pairs", points, data);
+  }
+
+  function drawPoints(place, points, data) {
     let [low, high] = [Infinity, -Infinity];
     for (const [truth, contrast] of points) [low, high] = [Math.min(low, truth, contrast), Math.max(high, truth, contrast)];
     const traces = [[0, "one of them in train", "mark-valid", "circle"], [1, "neither in train", "mark-id", "diamond"]].map(([unseen, name, mark, symbol]) => {
@@ -52,22 +56,41 @@ BOOM.begin((board) => {
       };
     });
     if (!points.length) return null;
-    return BOOM.chart(find("pairs"), traces, {
+    return BOOM.chart(find(place), traces, {
       shapes: [{ type: "line", x0: low, x1: high, y0: low, y1: high, layer: "below", line: { width: 1, color: BOOM.colour("soft") } }],
       xaxis: BOOM.axis(BOOM.plain(`True difference (${data.unit})`)), yaxis: BOOM.axis(BOOM.plain(`Contrast (${data.unit})`)),
     });
   }
 
-  function drawSupport(data) {
-    const { edges, shares } = data.support;
+  function drawSupport(place, { edges, shares }, threshold, names) {
     const traces = Object.entries(shares).map(([name, share]) => ({
       type: "scatter", mode: "lines", name: POPULATIONS[name][0], x: edges, y: [...share, share.at(-1)], hoverinfo: "skip",
       line: { shape: "hv", color: BOOM.colour(POPULATIONS[name][1]), dash: POPULATIONS[name][2], width: 1.8 },
     }));
-    return BOOM.chart(find("support"), traces, {
-      shapes: [{ type: "line", x0: data.threshold, x1: data.threshold, yref: "paper", y0: 0, y1: 1, line: { dash: "dash", width: 1.2, color: BOOM.colour("ink") } }],
-      xaxis: BOOM.axis("Support s(x, a, δ)"), yaxis: BOOM.axis("Molecules (%)", { rangemode: "tozero" }),
+    return BOOM.chart(find(place), traces, {
+      shapes: [{ type: "line", x0: threshold, x1: threshold, yref: "paper", y0: 0, y1: 1, line: { dash: "dash", width: 1.2, color: BOOM.colour("ink") } }],
+      xaxis: BOOM.axis(names[0]), yaxis: BOOM.axis(names[1], { rangemode: "tozero" }),
     });
+  }
+
+  function drawKinds({ kinds, random }, unit) {
+    const facts = { "Any place as likely: contrast": `${random.contrast} ${unit}`, "95 % interval": random.interval, "Effective sample size": random.size, Abstention: random.abstention };
+    fill("place-facts", Object.entries(facts).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+    const columns = ["What it changes of the context", "Places", "Mean support", "Abstention (%)", `Mean contrast (${unit})`]
+      .map((title, index) => ({ title, kind: index ? "number" : "text" }));
+    fill("place-table", BOOM.table({
+      caption: "Places of molecules held out, the commonest kinds", columns,
+      rows: kinds.map((row) => [row.kind, row.n.toLocaleString("en"), row.support.toFixed(3), row.abstention.toFixed(1), row.contrast]),
+    }));
+  }
+
+  async function drawPlaces(data) {
+    const { places } = data;
+    find("places-section").hidden = !places;
+    if (!places) return;
+    drawKinds(places, data.unit);
+    await drawPoints("place-pairs", places.points, data);
+    await drawSupport("place-support", places.support, data.threshold, ["Support at the place", "Places (%)"]);
   }
 
   function drawEnvironments(data) {
@@ -100,8 +123,9 @@ BOOM.begin((board) => {
     drawEffects(data);
     await drawSweep(data);
     await drawPairs(data);
-    await drawSupport(data);
+    await drawSupport("support", data.support, data.threshold, ["Support s(x, a, δ)", "Molecules (%)"]);
     await drawEnvironments(data);
+    await drawPlaces(data);
     document.documentElement.dataset.ready = String(turn);
   }
 
