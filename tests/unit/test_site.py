@@ -240,7 +240,12 @@ def test_the_policy_with_a_place_has_the_numbers_of_its_scores(tmp_path):
 
 @pytest.mark.parametrize(
     ("parent", "product", "change"),
-    [("CCO", "CCCO", "nothing"), ("CCO", "CCOC", "−alcohol +ether"), ("C[C@H](F)O", "CCC(F)O", "nothing")],
+    [
+        ("CCO", "CCCO", "nothing"),
+        ("CCO", "CCOC", "−alcohol +ether"),
+        ("C[C@H](F)O", "CCC(F)O", "nothing"),
+        ("COOC", "COCOC", "−O–O bond +2 ether"),
+    ],
 )
 def test_a_kind_of_place_is_what_an_insertion_changes_of_the_context(parent, product, change):
     assert describe_change(parent, product) == change

@@ -17,6 +17,7 @@ from boomlib.report.site.pairs import MOST, count_support, list_pairs
 KINDS = 12
 """Kinds of places that are listed, the commonest ones."""
 PREFIX = "homologous_"
+BONDS = {"nn_bond": "N–N bond", "no_bond": "N–O bond", "oo_bond": "O–O bond"}
 
 
 def describe_places(
@@ -78,6 +79,9 @@ def describe_change(parent: str, product: str) -> str:
     with rdBase.BlockLogs():
         before, after = (count(Chem.MolFromSmiles(each)) for each in (flat(parent), product))
     change = {name: round(new - old) for name, old, new in zip(COUNTS, before, after, strict=True)}
-    named = [(change[each.removeprefix(PREFIX)], each.removeprefix(PREFIX)) for each in HOMOLOGOUS]
-    words = [f"{'+' if by > 0 else '−'}{abs(by) if abs(by) > 1 else ''}{name}" for by, name in sorted(named) if by]
+    names = [each.removeprefix(PREFIX) for each in HOMOLOGOUS]
+    named = [(change[name], BONDS.get(name, name.replace("_", " "))) for name in names]
+    words = [
+        f"{'+' if by > 0 else '−'}{f'{abs(by)} ' if abs(by) > 1 else ''}{name}" for by, name in sorted(named) if by
+    ]
     return " ".join(words) or "nothing"
