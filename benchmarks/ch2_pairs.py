@@ -31,6 +31,7 @@ from boomlib.harness.design import ROWS, Environments
 from boomlib.harness.interface import Molecules
 from boomlib.harness.ridge import HalfSparseRows, Halves, fit_ridge
 from boomlib.matched_pairs import CH2_MASS
+from boomlib.models.nlmtp.within import Side, WithinLine
 from boomlib.report.numbers import format_decimals, format_number
 from boomlib.report.tables.markdown import format_table
 
@@ -164,6 +165,7 @@ def compare_without_pairs(data: Data, folds: list[str], seed: int) -> list[list[
     found = [
         ["the truth", "1", "0", format_number(float(true.mean()))],
         score("m(a, x): trees on mass and X", trees.predict(moved) - trees.predict(xa[left]), true),
+        score("m(a, x): effect within contexts", effect_within_contexts(data)[left], true),
     ]
     nothing = sp.csr_array((len(data.y), 0))
     for name, dense, sparse, dense_after, sparse_after in (
@@ -175,6 +177,19 @@ def compare_without_pairs(data: Data, folds: list[str], seed: int) -> list[list[
         predict = fit_linear(data, dense, sparse)
         found.append(score(name, predict(dense_after, sparse_after) - predict(dense[left], sparse[left]), true))
     return found
+
+
+def effect_within_contexts(data: Data) -> np.ndarray:
+    """What one CH₂ more does to each molecule by the line of ``encoder: {line: within}`` of NL-MTP, [n]."""
+    train, valid = data.fold == "train", data.fold == "valid"
+    centre, scale = data.context[train].mean(0), data.context[train].std(0)
+    x = (data.context - centre) / np.where(scale > 1e-9, scale, 1.0)
+    unit = data.mass[train].std()
+    a = (data.mass - data.mass[train].mean()) / unit
+    line = WithinLine().fit(*(Side(data.context[rows], x[rows], a[rows], data.y[rows]) for rows in (train, valid)))
+    _, slope, curvature = line.coefficients(x).T
+    shift = CH2_MASS / unit
+    return shift * slope + curvature * ((a + shift) ** 2 - a**2)
 
 
 def fit_linear(
