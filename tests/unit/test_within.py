@@ -1,7 +1,10 @@
 """The effect of the treatment between molecules of the same context, whatever else the context does."""
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+import tiny
+from tiny import TrainingJob, small_descriptor, write_benchmark
 
 from boomlib.files import ContractError
 from boomlib.harness.ridge import Rows, fit_ridge
@@ -59,3 +62,18 @@ def test_contexts_that_nothing_shares_are_refused():
     train, valid = make_side(300, 1, contexts=300_000), make_side(30, 2)
     with pytest.raises(ContractError, match="context: homologous"):
         WithinLine().fit(train, valid)
+
+
+def test_a_model_with_such_a_line_moves_along_it(tmp_path, monkeypatch):
+    """A CH₂ of the made-up molecules is worth -5: the model says so of molecules that it has not seen."""
+    monkeypatch.setattr(tiny, "FOLDS", [fold for fold in tiny.FOLDS for _ in range(10)])
+    small = small_descriptor("nlmtp_small")
+    parameters = small["parameters"] | {"encoder": small["parameters"]["encoder"] | {"line": "within"}}
+    descriptor = small | {"parameters": parameters}
+    write_benchmark(tmp_path, descriptor["features"])
+    TrainingJob(descriptor, tmp_path, tmp_path)(policy=tmp_path / "seed3/policy.parquet")
+    table = pq.read_table(tmp_path / "seed3/policy.parquet")
+    contrast = table["m_moved"].to_numpy() - table["m_observed"].to_numpy()
+    assert np.abs(contrast + 5).mean() < 1
+    # the fast weights have hardly learned, so that the policy's world is the line's
+    assert np.abs(table["m_policy"].to_numpy() - table["m_moved"].to_numpy()).mean() < 1
