@@ -186,7 +186,9 @@ def effect_within_contexts(data: Data) -> np.ndarray:
     x = (data.context - centre) / np.where(scale > 1e-9, scale, 1.0)
     unit = data.mass[train].std()
     a = (data.mass - data.mass[train].mean()) / unit
-    line = WithinLine().fit(*(Side(data.context[rows], x[rows], a[rows], data.y[rows]) for rows in (train, valid)))
+    line = WithinLine().fit(
+        *(Side(data.context[rows], x[rows], a[rows], data.y[rows]) for rows in (train, valid)), PENALTIES
+    )
     _, slope, curvature = line.coefficients(x).T
     shift = CH2_MASS / unit
     return shift * slope + curvature * ((a + shift) ** 2 - a**2)

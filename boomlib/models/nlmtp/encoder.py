@@ -155,7 +155,8 @@ class Encoder:
         site: whether the policy also says where, see :mod:`boomlib.models.nlmtp.places`.
 
     Raises:
-        ContractError: a place is asked for and the context is not ``homologous``, which alone an insertion spares.
+        ContractError: a place or a line within contexts is asked for and the context is not ``homologous``: an
+            insertion leaves that alone, and molecules share it.
     """
 
     places: GroupPath | None = None  # an encoder of version 0.3.0 has none
@@ -171,8 +172,12 @@ class Encoder:
         line: bool | Literal["within"],
         site: bool = False,
     ) -> None:
-        if site and context != "homologous":
-            raise ContractError(f"`site` needs `context: homologous`, not {context}: an insertion leaves that alone")
+        for asked, needed, why in (
+            (site, "site", "an insertion leaves"),
+            (line == "within", "line: within", "molecules share"),
+        ):
+            if asked and context != "homologous":
+                raise ContractError(f"`{needed}` needs `context: homologous`, not {context}: {why} that alone")
         self.context, self.environments, self.with_line = context, environments, line
         self.outcome = LogMargin(margin)
         self.places = GroupPath() if site else None
@@ -223,7 +228,7 @@ class Encoder:
                 Side(np.vstack(list(Blocks(each, self.covariates))), *self.standardised(each), said)
                 for each, said in ((train, z), (valid, z_valid))
             )
-            self.line = WithinLine().fit(*sides)
+            self.line = WithinLine().fit(*sides, PENALTIES)
         elif self.with_line:
             self.line_center = add_rows(Blocks(train, self.line_columns)) / len(train)
 

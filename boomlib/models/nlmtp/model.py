@@ -15,6 +15,7 @@ from torch import Tensor
 
 from boomlib.causal.density import log_ratio_from_density, support
 from boomlib.contracts import PLACES, POLICY
+from boomlib.files import ContractError
 from boomlib.harness.batches import Batches, cut_into_batches, draw_batches
 from boomlib.harness.interface import STATE, Molecules, PolicyModel, Prediction, write_epochs
 from boomlib.harness.optimisers import Rates, make_adamw
@@ -23,7 +24,7 @@ from boomlib.harness.training import count_epochs, fit_module, freeze, join_hist
 from boomlib.matched_pairs import find_pairs
 from boomlib.models.nlmtp.encoder import Encoder, Tensors
 from boomlib.models.nlmtp.module import Batch, Module, Pairs
-from boomlib.models.nlmtp.network import Network, Question, Reading
+from boomlib.models.nlmtp.network import Network, Question, Reading, is_of_policy
 from boomlib.models.nlmtp.places import Insertions
 from boomlib.text.tokens import Tokenizer, find_unwritable
 
@@ -105,6 +106,9 @@ class NLMTP(PolicyModel):
         losses: weight of each term.
         training: how it is trained.
         largest_pair: matched pairs differ by at most so much, Da.
+
+    Raises:
+        ContractError: options exclude each other.
     """
 
     network: Network
@@ -121,6 +125,10 @@ class NLMTP(PolicyModel):
         **common,
     ) -> None:
         super().__init__(**common)
+        if encoder["line"] == "within" and training.get("policy_epochs"):
+            raise ContractError(
+                "`policy_epochs` keeps the epoch that learned least beside `line: within`; drop either"
+            )
         read_outs = {"extensive": "sum", "intensive": "mean"}
         if network["read_out"] == "kind":
             network = network | {"read_out": read_outs[self.kind]}
@@ -388,8 +396,3 @@ def make_batch(
         return Batch(molecules, shifts, target, paired)
     place = places.take(torch.as_tensor(chosen))
     return Batch(molecules, shifts, target, paired, place, torch.as_tensor(chosen >= 0) & place.known)
-
-
-def is_of_policy(name: str) -> bool:
-    """Whether a parameter is read by the policy world alone, and not by the observed one."""
-    return name.startswith(("do.", "place.", "pair.", "effect.")) or ".fast." in name

@@ -112,8 +112,9 @@ class Network(nn.Module):
         components: Gaussians of the propensity.
         width: features of a token.
         groups: size of the groups' vocabulary; 0: the policy has no place.
-        within: whether the line of m(a, x) is all that the observed world says of the treatment: what is learned on
-            top of it is read from CLS, which is blind to the treatment, and a shift moves along the line.
+        within: whether the line of m(a, x) is all that the observed world says of the treatment: what is learned of
+            the level is read from CLS, which is blind to the treatment. A shift moves along the line, and a head of
+            its own adds to that what the probe says.
         backbone: further arguments of :class:`Backbone`.
     """
 
@@ -258,9 +259,9 @@ class Network(nn.Module):
             level, slope, curvature = (each[:, None] for each in molecules.line.unbind(1))
             treatment = (molecules.treatment + question.moved)[:, None]
             if self.within:
-                # the path knows the shift, the fast weights learn what it leaves
+                # the path knows the shift; what is learned on top of it grows from nothing with the shift
                 treatment = treatment + question.shift
-                answer = self.level(cls) + self.effect(probe)[..., 0] * (question.shift != 0)
+                answer = self.level(cls) + self.effect(probe)[..., 0] * question.shift
             # else the line stays at the observed treatment: what a shift does is for the fast weights to learn
             return level + treatment * (slope + curvature * treatment) + self.spread[1] * answer
         answer = answer + self.over_tokens(states, molecules.tokens)[:, None]
@@ -273,3 +274,8 @@ class Network(nn.Module):
         real = tokens > 0
         total = (self.share(states[:, -tokens.shape[1] :])[..., 0] * real).sum(1)
         return total / (self.length if self.read_out == "sum" else real.sum(1))
+
+
+def is_of_policy(name: str) -> bool:
+    """Whether a parameter is read by the policy world alone, and not by the observed one."""
+    return name.startswith(("do.", "place.", "pair.", "effect.")) or ".fast." in name

@@ -3,9 +3,13 @@
 One regression on x, a and a·x gives a the blame for whatever of x a line cannot say: the effect is then confounded by
 the path's own form. Between molecules whose context is the same, x can do nothing, whatever its form (fixed effects
 of contexts, the nonparametric end of Robinson, Econometrica 56, 931, 1988). The effect is fitted to these differences,
-every context with the same weight, and only then the level to x.
+each context by the variance of its molecules and not by their number, and only then the level to x.
+
+Molecules of train that differ by one CH₂ and share their context are among those that are compared. And where a split
+has chosen its folds by the outcome, differences within train are a little too small.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +17,7 @@ import numpy as np
 from boomlib.files import ContractError
 from boomlib.harness.ridge import Rows, fit_ridge, fit_weighted_ridge
 
-PENALTIES = tuple(10.0 ** (k / 2) for k in range(-6, 11))
+SAME_MASS = 1e-9  # standardised
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,20 @@ class WithinLine:
     """z = level(x) + a · (slope(x) + curvature · a), level and slope linear in x.
 
     Attributes:
-        leave_one_out: residual of each molecule of train under the level's fit to all others, [n].
+        leave_one_out: residual of each molecule of train under the level's fit to all others, the effect taken as
+            known, [n].
     """
 
-    def fit(self, train: Side, valid: Side) -> "WithinLine":
-        """Learn the effect from differences within contexts, then the level; both penalties are chosen on valid.
+    def fit(self, train: Side, valid: Side, penalties: Sequence[float]) -> "WithinLine":
+        """Learn the effect from differences within contexts, then the level.
+
+        Args:
+            train: its molecules, with covariates that are centred on them.
+            valid: those on which either penalty is chosen.
+            penalties: penalties to choose from.
 
         Raises:
-            ContractError: hardly any molecules of train share a context, so that there is nothing to compare.
+            ContractError: too few molecules share a context and differ in mass, so that there is nothing to compare.
         """
         everything = np.concatenate([train.covariates, valid.covariates])
         context = np.unique(everything, axis=0, return_inverse=True)[1].ravel()
@@ -54,38 +64,41 @@ class WithinLine:
         values, values_valid = np.column_stack([train.z, columns]), np.column_stack([valid.z, columns_valid])
         mean = np.column_stack([np.bincount(own, each, minlength=len(size)) for each in values.T])
         mean /= np.maximum(size, 1)[:, None]
-        compared = np.flatnonzero(size[own] > 1)
-        known = np.flatnonzero(size[other] > 0)
-        if len(compared) < 2 * columns.shape[1] or not len(known):
+        apart, apart_valid = values - mean[own], values_valid - mean[other]
+        # isomers have one context and one mass: they say nothing of the mass
+        compared = np.flatnonzero(np.abs(apart[:, 1]) > SAME_MASS)
+        known = np.flatnonzero((size[other] > 0) & (np.abs(apart_valid[:, 1]) > SAME_MASS))
+        free = len(compared) - len(np.unique(own[compared]))
+        if free < columns.shape[1] or not len(known):
             raise ContractError(
-                f"`line: within` compares molecules of the same context, which {len(compared)} of train's "
-                f"{len(own)} have, fewer than it needs; take `line: true`, or `context: homologous`"
+                f"`line: within` compares molecules of one context that differ in mass: train has {len(compared)}, "
+                f"worth {free} differences for {columns.shape[1]} coefficients, and valid {len(known)} of contexts "
+                "that train has; a larger dataset may have enough, else take `line: true`"
             )
-        apart, apart_valid = (values - mean[own])[compared], (values_valid - mean[other])[known]
+        apart, apart_valid = apart[compared], apart_valid[known]
         fitted = fit_weighted_ridge(
             apart[:, 1:],
             apart[:, 0],
-            1 / size[own][compared],
+            1 / size[own[compared]],
             apart_valid[:, 1:],
             apart_valid[:, 0],
-            1 / size[other][known],
-            PENALTIES,
+            1 / size[other[known]],
+            penalties,
         )
         self.effect = fitted.weights
-        self.center = train.x.mean(axis=0)
         level = fit_ridge(
-            Rows([train.x - self.center]),
+            Rows([train.x]),
             train.z - columns @ self.effect,
-            Rows([valid.x - self.center]),
+            Rows([valid.x]),
             valid.z - columns_valid @ self.effect,
-            PENALTIES,
+            penalties,
         )
         self.level, self.intercept, self.leave_one_out = level.weights, level.intercept, level.leave_one_out
         return self
 
     def coefficients(self, x: np.ndarray) -> np.ndarray:
         """Level, slope in the treatment and curvature of molecules with covariates x [n, columns], [n, 3]."""
-        level = self.intercept + (x - self.center) @ self.level
+        level = self.intercept + x @ self.level
         slope, curvature, by_context = self.effect[0], self.effect[1], self.effect[2:]
         return np.column_stack([level, slope + x @ by_context, np.full(len(x), curvature)])
 
