@@ -172,12 +172,9 @@ class Encoder:
         line: bool | Literal["within"],
         site: bool = False,
     ) -> None:
-        for asked, needed, why in (
-            (site, "site", "an insertion leaves"),
-            (line == "within", "line: within", "molecules share"),
-        ):
+        for option, asked in (("site", site), ("line: within", line == "within")):
             if asked and context != "homologous":
-                raise ContractError(f"`{needed}` needs `context: homologous`, not {context}: {why} that alone")
+                raise ContractError(f"`{option}` needs `context: homologous`, which a CH2 leaves alone, not {context}")
         self.context, self.environments, self.with_line = context, environments, line
         self.outcome = LogMargin(margin)
         self.places = GroupPath() if site else None

@@ -126,9 +126,7 @@ class NLMTP(PolicyModel):
     ) -> None:
         super().__init__(**common)
         if encoder["line"] == "within" and training.get("policy_epochs"):
-            raise ContractError(
-                "`policy_epochs` keeps the epoch that learned least beside `line: within`; drop either"
-            )
+            raise ContractError("`policy_epochs` would keep what learned least beside `line: within`; drop either")
         read_outs = {"extensive": "sum", "intensive": "mean"}
         if network["read_out"] == "kind":
             network = network | {"read_out": read_outs[self.kind]}
