@@ -3,6 +3,7 @@
 import csv
 import re
 import shutil
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
@@ -337,6 +338,38 @@ def test_what_is_far_down_a_page_is_drawn_once_it_comes_near(visit):
     curves.scroll_into_view_if_needed()
     page.wait_for_function("document.querySelector('#curves-section').dataset.drawn === 'yes'")
     assert curves.locator(".main-svg").count() > 0
+
+
+def test_a_part_that_cannot_be_shown_says_so_and_leaves_the_rest(chromium, made, tmp_path):
+    shutil.copytree(made.folder / "site", tmp_path / "site")
+    (tmp_path / "site/data/tasks/made/hof/kde/model0.js").unlink()
+    visit = Visit(chromium, SimpleNamespace(folder=tmp_path))
+    page = visit.page
+    page.goto(f"{(tmp_path / 'site/task.html').as_uri()}#task=made/hof&scheme=kde&models=model0")
+    page.locator("#parity-section").scroll_into_view_if_needed()
+    trouble = page.locator("#trouble")
+    trouble.wait_for()
+    assert "tasks/made/hof/kde/model0.js cannot be read" in trouble.inner_text()
+    page.locator("#distribution").scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('#distribution .main-svg')")
+    page.locator("#models").get_by_label("Model 2").check()
+    page.locator("#models").get_by_label("Model 0").uncheck()
+    page.locator("#parity-model2 .main-svg").first.wait_for()
+    assert not trouble.is_visible()
+    visit.context.close()
+
+
+def test_a_view_that_is_left_draws_no_more(visit):
+    page = visit.page
+    page.goto(f"{(visit.site / 'task.html').as_uri()}#task=made/hof&scheme=kde")
+    for task in ("made/gap", "made/hof", "made/gap"):
+        page.locator("#menu-task").select_option(task)
+    page.locator("#parity-section").scroll_into_view_if_needed()
+    page.locator("#distribution").scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelector('#distribution').dataset.drawn === 'yes'")
+    titles = page.locator("#distribution .xtitle, #parity .xtitle").all_text_contents()
+    assert len(titles) > 1
+    assert all("gap" in title for title in titles)
 
 
 def test_arrow_keys_walk_from_the_largest_error(visit):

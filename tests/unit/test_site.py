@@ -230,12 +230,19 @@ def test_the_policy_with_a_place_has_the_numbers_of_its_scores(tmp_path):
     assert places["random"]["abstention"] == f"{100 * random['abstention']:.1f} %"
     table = pq.read_table(folder / f"predictions/{stem}/policy.parquet")
     fold = pq.read_table(folder / "splits/made/hof/kde.parquet")["fold"].to_pylist()
-    held = [
-        len(each) for each, own in zip(table["place_product"].to_pylist(), fold, strict=True) if own in ("valid", "id")
-    ]
-    assert sum(row["n"] for row in places["kinds"]) <= sum(held)
+    held_out = [own in ("valid", "id") for own in fold]
+    products, ratios = (table[name].to_pylist() for name in ("place_product", "place_log_ratio"))
+    smiles = pq.read_table(folder / "data/made/molecules.parquet")["smiles"].to_pylist()
+    asked = [at for at, own in enumerate(held_out) if own]
+    kinds = [describe_change(smiles[at], each) for at in asked for each in products[at]]
+    refused = [np.exp(-max(each, 0)) < 0.6 for at in asked for each in ratios[at]]
+    for row in places["kinds"]:
+        own = [no for kind, no in zip(kinds, refused, strict=True) if kind == row["kind"]]
+        assert row["share"] == pytest.approx(100 * len(own) / len(kinds), abs=1e-3)
+        assert row["abstention"] == pytest.approx(100 * np.mean(own), abs=1e-3)
     assert places["kinds"][0]["kind"] == "nothing", "most insertions leave the context alone"
-    assert sum(places["support"]["shares"]["ood"]) == pytest.approx(100, abs=0.01)
+    below = 100 * np.mean([np.exp(-max(each, 0)) < 0.5 for at in asked for each in ratios[at]])
+    assert sum(places["support"]["shares"]["held out"][:20]) == pytest.approx(below, abs=0.01)
 
 
 @pytest.mark.parametrize(

@@ -101,19 +101,16 @@ def plot_policy(
         draw_contrast(axes["contrast"], contrast_of(table), masks, unit)
         draw_sweep(axes["sweep"], table, facts, masks[HELD_OUT], populations, unit)
         draw_effect(axes["effect"], populations, unit)
-        for group, title in PAIR_TITLES.items():
-            points = np.array([true, contrast_of(table)[left]])[:, groups[group]]
-            draw_pairs(axes[group], title, points, scores["pairs"][group], unit)
+        draw_pairs(pair_panels(axes, "", PAIR_TITLES, scores), true, contrast_of(table)[left], groups, unit)
         draw_alpha(axes["alpha"], table["alpha"].to_numpy(), masks, populations)
         draw_support(axes["support"], table["support"].to_numpy(), masks, facts["threshold"])
         draw_environments(axes["environments"], populations)
         draw_weights(axes["weights"], table, facts, masks[HELD_OUT], populations)
         if placed:
-            contrasts, _ = place_contrasts(table, pairs, read_molecules(molecules_path)["smiles"].to_numpy()[ids])
-            for group, title in PLACED_TITLES.items():
-                points = np.array([true, contrasts])[:, groups[group] & ~np.isnan(contrasts)]
-                draw_pairs(axes[f"placed {group}"], title, points, scores["places"]["pairs"][group], unit)
-            draw_places(axes["places"], *place_support(table), masks, facts["threshold"], scores["places"])
+            smiles = read_molecules(molecules_path)["smiles"].to_numpy()[ids]
+            contrasts, _ = place_contrasts(table, pairs, smiles)
+            draw_pairs(pair_panels(axes, "placed ", PLACED_TITLES, scores["places"]), true, contrasts, groups, unit)
+            draw_places(axes["places"], table, masks, facts["threshold"], scores["places"])
         draw_legend(fig, masks)
 
 
@@ -221,21 +218,45 @@ def draw_effect(ax: Axes, populations: Mapping, unit: str) -> None:
     ax.legend(fontsize=SMALL, loc="lower center")
 
 
-def draw_pairs(ax: Axes, title: str, points: np.ndarray, scores: Mapping, unit: str) -> None:
-    """Contrasts of the lighter molecules of CH₂ pairs against the true differences, ``points`` [2, pairs]."""
-    low, high = np.quantile(np.concatenate([np.zeros(1), *points]), (0.005, 0.995))
+def pair_panels(
+    axes: Mapping[str, Axes], prefix: str, titles: Mapping[str, str], scores: Mapping
+) -> dict[Axes, tuple[str, str, Mapping]]:
+    """Panels of pairs for :func:`draw_pairs`, one a group; their names begin with ``prefix``."""
+    return {axes[f"{prefix}{group}"]: (title, group, scores["pairs"]) for group, title in titles.items()}
+
+
+def draw_pairs(
+    panels: Mapping[Axes, tuple[str, str, Mapping]],
+    true: np.ndarray,
+    predicted: np.ndarray,
+    groups: Mapping[str, np.ndarray],
+    unit: str,
+) -> None:
+    """Contrasts of the lighter molecules of CH₂ pairs against the true differences, all ``panels`` on one scale.
+
+    Args:
+        panels: title, group and scores by group of each panel.
+        true: true differences, [pairs].
+        predicted: contrasts, [pairs]; NaN where there is none.
+        groups: bool [pairs] by name.
+        unit: of both.
+    """
+    known = ~np.isnan(predicted)
+    low, high = np.quantile(np.concatenate([np.zeros(1), true[known], predicted[known]]), (0.005, 0.995))
     margin = 0.04 * (high - low) or 1.0
     limits = (low - margin, high + margin)
-    points = np.clip(points, *limits)
-    if points.shape[1] > CROWDED:
-        draw_density(ax, points, points[:, :0], limits, folds=("id", "ood"))
-    else:
-        ax.scatter(*points, s=5, alpha=0.6, lw=0, color=FOLD_COLOURS["id"])
-    ax.axline((limits[0], limits[0]), slope=1, color="0.35", lw=0.7)
-    ax.set(xlim=limits, ylim=limits, aspect="equal", xlabel=f"True difference ({unit})", ylabel="Contrast")
-    ax.xaxis.set_major_locator(MaxNLocator(5))
-    ax.yaxis.set_major_locator(MaxNLocator(5))
-    entitle(ax, title, *((line, "0.35") for line in describe_pairs(scores)))
+    points = np.clip([true, predicted], *limits)
+    for ax, (title, group, scores) in panels.items():
+        own = points[:, groups[group] & known]
+        if own.shape[1] > CROWDED:
+            draw_density(ax, own, own[:, :0], limits, folds=("id", "ood"))
+        else:
+            ax.scatter(*own, s=5, alpha=0.6, lw=0, color=FOLD_COLOURS["id"])
+        ax.axline((limits[0], limits[0]), slope=1, color="0.35", lw=0.7)
+        ax.set(xlim=limits, ylim=limits, aspect="equal", xlabel=f"True difference ({unit})", ylabel="Contrast")
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+        ax.yaxis.set_major_locator(MaxNLocator(5))
+        entitle(ax, title, *((line, "0.35") for line in describe_pairs(scores[group])))
 
 
 def describe_pairs(found: Mapping) -> list[str]:
@@ -261,15 +282,9 @@ def draw_support(ax: Axes, support: np.ndarray, masks: Mapping[str, np.ndarray],
     entitle(ax, "Support", (f"threshold {threshold:g}", "0.15"))
 
 
-def draw_places(
-    ax: Axes,
-    molecule: np.ndarray,
-    support: np.ndarray,
-    masks: Mapping[str, np.ndarray],
-    threshold: float,
-    scores: Mapping,
-) -> None:
+def draw_places(ax: Axes, table: pa.Table, masks: Mapping[str, np.ndarray], threshold: float, scores: Mapping) -> None:
     """Support of the places of a policy with a place, and how often that stays where it is."""
+    molecule, support = place_support(table)
     draw_shares(ax, support, {name: mask[molecule] for name, mask in masks.items()}, np.linspace(0, 1, BINS + 1))
     ax.axvline(threshold, color="0.15", lw=0.8, ls="--")
     use_log_scale(ax)

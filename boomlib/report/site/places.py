@@ -51,7 +51,8 @@ def describe_places(
 def list_kinds(table: pa.Table, smiles: np.ndarray, held_out: np.ndarray, threshold: float) -> list[dict[str, Any]]:
     """A row a kind of place, by what an insertion there changes of the context, commonest first.
 
-    Of the places of the molecules held out, at most :data:`MOST` of them.
+    Of the places of the molecules held out; of more than :data:`MOST` of every second, third, … one. Contrasts are
+    those of all places, also of those that are refused.
     """
     molecule, support = place_support(table)
     (_, product), (_, outcome) = (list_places(table, name) for name in ("place_product", "place_outcome"))
@@ -65,7 +66,7 @@ def list_kinds(table: pa.Table, smiles: np.ndarray, held_out: np.ndarray, thresh
         rows.append(
             {
                 "kind": kind,
-                "n": n,
+                "share": as_number(100 * n / len(places)),
                 "support": as_number(float(support[own].mean())),
                 "abstention": as_number(100 * float((support[own] < threshold).mean())),
                 "contrast": format_number(float(contrast[own].mean())),

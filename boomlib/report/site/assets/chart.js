@@ -9,7 +9,7 @@ BOOM.SYMBOLS = ["circle", "square", "diamond", "triangle-up", "x", "star"];
 
 /* Call `draw` now and whenever the system turns dark or light. */
 BOOM.withTheme = (draw) => {
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => BOOM.show(draw));
   return draw();
 };
 
@@ -36,32 +36,36 @@ BOOM.chart = async (place, traces, layout) => {
   return place;
 };
 
-/* Draw each part, a map from places of the page to what draws them, once its place comes near to what is seen of the page.
-   Resolves when those that are near now are drawn; what an earlier call has not drawn yet is forgotten. */
-BOOM.whenNear = (parts) => {
-  BOOM.nearby?.disconnect();
-  return new Promise((resolve, reject) => {
-    BOOM.nearby = new IntersectionObserver((entries, observer) => {
-      const near = entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
-      near.forEach((place) => observer.unobserve(place));
-      Promise.all(near.map(async (place) => {
-        await parts.get(place)();
-        place.dataset.drawn = "yes";
-      })).then(() => {
-        resolve();
-        BOOM.loadLibrary(); // before a chart that is further down needs it
-      }, (error) => {
-        BOOM.say(`A part of this page cannot be shown: ${error.message}`);
-        reject(error);
-        throw error;
-      });
-    }, { rootMargin: "10%" });
-    for (const place of parts.keys()) {
-      place.dataset.drawn = "no";
-      BOOM.nearby.observe(place);
+/* Forget what has not come near yet: a page does so before it shows something else. */
+BOOM.forgetFar = () => BOOM.far?.disconnect();
+
+/* Draw each part, a map from places of the page to what draws them, once its place comes near to what is seen of the page,
+   or when the page is printed. Resolves when those that are near now are drawn; an error of one leaves the others alone. */
+BOOM.whenNear = (parts) => new Promise((resolve) => {
+  const pending = new Map(parts);
+  const observer = new IntersectionObserver((entries) => {
+    const near = entries.filter((entry) => entry.isIntersecting);
+    resolve(Promise.all(near.map((entry) => draw(entry.target))).then(() => BOOM.loadLibrary()));
+  }, { rootMargin: "10%" });
+  async function draw(place) {
+    const part = pending.get(place);
+    if (!pending.delete(place)) return;
+    observer.unobserve(place);
+    try {
+      await part();
+      if (BOOM.far === observer) place.dataset.drawn = "yes";
+    } catch (error) {
+      if (BOOM.far === observer) BOOM.complain(error);
     }
-  });
-};
+  }
+  BOOM.forgetFar();
+  BOOM.far = observer;
+  window.onbeforeprint = () => [...pending.keys()].forEach(draw);
+  for (const place of parts.keys()) {
+    place.dataset.drawn = "no";
+    observer.observe(place);
+  }
+});
 
 /* Text of data for titles and labels of a chart, without markup. */
 BOOM.plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");

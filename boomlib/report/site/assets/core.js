@@ -14,7 +14,10 @@ const BOOM = (() => {
       const script = document.createElement("script");
       script.src = `data/${key.split("/").map(encodeURIComponent).join("/")}.js`;
       script.onload = () => { script.remove(); resolve(arrived[key]); };
-      script.onerror = () => reject(new Error(`data/${key}.js cannot be read`));
+      script.onerror = () => {
+        delete waiting[key]; // to be tried again
+        reject(new Error(`data/${key}.js cannot be read`));
+      };
       document.head.append(script);
     });
     return waiting[key];
@@ -138,10 +141,27 @@ const BOOM = (() => {
     find("notice").hidden = false;
   }
 
-  /* Begin a page once the board is there; an error of it is said on the page. */
+  /* Say on the page what went wrong, beside what else there is to say. */
+  function complain(error) {
+    find("trouble").textContent = `A part of this page cannot be shown: ${error.message}`;
+    find("trouble").hidden = false;
+    console.error(error);
+  }
+
+  /* Show something else by `draw`, without what went wrong before. */
+  async function show(draw) {
+    find("trouble").hidden = true;
+    try {
+      await draw();
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  /* Begin a page once the board is there. */
   async function begin(page) {
     followTips();
-    try {
+    await show(async () => {
       const board = await load("board");
       if (board.lost || board.others.length) {
         const runs = board.lost ? `${board.lost} of ${board.runs} runs have no result. ` : "";
@@ -151,11 +171,8 @@ const BOOM = (() => {
         h("p", {}, board.making.replaceAll("**", "")),
         h("p", {}, "Configuration ", h("code", {}, board.config), board.versions ? `; ${board.versions}.` : "."));
       await page(board);
-    } catch (error) {
-      say(`This page cannot be shown: ${error.message}`);
-      throw error;
-    }
+    });
   }
 
-  return { begin, fill, find, formatNumber, give, h, link, load, loadLibrary, saveTable, say, unpackNumbers, unpackText };
+  return { begin, complain, fill, find, formatNumber, give, h, link, load, loadLibrary, saveTable, show, unpackNumbers, unpackText };
 })();

@@ -55,6 +55,7 @@ BOOM.begin((board) => {
         marker: { color: BOOM.colour(mark), size: 6, opacity: 0.6, symbol },
       };
     });
+    find(place).closest("figure").hidden = !points.length;
     if (!points.length) return null;
     return BOOM.chart(find(place), traces, {
       shapes: [{ type: "line", x0: low, x1: high, y0: low, y1: high, layer: "below", line: { width: 1, color: BOOM.colour("soft") } }],
@@ -76,21 +77,24 @@ BOOM.begin((board) => {
   function drawKinds({ kinds, random }, unit) {
     const facts = { "Any place as likely: contrast": `${random.contrast} ${unit}`, "95 % interval": random.interval, "Effective sample size": random.size, Abstention: random.abstention };
     fill("place-facts", Object.entries(facts).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
-    const columns = ["What it changes of the context", "Places", "Mean support", "Abstention (%)", `Mean contrast (${unit})`]
+    const columns = ["What it changes of the context", "Places (%)", "Mean support", "Abstention (%)", `Mean contrast (${unit})`]
       .map((title, index) => ({ title, kind: index ? "number" : "text" }));
     fill("place-table", BOOM.table({
-      caption: "Places of molecules held out, the commonest kinds", columns,
-      rows: kinds.map((row) => [row.kind, row.n.toLocaleString("en"), row.support.toFixed(3), row.abstention.toFixed(1), row.contrast]),
+      caption: "Places of molecules held out, the commonest kinds; support and contrast of all of them, refused ones too", columns,
+      rows: kinds.map((row) => [row.kind, row.share.toFixed(1), row.support.toFixed(3), row.abstention.toFixed(1), row.contrast]),
     }));
   }
 
-  async function drawPlaces(data) {
+  /* The table of places, and what draws their charts. */
+  function drawPlaces(data) {
     const { places } = data;
     find("places-section").hidden = !places;
-    if (!places) return;
+    if (!places) return [];
     drawKinds(places, data.unit);
-    await drawPoints("place-pairs", places.points, data);
-    await drawSupport("place-support", places.support, data.threshold, ["Support at the place", "Places (%)"]);
+    return [
+      () => drawPoints("place-pairs", places.points, data),
+      () => drawSupport("place-support", places.support, data.threshold, ["Support at the place", "Places (%)"]),
+    ];
   }
 
   function drawEnvironments(data) {
@@ -121,11 +125,17 @@ BOOM.begin((board) => {
     const data = await BOOM.load(`policies/${stem}`);
     if (turn !== drawn) return;
     drawEffects(data);
-    await drawSweep(data);
-    await drawPairs(data);
-    await drawSupport("support", data.support, data.threshold, ["Support s(x, a, δ)", "Molecules (%)"]);
-    await drawEnvironments(data);
-    await drawPlaces(data);
+    const parts = [
+      () => drawSweep(data),
+      () => drawPairs(data),
+      () => drawSupport("support", data.support, data.threshold, ["Support s(x, a, δ)", "Molecules (%)"]),
+      () => drawEnvironments(data),
+      ...drawPlaces(data),
+    ];
+    for (const part of parts) {
+      await part();
+      if (turn !== drawn) return;
+    }
     document.documentElement.dataset.ready = String(turn);
   }
 

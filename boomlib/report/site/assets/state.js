@@ -4,7 +4,7 @@ BOOM.State = class {
   /* `defaults` are texts by key; what differs from them is in the address. `changed` is called on each change. */
   constructor(defaults, changed) {
     this.defaults = defaults;
-    this.changed = changed;
+    this.changed = () => BOOM.show(changed);
     this.read();
     window.addEventListener("hashchange", () => {
       if (location.hash.slice(1) === this.write()) return;

@@ -78,8 +78,11 @@ BOOM.begin((board) => {
       h("figcaption", {}, h("b", {}, labelOf(model)), board.models[model].control ? ", a control" : ""),
       h("div", { class: "chart square", id: `parity-${model}`, tabindex: "0", role: "group",
         "aria-label": `Predicted against true values of ${labelOf(model)}. The arrow keys walk through the molecules from the largest error.` }))));
-    for (const [index, model] of chosen.entries()) await parity.draw(find(`parity-${model}`), model, files[index]);
-    if (task.hardest.length && turn === drawn) parity.show(task.hardest[0].at);
+    for (const [index, model] of chosen.entries()) {
+      await parity.draw(find(`parity-${model}`), model, files[index]);
+      if (turn !== drawn) return;
+    }
+    if (task.hardest.length) parity.show(task.hardest[0].at);
   }
 
   function drawHardest(described, task) {
@@ -144,6 +147,7 @@ BOOM.begin((board) => {
   }
 
   async function draw() {
+    BOOM.forgetFar();
     const turn = ++drawn, name = state.choose("task", names), scheme = state.choose("scheme", schemes);
     const described = board.tasks[names.indexOf(name)], view = board.schemes[scheme], place = `${name}/${scheme}`;
     drawChoices(described, view);
