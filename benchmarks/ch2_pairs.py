@@ -6,8 +6,8 @@
 
 Prints two tables in Markdown. The first is of boosted trees that are fitted to pairs and asked about pairs of other
 parents: what the context X, the groups of the parent and the place of the CH₂ (the change of groups) are worth. The
-second is of models of single molecules of train, none of which is fitted to pairs: their difference between both molecules of
-a pair, over the pairs of which neither is in train (``--folds id valid``), or within one fold (``--folds valid``).
+second is of models of single molecules of train, none of which is fitted to pairs: their difference between both
+molecules of a pair, over the pairs of which neither is in train, or within one fold (``--folds valid``).
 """
 
 import argparse
