@@ -18,11 +18,12 @@ from IPython.display import Image, display
 import boomlib
 from boomlib import registry
 from boomlib.contracts import read_truth, write_predictions
-from boomlib.evaluation.policy import HELD_OUT, POPULATIONS, read_pairs, score_policy
+from boomlib.evaluation.pairs import pair_groups
+from boomlib.evaluation.policy import HELD_OUT, POPULATIONS, contrast_of, read_pairs, score_policy
 from boomlib.harness.interface import find_model_class
 from boomlib.on_demand import make_missing
 from boomlib.report.figures.parity import plot_parity
-from boomlib.report.figures.policy import draw_legend, draw_pairs, draw_support, draw_sweep
+from boomlib.report.figures.policy import PAIR_TITLES, draw_legend, draw_pairs, draw_support, draw_sweep, pair_panels
 from boomlib.report.figures.style import open_figure
 
 task = boomlib.load_task("csd10k/hof", scheme="kde")
@@ -127,7 +128,9 @@ display(Image(image))
 image = figures / "nlmtp_pairs.png"
 with open_figure(image, 6.0, 3.4) as fig:
     fig.get_layout_engine().set(h_pad=0.2)
-    draw_pairs(list(fig.subplots(1, 2)), y, fold, policy, pairs, found["pairs"], task.unit)
+    panels = pair_panels(dict(zip(PAIR_TITLES, fig.subplots(1, 2), strict=True)), "", PAIR_TITLES, found)
+    left, right = (pairs[side].to_numpy() for side in ("left", "right"))
+    draw_pairs(panels, y[right] - y[left], contrast_of(policy)[left], pair_groups(fold, pairs), task.unit)
 display(Image(image))
 display(pd.DataFrame(found["pairs"])[["all"]].T.round(2))
 
