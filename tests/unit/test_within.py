@@ -114,7 +114,7 @@ def test_options_that_exclude_each_other_are_refused(change, said):
 
 
 def test_a_model_with_such_a_line_moves_along_it(tmp_path, monkeypatch):
-    """A CH₂ of the made-up molecules is worth -5, and its kept state says the same as it."""
+    """A CH₂ of the made-up molecules is worth -5."""
     monkeypatch.setattr(tiny, "FOLDS", [fold for fold in tiny.FOLDS for _ in range(10)])
     small = small_descriptor("nlmtp_small")
     parameters = small["parameters"] | {"encoder": small["parameters"]["encoder"] | {"line": "within"}}

@@ -10,7 +10,7 @@ from boomlib.report.site.board import as_number
 
 BINS = 40
 MOST = 4000
-"""Pairs that are drawn; of more, every second, third, … one."""
+"""Pairs that are drawn and places that are described; of more, every second, third, … one."""
 
 
 def count_support(support: np.ndarray, masks: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -38,11 +38,11 @@ def list_pairs(y: np.ndarray, fold: np.ndarray, contrast: np.ndarray, pairs: pa.
             int(left[at]),
             int(right[at]),
         ]
-        for at in choose_pairs(pairs)
+        for at in choose_evenly(pairs.num_rows)
         if not np.isnan(contrast[at])
     ]
 
 
-def choose_pairs(pairs: pa.Table) -> np.ndarray:
-    """The positions of the pairs that are drawn, evenly over all."""
-    return np.arange(pairs.num_rows)[:: -(-pairs.num_rows // MOST) or 1]
+def choose_evenly(n: int) -> np.ndarray:
+    """Positions of those of n that are shown, at most :data:`MOST`, evenly over all."""
+    return np.arange(n)[:: -(-n // MOST) or 1]

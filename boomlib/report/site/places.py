@@ -12,7 +12,7 @@ from boomlib.evaluation.policy import HELD_OUT
 from boomlib.features.context import COUNTS, HOMOLOGOUS, count
 from boomlib.report.numbers import format_interval, format_number
 from boomlib.report.site.board import as_number
-from boomlib.report.site.pairs import MOST, count_support, list_pairs
+from boomlib.report.site.pairs import choose_evenly, count_support, list_pairs
 
 KINDS = 12
 """Kinds of places that are listed, the commonest ones."""
@@ -31,14 +31,15 @@ def describe_places(
     masks: dict[str, np.ndarray],
 ) -> dict[str, Any]:
     """What a policy with a place says of pairs at their place, and how far the data support places, by kind."""
-    contrast, _ = place_contrasts(table, pairs, np.array(smiles, dtype=object))
+    names = np.array(smiles, dtype=object)
+    contrast, _ = place_contrasts(table, pairs, names)
     molecule, support = place_support(table)
     random = scores["places"]["populations"][HELD_OUT]
     effect = random["estimates"]["contrast"]
     return {
         "points": list_pairs(y, fold, contrast, pairs),
         "support": count_support(support, {name: mask[molecule] for name, mask in masks.items()}),
-        "kinds": list_kinds(table, np.array(smiles, dtype=object), masks[HELD_OUT], facts["threshold"]),
+        "kinds": list_kinds(table, names, molecule, support, masks[HELD_OUT], facts["threshold"]),
         "random": {
             "contrast": format_number(effect["psi"]),
             "interval": format_interval(effect["low"], effect["high"]),
@@ -48,17 +49,23 @@ def describe_places(
     }
 
 
-def list_kinds(table: pa.Table, smiles: np.ndarray, held_out: np.ndarray, threshold: float) -> list[dict[str, Any]]:
+def list_kinds(
+    table: pa.Table,
+    smiles: np.ndarray,
+    molecule: np.ndarray,
+    support: np.ndarray,
+    held_out: np.ndarray,
+    threshold: float,
+) -> list[dict[str, Any]]:
     """A row a kind of place, by what an insertion there changes of the context, commonest first.
 
-    Of the places of the molecules held out; of more than :data:`MOST` of every second, third, … one. Contrasts are
+    Of the places of the molecules held out; of many, evenly chosen ones. Contrasts are
     those of all places, also of those that are refused.
     """
-    molecule, support = place_support(table)
     (_, product), (_, outcome) = (list_places(table, name) for name in ("place_product", "place_outcome"))
     contrast = outcome - table["m_grouped"].to_numpy()[molecule]
     places = np.flatnonzero(held_out[molecule])
-    places = places[:: -(-len(places) // MOST) or 1]
+    places = places[choose_evenly(len(places))]
     kinds = np.array([describe_change(smiles[molecule[at]], product[at]) for at in places], dtype=object)
     rows = []
     for kind, n in Counter(kinds.tolist()).most_common(KINDS):

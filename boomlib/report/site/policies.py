@@ -20,7 +20,7 @@ from boomlib.evaluation.policy import (
 from boomlib.files import read_json
 from boomlib.report.numbers import format_interval, format_number
 from boomlib.report.site.board import as_number
-from boomlib.report.site.pairs import choose_pairs, count_support, list_pairs
+from boomlib.report.site.pairs import choose_evenly, count_support, list_pairs
 from boomlib.report.site.places import describe_places
 from boomlib.report.site.source import Source
 from boomlib.report.tables.policy import EFFECT_COLUMNS, PAIR_COLUMNS, list_effect_cells, list_pair_cells
@@ -123,5 +123,5 @@ def list_environments(
 
 def select_smiles(smiles: list[str], pairs: pa.Table) -> dict[int, str]:
     """The molecules of the pairs that are drawn, by their position in the task."""
-    drawn = {int(pairs[side][int(at)].as_py()) for at in choose_pairs(pairs) for side in ("left", "right")}
+    drawn = {int(pairs[side][int(at)].as_py()) for at in choose_evenly(pairs.num_rows) for side in ("left", "right")}
     return {at: smiles[at] for at in sorted(drawn)}
