@@ -1,13 +1,13 @@
 """What helps outside the training data? Paired answers from the runs of a publication, or of a results folder.
 
-    python benchmarks/findings.py docs/benchmarks/all > docs/benchmarks/all/findings.tables.md
+    python benchmarks/findings.py docs/benchmarks/all
 
-Prints Markdown. *Ranks*: does the order of models on ID foretell that on OOD? Spearman's correlation over the models of
-a task, with a 95 % bootstrap interval over molecules; and what became on OOD of the best model on ID. *Questions*: each
-is a model against another that differs from it in what is asked; the ratio of their RMSE on OOD, task by task, with its
-95 % interval from the same resamples of molecules for both, and the geometric mean over the tasks that both have (its
-interval takes the molecules of different tasks as independent). Below 1: it helps. *Cost*: seconds of training beside
-the normalised error.
+Prints Markdown. *Ranks*: does the order of models on ID foretell that on OOD? Spearman's correlation over the models
+of a task, with a 95 % bootstrap interval over molecules; and what became on OOD of the best model on ID. *Questions*:
+each is a model against another that differs from it in what is asked; the ratio of their RMSE on OOD, task by task,
+with its 95 % interval from the same resamples of molecules for both, and the geometric mean over the tasks that both
+have (its interval takes the molecules of different tasks as independent). Below 1: it helps. *Cost*: seconds of
+training beside the normalised error.
 
 Nothing is chosen here, and nothing is left out: a question whose runs are not there yet has —.
 """
