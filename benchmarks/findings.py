@@ -1,147 +1,195 @@
 """What helps outside the training data? Paired answers from the runs of a publication, or of a results folder.
 
-    python benchmarks/findings.py docs/benchmarks/all
+    python benchmarks/findings.py docs/benchmarks/all            # a publication that keeps its runs (--merge)
+    python benchmarks/findings.py results --scheme scaffold      # a finished run
 
-Prints Markdown. *Ranks*: does the order of models on ID foretell that on OOD? Spearman's correlation over the models
-of a task, with a 95 % bootstrap interval over molecules; and what became on OOD of the best model on ID. *Questions*:
-each is a model against another that differs from it in what is asked; the ratio of their RMSE on OOD, task by task,
-with its 95 % interval from the same resamples of molecules for both, and the geometric mean over the tasks that both
-have (its interval takes the molecules of different tasks as independent). Below 1: it helps. *Cost*: seconds of
-training beside the normalised error.
+Prints Markdown. *Ranks*: does the order of the models on ID foretell that on OOD? Spearman's correlation over the
+models of a task, and what became on OOD of the best one on ID. *Pairs*: the ratio of the RMSE on OOD of two models,
+task by task, with its 95 % interval from the same resamples of molecules for both; and the geometric mean over the
+tasks that both have. Below 1: the first is better. *Cost*: seconds of training beside the normalised error.
 
-Nothing is chosen here, and nothing is left out: a question whose runs are not there yet has —.
+Of several seeds the mean counts. Intervals are over molecules, not over trainings that might have been. That of a mean
+takes the molecules of its tasks as independent; tasks of one dataset share some, up to half of QM9's OOD between two
+tasks, which makes it too narrow there: by 9 to 21 % for three pairs, drawing molecules of all tasks together instead.
+:data:`QUESTIONS` are pairs of config/all.yaml, and a pair without runs has —; no test error has chosen them.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from scipy.stats import rankdata
+from scipy.stats import spearmanr
 
 from boomlib.contracts import read_table
 from boomlib.evaluation.comparison import LEVEL, RESAMPLED
 from boomlib.evaluation.ranking import pivot
+from boomlib.evaluation.records import list_recorded, read_runs
 from boomlib.evaluation.summary import read_metrics
+from boomlib.files import ContractError
+from boomlib.registry import list_members, load_models, read_yaml, with_variants
 from boomlib.report.numbers import NONE, format_decimals, format_interval, format_number
+from boomlib.report.pages import find_configuration
+from boomlib.report.roles import assign_roles
 from boomlib.report.tables.markdown import format_table
-from boomlib.runs import Run
 
-SCHEME, SEED = "kde", 0
-CONTROLS = ("oracle", "train_mean", "shuffled")
-FEWEST_MODELS = 4  # of which an order means something
-QUESTIONS = {
-    "Trees on what a ridge regression leaves": ("ridge_boost", "ridge"),
-    "A forest instead of a ridge regression": ("random_forest", "ridge"),
-    "Environments and descriptors instead of groups alone": ("ridge", "group_contribution"),
-    "Differences to molecules of train (bilinear)": ("bilinear", "ridge"),
-    "A network that sums over atoms instead of a ridge regression": ("chemprop_600k", "ridge"),
-    "Directed messages along bonds instead of TGNN's": ("chemprop_600k", "tgnn_600k"),
-    "Distances, in the GNN ablation": ("ignn_600k", "tgnn_600k"),
-    "Directions on top of distances, in the GNN ablation": ("egnn_600k", "ignn_600k"),
-    "Transformers on SMILES instead of a graph: ChemBERTa": ("chemberta_600k", "chemprop_600k"),
-    "Transformers on SMILES instead of a graph: ModernBERT": ("modernbert_600k", "chemprop_600k"),
-    "Transformers on SMILES instead of a graph: MolFormer": ("molformer_600k", "chemprop_600k"),
-    "Physics at an embedded geometry": ("physics_ridge_embedded", "ridge"),
-    "Trees on what physics at an embedded geometry leaves": ("physics_boost_embedded", "physics_ridge_embedded"),
-    "The source's geometry instead of an embedded one: physics": ("physics_ridge", "physics_ridge_embedded"),
-    "The source's geometry instead of an embedded one: EGNN": ("egnn_600k", "egnn_600k_embedded"),
-    "A committee instead of physics with trees": ("committee", "physics_boost"),
-}
+Task = tuple[str, str]
+"""Dataset and property."""
+FEWEST_MODELS = 5
+"""Models of which an order may be beyond chance: of four a given one comes about in 1 / 4! = 4 %, in either direction
+in 8 %; of five in 2 %."""
+QM9 = "qm9_characterised"
+QUESTIONS: tuple[
+    tuple[str, str, str, str], ...
+] = (  # what is asked, the models, and the one dataset that it is asked of
+    ("Boosted trees on what a ridge regression leaves", "ridge_boost", "ridge", ""),
+    ("A random forest, not a ridge regression", "random_forest", "ridge", ""),
+    ("Descriptors beside counts of groups", "ridge", "group_contribution", ""),
+    ("Differences to molecules of train", "bilinear", "ridge", ""),
+    ("GFN2-xTB at an embedded geometry, and volumes for a density", "physics_ridge_embedded", "ridge", ""),
+    ("Boosted trees on what that leaves", "physics_boost_embedded", "physics_ridge_embedded", ""),
+    ("QM9's own geometry, not an embedded one: physics", "physics_ridge", "physics_ridge_embedded", QM9),
+    ("QM9's own geometry, not an embedded one: EGNN", "egnn_600k", "egnn_600k_embedded", QM9),
+    ("A committee, not physics with trees", "committee", "physics_boost", ""),
+    ("Distances beside TGNN's bonds", "ignn_600k", "tgnn_600k", ""),
+    ("Positions that move beside those", "egnn_600k", "ignn_600k", ""),
+    ("Chemprop, not a ridge regression", "chemprop_600k", "ridge", ""),
+    *(
+        (f"{label}, not Chemprop", f"{model}_600k", "chemprop_600k", "")
+        for model, label in (
+            ("tgnn", "TGNN"),
+            ("egnn", "EGNN"),
+            ("graphormer3d", "Graphormer3D"),
+            ("equivariant_transformer", "the Equivariant Transformer"),
+            ("gotennet", "GotenNet"),
+            ("mace", "MACE"),
+            ("chemberta", "ChemBERTa"),
+            ("modernbert", "ModernBERT"),
+            ("molformer", "MolFormer"),
+            ("regression_transformer", "the Regression Transformer"),
+            ("nlmtp", "NL-MTP"),
+        )
+    ),
+)
 TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 
 class Results:
-    """RMSE of the runs of one seed and scheme, and the same on the resamples of the molecules.
+    """The RMSE of all finished runs of one scheme, and the same on resamples of the molecules, means over seeds.
 
     Attributes:
-        tasks: (dataset, property) of all tasks.
+        tasks: all of them.
+        names: of the tasks, by the property alone where that tells them apart.
         rmse: by fold, models by tasks; NaN where there is no run.
         normalised: RMSE on OOD over that of train's mean, models by tasks.
+        runs: the rows of ``runs.csv`` of what is done.
+        finished: the same as runs.
+        compared: the models, without controls.
+        committees: those that read what others predict.
+
+    Raises:
+        ContractError: the folder has no leaderboard, none of the scheme, or a publication without its runs.
     """
 
-    def __init__(self, folder: Path) -> None:
-        table = read_metrics(folder / "leaderboard.csv")
-        self.resamples = folder / ("runs/resamples" if (folder / "runs").is_dir() else "resamples")
-        self.rmse = {fold: pivot(table, SCHEME, "rmse", fold) for fold in ("id", "ood")}
-        self.normalised = pivot(table, SCHEME, "normalised_rmse", "ood")
-        self.tasks = list(self.normalised.columns)
+    def __init__(self, folder: Path, scheme: str) -> None:
+        for name in ("leaderboard.csv", "runs.csv"):
+            if not (folder / name).is_file():
+                raise ContractError(f"{folder / name}: no such file; give results/, or a folder of docs/benchmarks")
+        self.scheme = scheme
+        self.resamples = next(
+            (each for each in (folder / "runs/resamples", folder / "resamples") if each.is_dir()), None
+        )
+        if self.resamples is None:
+            raise ContractError(f"{folder}: it keeps no runs; give a publication made with --merge, or results/")
+        records, table = read_runs(folder / "runs.csv"), read_metrics(folder / "leaderboard.csv")
+        if scheme not in set(table["scheme"]):
+            there = ", ".join(sorted(set(table["scheme"])))
+            raise ContractError(f"{folder / 'leaderboard.csv'}: no scheme {scheme}; it has {there}")
+        self.runs = records[(records["scheme"] == scheme) & (records["status"] == "done")]
+        self.finished = list_recorded(self.runs)
+        self.rmse = {fold: pivot(table, scheme, "rmse", fold) for fold in ("id", "ood")}
+        self.normalised = pivot(table, scheme, "normalised_rmse", "ood")
+        self.tasks: list[Task] = list(self.normalised.columns)
+        short = [name for _, name in self.tasks]
+        self.names = short if len(set(short)) == len(short) else ["/".join(task) for task in self.tasks]
+        config = folder / "config.yaml" if (folder / "config.yaml").is_file() else find_configuration(folder)
+        models = with_variants(load_models(), read_yaml(config), str(config))
+        controls = assign_roles(models).controls
+        self.compared = [model for model in self.normalised.index if model not in controls]
+        self.committees = {model for model in self.compared if list_members(models[model])}
 
-    def has(self, model: str, task: tuple[str, str]) -> bool:
-        """Whether the run is there."""
+    def has(self, model: str, task: Task) -> bool:
+        """Whether there is a run."""
         return model in self.normalised.index and bool(np.isfinite(self.rmse["ood"].loc[model, task]))
 
-    def resample(self, model: str, task: tuple[str, str], fold: str) -> np.ndarray:
-        """RMSE on each resample, [resamples]."""
-        stem = Run(*task, SCHEME, model, SEED).stem
-        return read_table(self.resamples / f"{stem}.parquet", RESAMPLED)[fold].to_numpy()
-
-
-def correlate(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Spearman's correlation over the models of each resample (both [models, resamples]), [resamples]."""
-    ranks = [rankdata(each, axis=0) for each in (first, second)]
-    deviations = [each - each.mean(axis=0) for each in ranks]
-    products = (deviations[0] * deviations[1]).sum(axis=0)
-    return products / np.sqrt((deviations[0] ** 2).sum(axis=0) * (deviations[1] ** 2).sum(axis=0))
+    def resample(self, model: str, task: Task) -> np.ndarray:
+        """RMSE on OOD on each resample, mean over seeds, [resamples]."""
+        stems = [run.stem for run in self.finished if run.task == "/".join(task) and run.model == model]
+        tables = [read_table(self.resamples / f"{stem}.parquet", RESAMPLED) for stem in stems]
+        return np.mean([table["ood"].to_numpy() for table in tables], axis=0)
 
 
 def compare_ranks(results: Results) -> list[list[str]]:
-    """A row a task: Spearman's correlation of ID and OOD, and the place on OOD of the best on ID."""
+    """A row a task: models, Spearman's correlation of their RMSE on ID and OOD, and what became of the best on ID."""
     rows = []
-    for task in results.tasks:
-        models = [model for model in results.normalised.index if model not in CONTROLS and results.has(model, task)]
+    for name, task in zip(results.names, results.tasks, strict=True):
+        models = [model for model in results.compared if results.has(model, task)]
         if len(models) < FEWEST_MODELS:
-            rows.append(["/".join(task), str(len(models)), *[NONE] * 4])
+            rows.append([name, str(len(models)), *[NONE] * 4])
             continue
-        by_fold = {fold: np.array([results.resample(model, task, fold) for model in models]) for fold in results.rmse}
-        exact = {fold: results.rmse[fold].loc[models, task].to_numpy()[:, None] for fold in results.rmse}
-        low, high = np.quantile(correlate(by_fold["id"], by_fold["ood"]), TAILS)
-        first = int(exact["id"].argmin())
-        place = int((exact["ood"] < exact["ood"][first]).sum()) + 1
-        loss = float(exact["ood"][first, 0] / exact["ood"].min())
+        inside, outside = (results.rmse[fold].loc[models, task].to_numpy() for fold in ("id", "ood"))
+        first = int(inside.argmin())
         rows.append(
             [
-                "/".join(task),
+                name,
                 str(len(models)),
-                f"{format_decimals(float(correlate(exact['id'], exact['ood'])[0]))} {format_interval(low, high)}",
+                format_decimals(float(spearmanr(inside, outside).statistic)),
                 models[first],
-                f"{place} of {len(models)}",
-                format_number(loss),
+                f"{(outside < outside[first]).sum() + 1} of {len(models)}",
+                format_number(float(outside[first] / outside.min())),
             ]
         )
     return rows
 
 
-def ask(results: Results, model: str, other: str) -> list[str]:
-    """The geometric mean of the ratio of the RMSE on OOD, and the ratio on each task."""
+def ask(results: Results, model: str, other: str, dataset: str = "") -> list[str]:
+    """The geometric mean of the ratio of both RMSE on OOD, the tasks in it, and the ratio on each task.
+
+    ``dataset``: the one whose tasks alone are asked; empty: all.
+    """
+    rng = np.random.default_rng(0)
     logs, drawn, cells = [], [], []
     for task in results.tasks:
-        if not (results.has(model, task) and results.has(other, task)):
+        there = results.has(model, task) and results.has(other, task)
+        if not there or dataset not in ("", task[0]):
             cells.append(NONE)
             continue
-        rmse = results.rmse["ood"][task]
-        ratios = results.resample(model, task, "ood") / results.resample(other, task, "ood")
-        logs.append(np.log(rmse[model] / rmse[other]))
-        # resample i of one task has nothing to do with resample i of another
-        drawn.append(np.random.default_rng(len(drawn)).permutation(np.log(ratios)))
-        cells.append(f"{format_number(rmse[model] / rmse[other])} {format_interval(*np.quantile(ratios, TAILS))}")
+        ratio = results.rmse["ood"].loc[model, task] / results.rmse["ood"].loc[other, task]
+        ratios = results.resample(model, task) / results.resample(other, task)
+        logs.append(np.log(ratio))
+        # resample i of one task and resample i of another are of other molecules
+        drawn.append(rng.permutation(np.log(ratios)))
+        cells.append(f"{format_number(ratio)} {format_interval(*np.quantile(ratios, TAILS))}")
     if not logs:
         return [NONE, "0", *cells]
-    low, high = np.quantile(np.exp(np.mean(drawn, axis=0)), TAILS)
-    return [f"{format_number(float(np.exp(np.mean(logs))))} {format_interval(low, high)}", str(len(logs)), *cells]
+    interval = format_interval(*np.quantile(np.exp(np.mean(drawn, axis=0)), TAILS))
+    return [f"{format_number(float(np.exp(np.mean(logs))))} {interval}", str(len(logs)), *cells]
 
 
-def list_costs(results: Results, runs: pd.DataFrame) -> list[list[str]]:
-    """A row a model that is whole, cheapest first: median seconds and largest memory of a run, and its error."""
-    chosen = runs[(runs["scheme"] == SCHEME) & (runs["seed"] == SEED)].groupby("model")
+def list_costs(results: Results) -> list[list[str]]:
+    """A row a model: median seconds and largest memory of a run, tasks done, and its error where it has all tasks."""
     rows = []
-    for model, seconds in chosen["seconds"].median().sort_values().items():
+    for model in results.compared:
+        runs = results.runs[results.runs["model"] == model]
         errors = results.normalised.loc[model].to_numpy()
-        if model in CONTROLS or not np.isfinite(errors).all():
+        done = int(np.isfinite(errors).sum())
+        if not done:
             continue
-        memory = chosen["peak_memory_mib"].max()[model] / 1024
+        seconds, memory = (runs[column].astype(float) for column in ("seconds", "peak_memory_mib"))
         mean = format_number(float(np.exp(np.log(errors).mean())))
-        rows.append([str(model), format_number(seconds), f"{memory:.1f}", mean])
+        # of a committee a run fits weights, and has none of its members' trainings
+        took = NONE if model in results.committees else format_number(seconds.median())
+        rows.append([model, took, f"{memory.max() / 1024:.1f}", f"{done} of {len(errors)}", mean])
     return rows
 
 
@@ -149,20 +197,29 @@ def main() -> None:
     """Print the tables of a folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="docs/benchmarks/all, or results of a finished run")
-    folder = parser.parse_args().folder
-    results = Results(folder)
-    names = [name for _, name in results.tasks]
-    print("### Ranks\n")
-    columns = ["Task", "Models", "Spearman of ID and OOD", "Best on ID", "its place on OOD", "its RMSE over the least"]
-    print(format_table(columns, compare_ranks(results)))
-    print("\n### Questions\n")
-    answers = [
-        [question, f"{model} / {other}", *ask(results, model, other)] for question, (model, other) in QUESTIONS.items()
+    parser.add_argument("--scheme", default="kde")
+    arguments = parser.parse_args()
+    try:
+        results = Results(arguments.folder, arguments.scheme)
+    except ContractError as error:
+        sys.exit(f"error: {error}")
+    ranks = [
+        "Task",
+        "Models",
+        "Spearman's ρ of ID and OOD",
+        "Best on ID",
+        "Its place on OOD",
+        "Its RMSE over the least",
     ]
-    print(format_table(["Question", "Models", "All tasks", "Tasks", *names], answers, text_columns=2))
-    print("\n### Cost\n")
-    costs = list_costs(results, pd.read_csv(folder / "runs.csv"))
-    print(format_table(["Model", "Seconds, median", "Memory, GiB", "Normalised OOD RMSE"], costs))
+    print("### Ranks\n", format_table(ranks, compare_ranks(results)), sep="\n")
+    answers = [
+        [asked, f"{model} / {other}", *ask(results, model, other, dataset)]
+        for asked, model, other, dataset in QUESTIONS
+    ]
+    pairs = ["Question", "Models", "Mean over these tasks", "Tasks", *results.names]
+    print("\n### Pairs\n", format_table(pairs, answers, text_columns=2), sep="\n")
+    costs = ["Model", "Seconds, median of a run", "Memory, largest, GiB", "Tasks", "Normalised OOD RMSE"]
+    print("\n### Cost\n", format_table(costs, list_costs(results)), sep="\n")
 
 
 if __name__ == "__main__":
