@@ -415,7 +415,9 @@ def test_200_chunks_that_fail_in_a_row_two_jobs_at_a_time_end_in_bounded_time(tm
     try:
         for job in jobs:
             output, _ = job.communicate(timeout=300)
-            assert output.endswith("failed as it should\n"), output
+            # joblib's own cleaning up may have a warning behind it
+            assert job.returncode == 0, output
+            assert "failed as it should\n" in output
     finally:
         for job in jobs:
             job.kill()

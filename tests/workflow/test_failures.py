@@ -1,7 +1,9 @@
 """What reading the workflow leaves alone, what a failed command leaves, and what the same command takes up again."""
 
+import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -293,14 +295,14 @@ def test_a_killed_snakemake_forgets_nothing(finished, tmp_path):
     project.edit("boomlib/split.py", "def make_split(", "import time\n\ntime.sleep(600)\n\n\ndef make_split(")
     task = project.folder / "results/tasks/tiny/size/kde.parquet"
     command = [sys.executable, "-m", "snakemake", "--cores", "2", LEADERBOARD]
-    with subprocess.Popen(
-        command, cwd=project.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, cwd=project.folder, start_new_session=True, **silent) as process:
         deadline = time.monotonic() + 120
         while task.exists():
             assert time.monotonic() < deadline
             time.sleep(0.1)
         process.kill()
+    os.killpg(process.pid, signal.SIGKILL)  # its job, which sleeps
     shutil.rmtree(project.folder / ".snakemake/incomplete")  # what else Snakemake itself remembers
     assert {SPLIT} | jobs_of("ridge") <= project.planned("--nolock")
 
