@@ -21,13 +21,12 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
-from boomlib.contracts import read_table
-from boomlib.evaluation.comparison import LEVEL, RESAMPLED
+from boomlib.evaluation.comparison import TAILS, read_resamples
 from boomlib.evaluation.ranking import pivot
 from boomlib.evaluation.records import list_recorded, read_runs
 from boomlib.evaluation.summary import read_metrics
 from boomlib.files import ContractError
-from boomlib.registry import list_members, load_models, read_yaml, with_variants
+from boomlib.registry import load_models, read_yaml, with_variants
 from boomlib.report.numbers import NONE, format_decimals, format_interval, format_number
 from boomlib.report.pages import find_configuration
 from boomlib.report.roles import assign_roles
@@ -39,9 +38,9 @@ FEWEST_MODELS = 5
 """Models of which an order may be beyond chance: of four a given one comes about in 1 / 4! = 4 %, in either direction
 in 8 %; of five in 2 %."""
 QM9 = "qm9_characterised"
-QUESTIONS: tuple[
-    tuple[str, str, str, str], ...
-] = (  # what is asked, the models, and the one dataset that it is asked of
+Question = tuple[str, str, str, str]
+"""What is asked, both models, and the one dataset that it is asked of, or all."""
+QUESTIONS: tuple[Question, ...] = (
     ("Boosted trees on what a ridge regression leaves", "ridge_boost", "ridge", ""),
     ("A random forest, not a ridge regression", "random_forest", "ridge", ""),
     ("Descriptors beside counts of groups", "ridge", "group_contribution", ""),
@@ -71,7 +70,6 @@ QUESTIONS: tuple[
         )
     ),
 )
-TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 
 class Results:
@@ -83,9 +81,8 @@ class Results:
         rmse: by fold, models by tasks; NaN where there is no run.
         normalised: RMSE on OOD over that of train's mean, models by tasks.
         runs: the rows of ``runs.csv`` of what is done.
-        finished: the same as runs.
         compared: the models, without controls.
-        committees: those that read what others predict.
+        roles: of all models.
 
     Raises:
         ContractError: the folder has no leaderboard, none of the scheme, or a publication without its runs.
@@ -106,7 +103,6 @@ class Results:
             there = ", ".join(sorted(set(table["scheme"])))
             raise ContractError(f"{folder / 'leaderboard.csv'}: no scheme {scheme}; it has {there}")
         self.runs = records[(records["scheme"] == scheme) & (records["status"] == "done")]
-        self.finished = list_recorded(self.runs)
         self.rmse = {fold: pivot(table, scheme, "rmse", fold) for fold in ("id", "ood")}
         self.normalised = pivot(table, scheme, "normalised_rmse", "ood")
         self.tasks: list[Task] = list(self.normalised.columns)
@@ -114,9 +110,8 @@ class Results:
         self.names = short if len(set(short)) == len(short) else ["/".join(task) for task in self.tasks]
         config = folder / "config.yaml" if (folder / "config.yaml").is_file() else find_configuration(folder)
         models = with_variants(load_models(), read_yaml(config), str(config))
-        controls = assign_roles(models).controls
-        self.compared = [model for model in self.normalised.index if model not in controls]
-        self.committees = {model for model in self.compared if list_members(models[model])}
+        self.roles = assign_roles(models)
+        self.compared = [model for model in self.normalised.index if model not in self.roles.controls]
 
     def has(self, model: str, task: Task) -> bool:
         """Whether there is a run."""
@@ -124,9 +119,8 @@ class Results:
 
     def resample(self, model: str, task: Task) -> np.ndarray:
         """RMSE on OOD on each resample, mean over seeds, [resamples]."""
-        stems = [run.stem for run in self.finished if run.task == "/".join(task) and run.model == model]
-        tables = [read_table(self.resamples / f"{stem}.parquet", RESAMPLED) for stem in stems]
-        return np.mean([table["ood"].to_numpy() for table in tables], axis=0)
+        own = [run for run in list_recorded(self.runs) if (run.task, run.model) == ("/".join(task), model)]
+        return read_resamples(self.resamples, own)["ood"]
 
 
 def compare_ranks(results: Results) -> list[list[str]]:
@@ -188,7 +182,7 @@ def list_costs(results: Results) -> list[list[str]]:
         seconds, memory = (runs[column].astype(float) for column in ("seconds", "peak_memory_mib"))
         mean = format_number(float(np.exp(np.log(errors).mean())))
         # of a committee a run fits weights, and has none of its members' trainings
-        took = NONE if model in results.committees else format_number(seconds.median())
+        took = NONE if model in results.roles.members else format_number(seconds.median())
         rows.append([model, took, f"{memory.max() / 1024:.1f}", f"{done} of {len(errors)}", mean])
     return rows
 

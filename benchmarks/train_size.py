@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from boomlib import registry
+from boomlib.declared import order_features
 from boomlib.external import is_external
 from boomlib.files import ContractError, read_json, write_json
 from boomlib.harness.interface import STATE, find_model_class
@@ -73,7 +74,7 @@ def fit_part(task: Task, descriptor: Mapping[str, Any], rows: np.ndarray, seed: 
         ``rmse`` by fold, in the property's unit, and ``seconds`` of fit and predictions: of the last process, if it
         had been stopped.
     """
-    code = hash_training(descriptor["class"], descriptor["parameters"], descriptor["features"])
+    code = hash_training(descriptor["class"], descriptor["parameters"], order_features(descriptor["features"]))
     identity = content_hash([task.name, task.scheme, task.split, rows.tolist(), seed, code])
     if (folder / FIT).exists() and (fitted := read_json(folder / FIT))["identity"] == identity:
         return fitted

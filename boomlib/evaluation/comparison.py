@@ -5,14 +5,16 @@ intervals of the two RMSE let expect. The resamples of a fold are the same for a
 (:func:`boomlib.evaluation.bootstrap.draw_weights`): each run keeps its RMSE on them, and a pair is a subtraction.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from boomlib.contracts import TableContract
+from boomlib.contracts import TableContract, read_table
 from boomlib.evaluation.bootstrap import draw_weights
 from boomlib.labels import is_nearly_constant
+from boomlib.runs import Run
 
 COMPARED = ("id", "ood")
 """The folds on which models are compared."""
@@ -20,6 +22,8 @@ FEWEST = 6
 """Molecules of a fold on which a difference may be beyond chance: on five, one of two models that are equally good is
 better on every molecule in 2 · 2⁻⁵ = 6 % (sign test)."""
 LEVEL = 0.95
+TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+"""Quantiles at the ends of an interval at :data:`LEVEL`."""
 RESAMPLED = TableContract("resamples", dict.fromkeys(COMPARED, pa.float64()))
 
 
@@ -55,6 +59,15 @@ def resample_folds(y: np.ndarray, fold: np.ndarray, y_pred: np.ndarray, *, resam
     return pa.table(columns)
 
 
+def read_resamples(folder: Path, runs: Sequence[Run]) -> dict[str, np.ndarray]:
+    """By fold the RMSE on each resample, mean over runs of one model that differ in their seed, float64 [resamples].
+
+    ``folder`` is ``resamples/`` of the results.
+    """
+    tables = [read_table(folder / f"{run.stem}.parquet", RESAMPLED) for run in runs]
+    return {fold: np.mean([table[fold].to_numpy() for table in tables], axis=0) for fold in COMPARED}
+
+
 def compare_to_best(rmse: Mapping[str, float], resampled: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
     """How far each model is behind the best one: the interval, at :data:`LEVEL`, of its RMSE less that of the best.
 
@@ -69,9 +82,8 @@ def compare_to_best(rmse: Mapping[str, float], resampled: Mapping[str, np.ndarra
     if not defined:
         return {}
     best = resampled[min(defined, key=lambda model: defined[model])]
-    tails = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
     behind = {}
     for model in defined:
-        low, high = np.quantile(resampled[model] - best, tails)
+        low, high = np.quantile(resampled[model] - best, TAILS)
         behind[model] = (float(low), float(high))
     return behind

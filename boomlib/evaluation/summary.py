@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from boomlib.contracts import read_table
-from boomlib.evaluation.comparison import COMPARED, RESAMPLED, compare_to_best
+from boomlib.evaluation.comparison import COMPARED, compare_to_best, read_resamples
 from boomlib.evaluation.metrics import METRICS
 from boomlib.evaluation.records import SCORED, as_text, list_recorded, tabulate_runs
 from boomlib.files import ContractError, StrPath, read_json, write_text
@@ -83,21 +82,14 @@ def compare_runs(
             models.setdefault(run.model, []).append(run)
     behind = {}
     for task, models in tasks.items():
-        tables = {
-            run: read_table(Path(results_dir, "resamples", f"{run.stem}.parquet"), RESAMPLED)
-            for runs in models.values()
-            for run in runs
-        }
+        resampled = {model: read_resamples(Path(results_dir, "resamples"), runs) for model, runs in models.items()}
         for fold in COMPARED:
             rmse = {
                 model: float(np.mean([find_rmse(results[run], fold) for run in runs]))
                 for model, runs in models.items()
             }
-            resampled = {
-                model: np.mean([tables[run][fold].to_numpy() for run in runs], axis=0)
-                for model, runs in models.items()
-            }
-            for model, interval in compare_to_best(rmse, resampled).items():
+            by_model = {model: by_fold[fold] for model, by_fold in resampled.items()}
+            for model, interval in compare_to_best(rmse, by_model).items():
                 behind[*task, fold, model] = interval
     return behind
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from boomlib.contracts import read_table
-from boomlib.evaluation.comparison import COMPARED, LEVEL, RESAMPLED
+from boomlib.evaluation.comparison import COMPARED, TAILS, read_resamples
 from boomlib.report.numbers import format_interval, format_number
 from boomlib.runs import Run
 
@@ -28,12 +27,9 @@ def list_differences(
         rmse: by fold the RMSE of the leaderboard by model, mean over seeds.
     """
     found: dict[str, list[list[Cell | None]]] = {}
-    tables = {
-        model: [read_table(results / f"resamples/{run.stem}.parquet", RESAMPLED) for run in own]
-        for model, own in runs.items()
-    }
+    resampled = {model: read_resamples(results / "resamples", own) for model, own in runs.items()}
     for fold in COMPARED:
-        means = {model: np.mean([each[fold].to_numpy() for each in own], axis=0) for model, own in tables.items()}
+        means = {model: by_fold[fold] for model, by_fold in resampled.items()}
         found[fold] = [
             [
                 None if row == column else compare(means[row] - means[column], rmse[fold][row] - rmse[fold][column])
@@ -48,5 +44,5 @@ def compare(resampled: np.ndarray, difference: float) -> Cell | None:
     """The interval of a difference from its resamples [resamples]; None where that is undefined."""
     if not np.isfinite(resampled).all() or not np.isfinite(difference):
         return None
-    low, high = (float(end) for end in np.quantile(resampled, ((1 - LEVEL) / 2, (1 + LEVEL) / 2)))
+    low, high = (float(end) for end in np.quantile(resampled, TAILS))
     return low, high, format_number(difference), format_interval(low, high)
