@@ -24,6 +24,7 @@ from boomlib.contracts import GEOMETRY, write_table
 from boomlib.declared import list_tables
 from boomlib.evaluation.comparison import COMPARED, RESAMPLED
 from boomlib.featurize import compute_feature
+from boomlib.processes import locate_lock
 from boomlib.runs import Run
 
 ROOT = Path(__file__).parent.parent
@@ -119,8 +120,8 @@ class Project:
         while not (path.exists() and f"epoch {epoch} of " in path.read_text()):
             assert process.poll() is None, process.communicate()[0]
             time.sleep(0.05)
-        jobs = psutil.Process(process.pid).children(recursive=True)
-        return process, next(job for job in jobs if "train_predict" in " ".join(job.cmdline()))
+        # not a walk through all processes, which on a busy machine takes as long as short epochs
+        return process, psutil.Process(int(locate_lock(path).read_text().split()[1]))
 
     def planned(self, *arguments: str) -> set[str]:
         """The messages of the jobs that a dry run would start; without arguments one of the leaderboard."""

@@ -66,9 +66,9 @@ TRAINING = "results/predictions/tiny/size/kde/short"
 
 
 def training_project(folder):
-    """A project with one small network of 40 epochs."""
+    """A project with one small network of 80 epochs, which take seconds."""
     project = make_project(folder)
-    short = {"of": "chemberta_small", "label": "Short", "parameters": {"training": {"epochs": 40}}}
+    short = {"of": "chemberta_small", "label": "Short", "parameters": {"training": {"epochs": 80}}}
     project.write_config(models=["short"], variants={"short": short})
     return project
 
@@ -88,9 +88,10 @@ def test_a_training_that_is_asked_to_end_says_so_and_goes_on_where_it_was(tmp_pa
         output = process.communicate(timeout=60)[0]
         assert process.returncode == 1, output
         if end is psutil.Process.terminate:
+            assert "error: stopped by SIGTERM" in output
+            assert (stopped.folder / TRAINING / "seed0/failure.json").exists(), output
             failure = json.loads((stopped.folder / TRAINING / "seed0/failure.json").read_text())
             assert failure["message"].startswith("stopped by SIGTERM: a time limit, a preemption, a cancellation")
-            assert "error: stopped by SIGTERM" in output
         assert not (stopped.folder / TRAINING / "seed0.parquet").exists()
     stopped.snakemake(f"{TRAINING}/seed0.parquet")
     log = (stopped.folder / "logs/train/tiny/size/kde/short/seed0.log").read_text()
