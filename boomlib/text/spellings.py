@@ -5,6 +5,7 @@ Not a feature table: a training may want new ones in each epoch.
 
 from collections.abc import Iterable
 
+import numpy as np
 from rdkit import Chem
 
 from boomlib.smiles import read_molecule
@@ -28,3 +29,8 @@ def draw_spellings(smiles: Iterable[str], spellings: int, seed: int, isomeric: b
     mols = map(read_molecule, smiles)
     # RDKit takes seed 0 for "none given"
     return [list(Chem.MolToRandomSmilesVect(mol, spellings, seed + 1, isomericSmiles=isomeric)) for mol in mols]
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """Seed of an epoch's spellings, below 2^31 − 1."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0] >> 2)

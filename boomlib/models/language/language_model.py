@@ -22,7 +22,7 @@ from boomlib.harness.training import fit_module
 from boomlib.models.language.masked_tokens import MaskedTokens
 from boomlib.smiles import canonical_smiles
 from boomlib.text.checkpoints import load_checkpoint, write_checkpoint
-from boomlib.text.spellings import draw_spellings
+from boomlib.text.spellings import draw_spellings, epoch_seed
 from boomlib.text.tokens import Tokenizer, find_unwritable, to_selfies
 
 READ_OUTS = {  # of extensive and of intensive properties
@@ -350,8 +350,3 @@ class LanguageModel(NetworkModel):
         self.config = self.language_model.config_class.from_pretrained(folder)
         self.tokenizer = Tokenizer.load(folder)
         return self.make_network(self.language_model(self.config))
-
-
-def epoch_seed(seed: int, epoch: int) -> int:
-    """Seed of an epoch's spellings, below 2^31 − 1."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0] >> 2)

@@ -4,6 +4,7 @@ Everything fitted here is fitted on train: vocabulary, scales, the outcome's tra
 """
 
 from dataclasses import dataclass, fields, replace
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from boomlib.harness.ridge import HalfSparseRows, Rows, fit_ridge
 from boomlib.models.nlmtp.environments import environment_of
 from boomlib.models.nlmtp.places import GroupPath, Insertions
 from boomlib.models.nlmtp.within import Side, WithinLine
+from boomlib.text.spellings import draw_spellings
 from boomlib.text.tokens import Tokenizer
 
 MASSES = ("MolWt", "ExactMolWt", "HeavyAtomMolWt")
@@ -39,6 +41,7 @@ PAIR_DESCRIPTORS = (
     "BertzCT",
 )
 FOLDED_BITS = 2048
+FIRST = 0  # seed of the spellings whose tokens the vocabulary has
 LARGEST = 10.0  # standardised covariate that a token tells
 
 
@@ -153,13 +156,16 @@ class Encoder:
         line: whether the answer to (treatment, context) has a linear path; ``within``: one whose effect of the
             treatment is that between molecules of the same context (:mod:`boomlib.models.nlmtp.within`).
         site: whether the policy also says where, see :mod:`boomlib.models.nlmtp.places`.
+        enumeration: 0: each molecule is read as its SMILES stands. k > 0: training reads another random spelling in
+            each epoch, a molecule's own outcome is the mean over k.
 
     Raises:
         ContractError: a place or a line within contexts is asked for and the context is not ``homologous``: an
             insertion leaves that alone, and molecules share it.
     """
 
-    places: GroupPath | None = None  # an encoder of version 0.3.0 has none
+    places: GroupPath | None = None  # an encoder of version 0.3.0 has neither
+    enumeration = 0
 
     def __init__(
         self,
@@ -171,12 +177,13 @@ class Encoder:
         additive: str,
         line: bool | Literal["within"],
         site: bool = False,
+        enumeration: int = 0,
     ) -> None:
         for option, asked in (("site", site), ("line: within", line == "within")):
             if asked and context != "homologous":
                 raise ContractError(f"`{option}` needs `context: homologous`, which a CH2 leaves alone, not {context}")
         self.context, self.environments, self.with_line = context, environments, line
-        self.outcome = LogMargin(margin)
+        self.enumeration, self.outcome = enumeration, LogMargin(margin)
         self.places = GroupPath() if site else None
         descriptors = 1.0 if additive == "counts and descriptors" else None
         self.design = LinearDesign(kind, 1, 3, descriptors) if additive != "none" else None
@@ -206,7 +213,9 @@ class Encoder:
             Train, with what the additive path says of each molecule when it is left out of its fit: the network shall
             learn what the path leaves on molecules that the path has not seen.
         """
-        self.tokenizer = Tokenizer.fit(train.smiles, "smiles", bare=True)
+        # a random spelling has tokens of its own
+        drawn = draw_spellings(train.smiles, self.enumeration, FIRST) if self.enumeration else []
+        self.tokenizer = Tokenizer.fit(chain(train.smiles, *drawn), "smiles", bare=True)
         mass, descriptors = self.mass(train), self.pair_descriptors(train)
         mean, deviation = find_moments(Blocks(train, self.covariates))
         self.columns = np.flatnonzero(deviation > 1e-9)
@@ -284,6 +293,11 @@ class Encoder:
             group_count=count,
             group_line=group_line[:, 0],
         )
+
+    def respell(self, molecules: Molecules, spellings: int, seed: int) -> list[Tensor]:
+        """Tokens of each of so many random spellings of the molecules, int64 [n, longest]."""
+        drawn = draw_spellings(molecules.smiles, spellings, seed)
+        return [pad(self.tokenizer.encode(texts)) for texts in zip(*drawn, strict=True)]
 
     def find_insertions(self, molecules: Molecules, shift: float) -> Insertions:
         """Where a CH₂ can go in molecules; ``shift`` is its mass, Da."""

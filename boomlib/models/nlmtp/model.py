@@ -23,9 +23,10 @@ from boomlib.harness.saving import read_objects, write_objects
 from boomlib.harness.training import count_epochs, fit_module, freeze, join_histories
 from boomlib.matched_pairs import find_pairs
 from boomlib.models.nlmtp.encoder import Encoder, Tensors
-from boomlib.models.nlmtp.module import Batch, Module, Pairs
+from boomlib.models.nlmtp.module import Module, Pairs, make_batch
 from boomlib.models.nlmtp.network import Network, Question, Reading, is_of_policy
 from boomlib.models.nlmtp.places import Insertions
+from boomlib.text.spellings import epoch_seed
 from boomlib.text.tokens import Tokenizer, find_unwritable
 
 READ_AT_ONCE = 128  # molecules a batch without gradients
@@ -43,6 +44,7 @@ class EncoderSettings(TypedDict):
     additive: Literal["none", "counts", "counts and descriptors"]
     line: bool | Literal["within"]
     site: NotRequired[bool]
+    enumeration: NotRequired[int]
 
 
 class NetworkSettings(TypedDict):
@@ -167,10 +169,13 @@ class NLMTP(PolicyModel):
             drawn = [(rows, *pairs.draw(rows, rng)) for rows in draw_batches(length, given["batch"], rng)]
             if places is not None:
                 drawn = [(*each, places.draw(each[0], rng)) for each in drawn]
-            return Batches(drawn, lambda each: make_batch(tensors, places, *each))
+            read = tensors
+            if encoder.enumeration:
+                read = replace(tensors, tokens=encoder.respell(train, 1, epoch_seed(self.seed, epoch))[0])
+            return Batches(drawn, lambda each: make_batch(read, places, *each))
 
         unlabelled = self.unlabelled or valid
-        followed = encoder.transform(unlabelled)
+        followed = self.spell(unlabelled)
         later = given.get("policy_epochs", 0)
         phases = {"observed": given["epochs"], "policy": later} if later else {"both": given["epochs"]}
         history: list[np.ndarray] = []
@@ -229,13 +234,21 @@ class NLMTP(PolicyModel):
         return Pairs(left, right, shift / self.encoder.mass_scale, len(train))
 
     @torch.no_grad()
-    def own_outcome(self, tensors: Tensors) -> np.ndarray:
-        """The molecules' own outcome in the observed world, native units, [n]."""
-        z, rows = torch.empty(len(tensors), dtype=torch.float64), group_by_length(tensors)
-        for each in rows:
-            (own,), _ = self.read(tensors.take(each), [Question(torch.zeros(len(each), 1), hidden=False)])
-            z[each] = own.outcome[:, 0].double().cpu()
-        return self.encoder.outcome.inverse(z.numpy())
+    def own_outcome(self, spelled: Sequence[Tensors]) -> np.ndarray:
+        """The molecules' own outcome in the observed world, the mean over spellings, native units, [n]."""
+        z = torch.zeros(len(spelled), len(spelled[0]), dtype=torch.float64)
+        for row, tensors in zip(z, spelled, strict=True):
+            for each in group_by_length(tensors):
+                (own,), _ = self.read(tensors.take(each), [Question(torch.zeros(len(each), 1), hidden=False)])
+                row[each] = own.outcome[:, 0].double().cpu()
+        return self.encoder.outcome.inverse(z.mean(0).numpy())
+
+    def spell(self, molecules: Molecules) -> list[Tensors]:
+        """What is read for the molecules' own outcome: them, or them in each of several random spellings."""
+        tensors, several = self.encoder.transform(molecules), self.encoder.enumeration
+        if not several:
+            return [tensors]
+        return [replace(tensors, tokens=tokens) for tokens in self.encoder.respell(molecules, several, self.seed)]
 
     def read(self, tensors: Tensors, asked: Sequence[Question]) -> tuple[list[Reading], Tensors]:
         """Answers to all questions, and the molecules as the network has read them, on its device."""
@@ -246,7 +259,7 @@ class NLMTP(PolicyModel):
 
     def predict(self, molecules: Molecules) -> Prediction:
         """Each molecule's own outcome."""
-        return Prediction(self.own_outcome(self.encoder.transform(molecules)))
+        return Prediction(self.own_outcome(self.spell(molecules)))
 
     @torch.no_grad()
     def policy(self, molecules: Molecules) -> pa.Table:
@@ -367,30 +380,3 @@ def as_column(values: Tensor) -> np.ndarray:
 def group_by_length(tensors: Tensors) -> Sequence[Tensor]:
     """Rows of batches without gradients: molecules of similar length together, which saves padding."""
     return tensors.length.argsort(stable=True).split(READ_AT_ONCE)
-
-
-def make_batch(
-    tensors: Tensors,
-    places: Insertions | None,
-    rows: np.ndarray,
-    right: np.ndarray,
-    shift: np.ndarray,
-    chosen: np.ndarray | None = None,
-) -> Batch:
-    """A batch for :meth:`Module.training_step`.
-
-    Args:
-        tensors: molecules of train.
-        places: insertions into them, if the policy has places.
-        rows: those of the batch.
-        right: the heavier molecule of each one's pair, -1 where it has none.
-        shift: δ of the pair.
-        chosen: an insertion into each, -1 where there is none.
-    """
-    target = tensors.descriptors[right] - tensors.descriptors[rows]
-    paired = torch.as_tensor(right >= 0)
-    molecules, shifts = tensors.take(torch.as_tensor(rows)), torch.as_tensor(shift, dtype=torch.float32)
-    if places is None or chosen is None or not len(places):
-        return Batch(molecules, shifts, target, paired)
-    place = places.take(torch.as_tensor(chosen))
-    return Batch(molecules, shifts, target, paired, place, torch.as_tensor(chosen >= 0) & place.known)

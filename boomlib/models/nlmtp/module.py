@@ -69,6 +69,33 @@ class Batch:
         )
 
 
+def make_batch(
+    tensors: Tensors,
+    places: Insertions | None,
+    rows: np.ndarray,
+    right: np.ndarray,
+    shift: np.ndarray,
+    chosen: np.ndarray | None = None,
+) -> Batch:
+    """A batch for :meth:`Module.training_step`.
+
+    Args:
+        tensors: molecules of train.
+        places: insertions into them, if the policy has places.
+        rows: those of the batch.
+        right: the heavier molecule of each one's pair, -1 where it has none.
+        shift: δ of the pair.
+        chosen: an insertion into each, -1 where there is none.
+    """
+    target = tensors.descriptors[right] - tensors.descriptors[rows]
+    paired = torch.as_tensor(right >= 0)
+    molecules, shifts = tensors.take(torch.as_tensor(rows)), torch.as_tensor(shift, dtype=torch.float32)
+    if places is None or chosen is None or not len(places):
+        return Batch(molecules, shifts, target, paired)
+    place = places.take(torch.as_tensor(chosen))
+    return Batch(molecules, shifts, target, paired, place, torch.as_tensor(chosen >= 0) & place.known)
+
+
 class Module(Trainee):
     """Trains a :class:`Network`.
 

@@ -1,0 +1,97 @@
+"""NL-MTP with its options: what is trained is what a kept model says of the same molecules, and of each spelling."""
+
+import itertools
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from tiny import TrainingJob, small_descriptor, write_benchmark
+
+from boomlib import contracts
+from boomlib.harness.interface import Molecules
+from boomlib.harness.job import read_task
+from boomlib.harness.kept import read_kept
+from boomlib.models.nlmtp.encoder import Encoder
+from boomlib.models.nlmtp.model import NLMTP
+
+SPELLINGS = 3
+OPTIONS = {
+    "within": {"encoder": {"line": "within"}},
+    "two phases": {"training": {"epochs": 2, "policy_epochs": 1}},
+    "enumeration": {"encoder": {"enumeration": SPELLINGS}, "training": {"epochs": 2}},
+}
+
+
+def descriptor_with(changes: dict) -> dict:
+    small = small_descriptor("nlmtp_small")
+    given = small["parameters"]
+    return small | {"parameters": given | {name: given[name] | change for name, change in changes.items()}}
+
+
+@pytest.fixture(scope="module")
+def benchmark(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("benchmark")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiny, "FOLDS", [fold for fold in tiny.FOLDS for _ in range(10)])  # contexts that are shared
+        write_benchmark(folder, small_descriptor("nlmtp_small")["features"])
+    return folder
+
+
+@pytest.fixture(scope="module", params=OPTIONS)
+def trained(request, benchmark, tmp_path_factory):
+    job = TrainingJob(descriptor_with(OPTIONS[request.param]), benchmark, tmp_path_factory.mktemp("trained"))
+    job(policy=job.folder / "policy.parquet")
+    return job
+
+
+def test_a_kept_model_says_the_same(trained, benchmark):
+    smiles = contracts.read_table(benchmark / "molecules.parquet")["smiles"].to_numpy()
+    predicted = contracts.read_table(trained.predictions)
+    asked = smiles[predicted["molecule_id"].to_numpy()].tolist()
+    assert read_kept(trained.folder).predict(asked).mean.tobytes() == predicted["y_pred"].to_numpy().tobytes()
+
+
+def fit(benchmark, folder, changes: dict) -> tuple[NLMTP, Molecules]:
+    """A model that is fitted here, and the molecules of the test folds."""
+    descriptor = descriptor_with(changes)
+    molecules, fold = read_task(benchmark / "task.parquet", tiny.feature_files(descriptor, benchmark))
+    model = NLMTP(**descriptor["parameters"], kind="extensive", seed=0)
+    model.fit(molecules.take(fold == "train"), molecules.take(fold == "valid"), folder)
+    return model, molecules.take(np.isin(fold, contracts.PREDICTED_FOLDS))
+
+
+def test_spellings_are_averaged_and_do_not_depend_on_the_company(benchmark, tmp_path):
+    model, molecules = fit(benchmark, tmp_path, OPTIONS["enumeration"])
+    predicted = model.predict(molecules).mean
+    spelled = model.spell(molecules)
+    assert len(spelled) == SPELLINGS
+    each = np.stack([model.own_outcome([tensors]) for tensors in spelled])
+    assert (np.ptp(each, axis=0) > 0).any(), "spellings are read alike"
+    z = model.encoder.outcome.transform(each).mean(axis=0)
+    np.testing.assert_allclose(predicted, model.encoder.outcome.inverse(z), rtol=1e-9)
+    some = model.predict(molecules.take(np.arange(5)))
+    np.testing.assert_allclose(some.mean, predicted[:5], rtol=1e-5)
+    plain = model.encoder.transform(molecules)
+    for tensors, name in itertools.product(spelled, (field.name for field in fields(plain))):
+        ours, theirs = getattr(tensors, name), getattr(plain, name)
+        assert name == "tokens" or torch.equal(ours.nan_to_num(), theirs.nan_to_num()), name
+
+
+def test_each_epoch_reads_another_spelling(benchmark, tmp_path, monkeypatch):
+    read = []
+    respell = Encoder.respell
+
+    def record(encoder, molecules, spellings, seed):
+        drawn = respell(encoder, molecules, spellings, seed)
+        if spellings == 1:
+            read.append(drawn[0])
+        return drawn
+
+    monkeypatch.setattr(Encoder, "respell", record)
+    model, _ = fit(benchmark, tmp_path, OPTIONS["enumeration"])
+    assert len(read) == 2
+    assert any(ours.tolist() != theirs.tolist() for ours, theirs in zip(*read, strict=True))
+    unknown = model.encoder.tokenizer.encode(["[Xe]"])[0]
+    assert not any(np.isin(tokens.numpy(), unknown).any() for tokens in read), "a token of a spelling is unknown"
