@@ -40,6 +40,8 @@ REMEDIES = {
     "boolean": "; write true or false without quotes",
 }
 EMPTY = "; write its value behind the colon, a text such as null or ~ in quotes"  # of a text that YAML finds absent
+UNITS = {"dipole_moment": "D", "electronic_spatial_extent": "bohr²"}
+"""Of properties by their ``observable``, those in which models know them."""
 UNSHOWN = frozenset({"mirror", "screens"})  # keys of which nothing on a page depends, nor the hash in its footer
 MODEL_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
 
@@ -171,6 +173,13 @@ def check_datasets(content: Entry, registered: Entries, where: str) -> tuple[Ent
                 raise ContractError(
                     f"{where}: datasets.{name}.properties.{each}: a density does not grow with the molecule; write "
                     "`kind: intensive`, or leave `observable` out"
+                )
+            unit = UNITS.get(entry.get("observable"), entry["unit"])
+            if entry["unit"] != unit:
+                raise ContractError(
+                    f"{where}: datasets.{name}.properties.{each}: what models know of `observable: "
+                    f"{entry['observable']}` is in {unit}, not in {entry['unit']}; convert the labels and write "
+                    f"`unit: {unit}`, or leave `observable` out"
                 )
     return content["datasets"], content["sources"]
 

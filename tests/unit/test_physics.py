@@ -59,6 +59,15 @@ def test_a_wild_molecule_of_train_hardly_moves_the_columns_of_others(wild):
     assert np.abs(moved[others] - tame[others]).max() < 3, "of normal values"
 
 
+def test_a_wild_molecule_of_train_widens_no_range():
+    values = read_physics(make(), "xtb")
+    values[5] = 1e9
+    physics = Physics("xtb", "extensive", 1.0).fit(make(values))
+    asked = read_physics(make(), "xtb")
+    asked[0] = 1e4
+    assert physics.transform(make(asked))[0].max() < 20, "train's other values are normal, and a margin is their width"
+
+
 def test_a_wild_molecule_of_a_test_fold_changes_no_other():
     train = make()
     physics = Physics("xtb", "extensive", 1.0).fit(train)

@@ -548,6 +548,21 @@ def test_what_is_not_compiled_refuses_it_when_the_workflow_is_read(name):
         registry.with_variants(MODELS, CONFIG | {"variants": {"fused": fused}})
 
 
+@pytest.mark.parametrize(
+    ("observable", "unit", "said"),
+    [
+        ("dipole_moment", "e bohr", "is in D, not in e bohr; convert the labels and write `unit: D`"),
+        ("electronic_spatial_extent", "Å²", "is in bohr², not in Å²"),
+    ],
+)
+def test_what_models_know_in_another_unit_is_refused(observable, unit, said):
+    properties = {"y": {"unit": unit, "kind": "extensive", "observable": observable}}
+    own = {"x": {"reader": "table", "label": "X", "file": "x.csv", "properties": properties}}
+    config = {"tasks": ["x/y"], "models": ["ridge"], "datasets": own}
+    with pytest.raises(ContractError, match=rf"datasets\.x\.properties\.y: .*{said}"):
+        registry.with_own_datasets(*registry.load_datasets(), config)
+
+
 def test_a_density_that_grows_with_the_molecule_is_refused():
     properties = {"rho": {"unit": "g/cm³", "kind": "extensive", "observable": "mass_density"}}
     own = {"x": {"reader": "table", "label": "X", "file": "x.csv", "properties": properties}}

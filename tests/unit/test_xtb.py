@@ -35,16 +35,25 @@ def first(smiles, numbers, positions) -> dict[str, float]:
     return {name: each[0].as_py() for name, each in xtb.compute([smiles], as_table((numbers, positions))).items()}
 
 
-def energy(numbers, positions, **settings) -> float:
+def singlepoint(numbers, positions, **settings):
     calculator = Calculator("GFN2-xTB", np.array(numbers), np.array(positions) / xtb.BOHR, **settings)
     calculator.set("verbosity", 0)
-    return float(calculator.singlepoint().get("energy"))
+    return calculator.singlepoint()
+
+
+def energy(numbers, positions, **settings) -> float:
+    return float(singlepoint(numbers, positions, **settings).get("energy"))
 
 
 def test_water_is_near_to_experiment_and_has_the_geometry_that_was_given():
     water = first("O", [8, 1, 1], WATER)
     assert water["note"] is None
     assert water["dipole"] == pytest.approx(1.85, abs=0.45), "experiment, D"
+    solved = singlepoint([8, 1, 1], WATER)
+    # 1 a.u. is 8.4783536e-30 C m, 1 D is 1e-21/c C m (CODATA 2018)
+    assert water["dipole"] == pytest.approx(
+        np.linalg.norm(solved.get("dipole")) * 8.4783536e-30 * 299792458e21, rel=1e-5
+    )
     assert water["atomisation_energy"] == pytest.approx(-0.37, abs=0.2), "experiment, 232 kcal/mol"
     # about the axis of symmetry etc., from the positions by hand: A 820, B 437, C 285 GHz
     assert [water[f"rotation_{axis}"] for axis in "abc"] == pytest.approx([820, 437, 285], rel=0.03)
