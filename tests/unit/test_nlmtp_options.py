@@ -12,22 +12,28 @@ from tiny import TrainingJob, small_descriptor, write_benchmark
 from boomlib import contracts
 from boomlib.harness.interface import Molecules
 from boomlib.harness.job import read_task
+from boomlib.harness.keeping import describe_run
 from boomlib.harness.kept import read_kept
 from boomlib.models.nlmtp.encoder import Encoder
 from boomlib.models.nlmtp.model import NLMTP
 
 SPELLINGS = 3
+FURTHER = ["xtb"]
 OPTIONS = {
     "within": {"encoder": {"line": "within"}},
     "two phases": {"training": {"epochs": 2, "policy_epochs": 1}},
+    "physics": {"encoder": {"additive": "physics"}, "training": {"epochs": 1}},
     "enumeration": {"encoder": {"enumeration": SPELLINGS}, "training": {"epochs": 2}},
 }
 
 
 def descriptor_with(changes: dict) -> dict:
     small = small_descriptor("nlmtp_small")
-    given = small["parameters"]
-    return small | {"parameters": given | {name: given[name] | change for name, change in changes.items()}}
+    given, features = small["parameters"], [*small["features"], *FURTHER]
+    return small | {
+        "features": features,
+        "parameters": given | {name: given[name] | change for name, change in changes.items()},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +41,18 @@ def benchmark(tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiny, "FOLDS", [fold for fold in tiny.FOLDS for _ in range(10)])  # contexts that are shared
-        write_benchmark(folder, small_descriptor("nlmtp_small")["features"])
+        write_benchmark(folder, descriptor_with({})["features"])
     return folder
 
 
 @pytest.fixture(scope="module", params=OPTIONS)
 def trained(request, benchmark, tmp_path_factory):
     job = TrainingJob(descriptor_with(OPTIONS[request.param]), benchmark, tmp_path_factory.mktemp("trained"))
-    job(policy=job.folder / "policy.parquet")
+    # a variant, as a configuration would have it: its features need not be those of the model that it is of
+    variant = {"of": "nlmtp_small", "label": "It"} | {key: job.descriptor[key] for key in ("features", "parameters")}
+    run = {"dataset": "tiny", "property": tiny.PROPERTY, "scheme": "kde", "model": "it"}
+    keep = describe_run(tiny.CONFIG | {"models": ["it"], "variants": {"it": variant}}, run)
+    job(policy=job.folder / "policy.parquet", keep=keep)
     return job
 
 

@@ -17,6 +17,7 @@ from boomlib.harness.batches import pad
 from boomlib.harness.columns import stack_columns
 from boomlib.harness.design import Blocks, Environments, LinearDesign, add_rows, find_moments, read_descriptors
 from boomlib.harness.interface import Molecules
+from boomlib.harness.physics import Physics
 from boomlib.harness.ragged import send
 from boomlib.harness.ridge import HalfSparseRows, Rows, fit_ridge
 from boomlib.models.nlmtp.environments import environment_of
@@ -40,6 +41,14 @@ PAIR_DESCRIPTORS = (
     "NumHDonors",
     "BertzCT",
 )
+MARGIN = 1.0
+PATHS = {
+    "counts": (False, None),
+    "counts and descriptors": (True, None),
+    "physics": (True, "xtb"),
+    "physics_embedded": (True, "xtb_embedded"),
+}
+"""Linear paths of a molecule's own outcome: whether they read descriptors, and their feature of single points."""
 FOLDED_BITS = 2048
 FIRST = 0  # seed of the spellings whose tokens the vocabulary has
 LARGEST = 10.0  # standardised covariate that a token tells
@@ -152,7 +161,8 @@ class Encoder:
         context: ``homologous``, ``intensive`` or ``full``: which covariates stand before the treatment.
         environments: groups that scaffolds are hashed into.
         margin: of :class:`LogMargin`.
-        additive: ``none``, ``counts`` or ``counts and descriptors``: the linear path of the molecule's own outcome.
+        additive: the linear path of the molecule's own outcome: ``none``, ``counts``, ``counts and descriptors``, or
+            these and single points, ``physics`` or ``physics_embedded`` (:data:`PATHS`).
         line: whether the answer to (treatment, context) has a linear path; ``within``: one whose effect of the
             treatment is that between molecules of the same context (:mod:`boomlib.models.nlmtp.within`).
         site: whether the policy also says where, see :mod:`boomlib.models.nlmtp.places`.
@@ -185,8 +195,11 @@ class Encoder:
         self.context, self.environments, self.with_line = context, environments, line
         self.enumeration, self.outcome = enumeration, LogMargin(margin)
         self.places = GroupPath() if site else None
-        descriptors = 1.0 if additive == "counts and descriptors" else None
-        self.design = LinearDesign(kind, 1, 3, descriptors) if additive != "none" else None
+        self.design = None
+        if additive != "none":
+            descriptors, feature = PATHS[additive]
+            more = None if feature is None else Physics(feature, kind, MARGIN)
+            self.design = LinearDesign(kind, 1, 3, MARGIN if descriptors else None, more)
 
     def covariates(self, molecules: Molecules) -> np.ndarray:
         """Unscaled covariates, float64 [n, columns]."""

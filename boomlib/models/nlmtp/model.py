@@ -41,7 +41,7 @@ class EncoderSettings(TypedDict):
     context: Literal["homologous", "intensive", "full"]
     environments: int
     margin: float
-    additive: Literal["none", "counts", "counts and descriptors"]
+    additive: Literal["none", "counts", "counts and descriptors", "physics", "physics_embedded"]
     line: bool | Literal["within"]
     site: NotRequired[bool]
     enumeration: NotRequired[int]
