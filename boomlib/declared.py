@@ -6,6 +6,9 @@ import graphlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from boomlib import registry
 from boomlib.files import ContractError
@@ -18,6 +21,8 @@ NEUTRAL = "what it reads reaches a stage as an input or a parameter"
 FAMILIES = Path(__file__).parent.parent / "rules/train"
 NEEDS = ("SMILES", "embedded geometry", "the source's geometry")
 """What a model may need of a molecule, from what anybody has to what only the source's calculations give."""
+EMBEDDED = {"conformers": "embedded", "xtb": "xtb_embedded", "physics": "physics_embedded"}
+"""Features of the source's geometry, and references that read one, with those of an embedded geometry."""
 EMBEDS = "max_embedding_attempts"  # the key of a dataset that features which embed molecules take
 # the constants of a module of boomlib.splits
 SCHEME = {
@@ -173,9 +178,22 @@ def suggest_embedded(name: str, models: Entries) -> str:
     embedded = f"{name}_embedded"
     if embedded in models:
         return f"take its variant with embedded ones (name '{embedded}')"
-    if "conformers" in read_signature(models[name]["class"]).settings:
-        return "take a variant of it with embedded ones (`conformers: embedded`)"
-    return "take a model that reads none"
+    given = models[name]
+    changes = embed(given["parameters"])
+    if "conformers" in read_signature(given["class"]).settings:
+        changes["conformers"] = "embedded"
+    if not changes:
+        return "take a model that reads none"
+    features = [EMBEDDED.get(each, each) for each in given["features"]]
+    written = yaml.safe_dump({"features": features, "parameters": changes}, default_flow_style=True, width=1000)
+    return f"take a variant of it with embedded ones ({written.strip()})"
+
+
+def embed(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Of hyper-parameters those that name a geometry of the source, with the embedded one in its place."""
+    inner = {key: embed(value) for key, value in parameters.items() if isinstance(value, Mapping)}
+    named = {key: EMBEDDED[value] for key, value in parameters.items() if isinstance(value, str) and value in EMBEDDED}
+    return named | {key: changed for key, changed in inner.items() if changed}
 
 
 def check_geometry(name: str, dataset: str, models: Entries, datasets: Entries, where: str) -> None:

@@ -102,7 +102,7 @@ def combine(answers: Sequence[KeptPrediction], names: tuple[str, str, str]) -> d
 
 
 def write_notes(n: int, told: Mapping[str, Mapping[int, str]]) -> list[str | None]:
-    """Reasons of each of ``n`` molecules in one text; a model, by its column, is named where not all have the same."""
+    """What is told of each of ``n`` molecules in one text; a model is named, by its column, where not all say it."""
     notes: list[str | None] = [None] * n
     for row in sorted({row for reasons in told.values() for row in reasons}):
         found = {name: reasons[row] for name, reasons in told.items() if row in reasons}
@@ -119,7 +119,7 @@ def ask(groups: Sequence[Sequence[KeptModel]], smiles: Sequence[str | None]) -> 
     for group, names in zip(groups, name_columns([group[0].facts for group in groups]), strict=True):
         answers = [each.predict(molecules) for each in group]
         columns |= combine(answers, names)
-        told[names[0]] = {row: reason for each in answers for row, reason in each.reasons.items()}
+        told[names[0]] = {row: reason for each in answers for row, reason in (each.remarks | each.reasons).items()}
     arrays = {name: pa.array(values, pa.float64(), from_pandas=True) for name, values in columns.items()}
     return pa.table(arrays | {NOTE: pa.array(write_notes(len(smiles), told), pa.string())})
 
@@ -218,7 +218,7 @@ def predict_file(kept: Sequence[KeptModel], molecules: MoleculeFile, out: Path) 
         out: the file to write, CSV or Parquet by its name.
 
     Returns:
-        How many rows there are, how many have a note, and where nothing at all is predicted the first note.
+        How many rows there are, how many lack a prediction, and where nothing at all is predicted the first note.
 
     Raises:
         ContractError: the file cannot be read, or has a column of a name that is needed; or that of ``out``.
@@ -230,17 +230,18 @@ def predict_file(kept: Sequence[KeptModel], molecules: MoleculeFile, out: Path) 
     predictions = [names[0] for names in name_columns([group[0].facts for group in groups])]
     empty = ask(groups, [])
     n = check_molecules(molecules, empty.column_names)
-    progress, noted, predicted, first = Progress("predict", "mol", n), 0, 0, None
+    progress, lacking, predicted, first = Progress("predict", "mol", n), 0, 0, None
     schema = pa.schema([*molecules.schema, *empty.schema])
     with writing(out, schema) as write:
         for numbers, part in molecules.read_parts(CHUNK):
             said = ask(groups, molecules.read_smiles(numbers, part))
             write(pa.table([*part.columns, *said.columns], schema=schema))
-            noted += len(said) - said[NOTE].null_count
-            predicted += sum(len(said) - said[name].null_count for name in predictions)
+            unsaid = np.array([said[name].is_null().to_numpy() for name in predictions])
+            lacking += int(unsaid.any(axis=0).sum())
+            predicted += int((~unsaid).sum())
             first = first or next(filter(None, said[NOTE].to_pylist()), None)
             progress.advance(len(said))
-    return n, noted, None if predicted else first
+    return n, lacking, None if predicted else first
 
 
 def main() -> None:
@@ -260,12 +261,14 @@ def main() -> None:
         known: dict[Path, KeptModel] = {}
         kept = [read_kept(folder, arguments.other_code, known) for folder in arguments.folders]
         molecules = MoleculeFile(arguments.molecules, arguments.smiles_column)
-        n, noted, reason = predict_file(kept, molecules, arguments.out)
+        n, lacking, reason = predict_file(kept, molecules, arguments.out)
     except (ContractError, OSError) as error:
         sys.exit(f"error: {error}")
     if reason:
         sys.exit(f"error: {arguments.out}: none of {n:,} rows has a prediction ({reason}); see the column {NOTE}")
-    refused = f"{noted:,} of {n:,} molecules lack a prediction: see the column {NOTE}" if noted else f"{n:,} molecules"
+    refused = (
+        f"{lacking:,} of {n:,} molecules lack a prediction: see the column {NOTE}" if lacking else f"{n:,} molecules"
+    )
     print(f"{arguments.out}: {refused}", file=sys.stderr)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from boomlib.contracts import find_origin, property_values, read_molecules, read_predictions, read_split
+from boomlib.contracts import Origin, find_origin, property_values, read_molecules, read_predictions, read_split
 from boomlib.evaluation.comparison import COMPARED
 from boomlib.files import StrPath, write_json
 
@@ -23,7 +23,10 @@ AGREED = 0.1
 
 
 def scale_errors(y: np.ndarray, fold: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
-    """Absolute errors over the model's RMSE on the molecule's own fold, float64 [models, n]; 0 without any error.
+    """Absolute errors over the model's RMSE on the fold's other molecules, float64 [models, n].
+
+    0 where it has no error on the others: a model that is right everywhere else, or knows no other, finds nothing
+    hard. The molecule itself must not count, or one wrong label among few could never stand out.
 
     Args:
         y: true values, float64 [n].
@@ -35,9 +38,19 @@ def scale_errors(y: np.ndarray, fold: np.ndarray, y_pred: np.ndarray) -> np.ndar
     for name in np.unique(fold):
         rows = fold == name
         with np.errstate(over="ignore"):  # of a model that diverged
-            rmse = np.sqrt(np.mean(error[:, rows] ** 2, axis=1, keepdims=True))
-        scaled[:, rows] = error[:, rows] / np.where(rmse > 0, rmse, np.inf)
+            square = error[:, rows] ** 2
+            others = np.sqrt(sum_others(square) / max(1, rows.sum() - 1))
+        scaled[:, rows] = error[:, rows] / np.where(others > 0, others, np.inf)
     return scaled
+
+
+def sum_others(values: np.ndarray) -> np.ndarray:
+    """Of each value [k, n] the sum of all others in its row: not total less itself, which may lose them all."""
+    before, behind = np.zeros_like(values), np.zeros_like(values)
+    before[:, 1:] = values[:, :-1].cumsum(axis=1)
+    behind[:, :-1] = values[:, :0:-1].cumsum(axis=1)[:, ::-1]
+    total: np.ndarray = before + behind
+    return total
 
 
 def doubt_labels(y: np.ndarray, y_pred: np.ndarray, scaled: np.ndarray) -> np.ndarray:
@@ -72,7 +85,7 @@ def list_hardest(
         predictions: of each model, float64 [n]; none: no molecule is hard.
 
     Returns:
-        The hardest first: ``name`` (its line or row in a user's file, else its molecule_id), ``smiles``, ``fold``,
+        The hardest first: ``name`` (:func:`name_molecule`), ``smiles``, ``fold``,
         ``label``, of the predictions ``median``, ``low`` and ``high``, ``scaled_error``, and whether the label is
         ``doubted``.
     """
@@ -90,7 +103,7 @@ def list_hardest(
         at, shown = int(tested[index]), y_pred[:, index]
         listed.append(
             {
-                "name": f"molecule {at}" if origin is None else f"{origin.counts} {origin.numbers[at]}",
+                "name": name_molecule(origin, at),
                 "smiles": molecules["smiles"][at].as_py(),
                 "fold": str(fold[at]),
                 "label": float(true[index]),
@@ -102,6 +115,11 @@ def list_hardest(
             }
         )
     return listed
+
+
+def name_molecule(origin: Origin | None, molecule: int) -> str:
+    """What the molecule of this id is called: its line or row in a user's file, else its molecule_id."""
+    return f"molecule {molecule}" if origin is None else f"{origin.counts} {origin.numbers[molecule]}"
 
 
 def find_hardest(

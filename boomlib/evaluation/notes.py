@@ -1,11 +1,13 @@
-"""What readers of a task's errors must know of it: labels that lack or are constant, ties, few molecules, kind."""
+"""What readers of a task's errors must know of it: lacking, constant and wild labels, ties, few molecules, kind."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 
-from boomlib.contracts import NO_FOLD, property_values, read_molecules, read_split, read_table
+from boomlib.contracts import NO_FOLD, find_origin, property_values, read_molecules, read_split, read_table
 from boomlib.evaluation.comparison import COMPARED, FEWEST
+from boomlib.evaluation.hardest import name_molecule
 from boomlib.files import StrPath, write_json
 from boomlib.harness.columns import stack_columns
 from boomlib.labels import SAME, is_nearly_constant
@@ -16,6 +18,10 @@ FAR_BETTER = 0.5
 """Share of the mean squared error that the other kind must leave of the declared one's."""
 ENOUGH = 20
 """Molecules of train from which on both kinds are compared."""
+WILD = 30.0
+"""Widths of the middle four fifths of all labels by which one is outside of these that may be a mistake."""
+NAMED = 3
+"""Molecules of which a note speaks, at most."""
 
 
 def fit_composition(design: np.ndarray, y: np.ndarray) -> float:
@@ -83,6 +89,31 @@ def note_unlabelled(fold: np.ndarray) -> Iterable[str]:
         )
 
 
+def note_wild(name: Callable[[int], str], fold: np.ndarray, y: np.ndarray, unit: str) -> Iterable[str]:
+    """Whether some labels are so far from all others that they may be mistakes of unit or typing.
+
+    Args:
+        name: tells what the molecule of an id is called.
+        fold: str [n].
+        y: their labels, float64 [n].
+        unit: of the labels.
+    """
+    used = np.flatnonzero(fold != NO_FOLD)
+    if not len(used):
+        return
+    low, high = np.quantile(y[used], [0.1, 0.9])
+    outside = np.maximum(low - y[used], y[used] - high)
+    wild = used[(outside > WILD * (high - low)) & (high > low)]
+    if len(wild):
+        told = [f"{y[each]:.6g} {unit} ({name(int(each))}, in {fold[each]})" for each in wild[:NAMED]]
+        more = f" and {len(wild) - NAMED:,} more" if len(wild) > NAMED else ""
+        yield (
+            f"Far outside of all other labels, four fifths of which lie from {low:.6g} to {high:.6g}: "
+            f"{', '.join(told)}{more}. "
+            "Every model learns from such a label or is judged by it; if it is a mistake, mend it in the source."
+        )
+
+
 def note_few(fold: np.ndarray) -> Iterable[str]:
     """Whether a tested fold is so small that no difference between models is beyond chance."""
     sizes = {name: int((fold == name).sum()) for name in COMPARED}
@@ -138,13 +169,15 @@ def inspect_task(
         kind: ``extensive`` or ``intensive``, as declared.
         unit: the property's unit.
     """
-    y = property_values(read_molecules(molecules_path), property_name, molecules_path)
+    molecules = read_molecules(molecules_path)
+    y = property_values(molecules, property_name, molecules_path)
     fold, quantity = read_split(split_path)
     train = fold == "train"
     counts = stack_columns(read_table(elements_path).drop_columns("molecule_id"))[train]
     notes = [
         *note_unlabelled(fold),
         *note_constant(y[train], unit),
+        *note_wild(partial(name_molecule, find_origin(molecules)), fold, y, unit),
         *note_few(fold),
         *note_ties(fold, quantity),
         *note_kind(counts, y[train], kind, unit),

@@ -53,7 +53,8 @@ def rank_models(table: pd.DataFrame, scheme: str, controls: set[str]) -> pd.Data
 
     Controls are never ranked and stand last. A model is ranked if it has the OOD RMSE of every task, for
     ranks over different tasks do not compare; one that lacks a task has no mean at all and stands after the
-    ranked ones. Tasks on which models cannot be told apart (:func:`find_untold`) rank nobody, and are in no mean.
+    ranked ones. Tasks on which models cannot be told apart (:func:`find_untold`) rank nobody, are in no mean, and may
+    lack.
 
     Args:
         table: the tidy table.
@@ -74,9 +75,9 @@ def rank_models(table: pd.DataFrame, scheme: str, controls: set[str]) -> pd.Data
 
     frame = pd.DataFrame(index=rmse.index)
     frame["control"] = frame.index.isin(controls)
-    complete = rmse.notna().all(axis=1)
-    ranked = complete & ~frame["control"]
     compared = ~find_untold(table, scheme, controls)
+    complete = rmse.loc[:, compared].notna().all(axis=1)
+    ranked = complete & ~frame["control"]
     if compared.any():
         ranks = rankdata(rmse.loc[ranked, compared].to_numpy(), axis=0)
         frame["mean_rank"] = pd.Series(ranks.mean(axis=1), index=rmse.index[ranked])

@@ -32,9 +32,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class KeptPrediction(Prediction):
-    """Predicted values as in :class:`Prediction`, NaN where there is none, and why not, by position."""
+    """Predicted values as in :class:`Prediction`, NaN where there is none.
+
+    Attributes:
+        reasons: why there is none, by position.
+        remarks: what a prediction lacks that is there, by position.
+    """
 
     reasons: Mapping[int, str] = field(default_factory=dict)
+    remarks: Mapping[int, str] = field(default_factory=dict)
 
 
 class KeptError(ContractError):
@@ -102,15 +108,21 @@ class KeptModel:
     def ask(self, asked: NewMolecules) -> KeptPrediction:
         """What :meth:`predict` answers of molecules that the model has not been asked for."""
         reasons, tables = dict(asked.reasons) | self.find_too_large(asked), {}
+        remarks: dict[int, str] = {}
         for name in self.facts["features"]:
             described = asked.describe(name, self.facts["settings"])
             tables[name] = described.table
+            remarks |= {
+                int(asked.rows[place]): f"no {name} ({note}), train's median in its place"
+                for place, note in described.unknown.items()
+            }
             reasons |= {int(asked.rows[place]): reason for place, reason in described.reasons.items()}
         if self.members:
             said = {name: member.predict(asked) for name, member in self.members.items()}
             tables[MEMBERS] = pa.table({name: each.mean[asked.rows] for name, each in said.items()})
             for name, each in said.items():
                 reasons = {row: f"{name}: {reason}" for row, reason in each.reasons.items()} | reasons
+                remarks |= each.remarks
         unlabelled = np.full(len(asked.rows), np.nan)
         molecules = Molecules(asked.rows.astype(np.int64), asked.smiles, unlabelled, tables)
         molecules = molecules.take(~np.isin(asked.rows, list(reasons)))
@@ -129,7 +141,9 @@ class KeptModel:
             wrong = some[~np.isfinite(answer.mean)]
             mean[wrong] = np.nan
             reasons |= dict.fromkeys(wrong.tolist(), "the model's prediction is not a finite number")
-        return KeptPrediction(mean, std if self.facts["tells_std"] else None, dict(sorted(reasons.items())))
+        remarks = {row: remark for row, remark in remarks.items() if row not in reasons}
+        told = dict(sorted(reasons.items())), dict(sorted(remarks.items()))
+        return KeptPrediction(mean, std if self.facts["tells_std"] else None, *told)
 
     def find_too_large(self, asked: NewMolecules) -> dict[int, str]:
         """Why molecules are larger than the dataset's largest, by position."""

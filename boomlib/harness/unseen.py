@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from boomlib.datasets.rows import why_no_molecule
 from boomlib.declared import list_tables, order_features
@@ -43,6 +44,18 @@ class Described:
         notes = self.table["note"] if "note" in self.table.column_names else None
         found = {int(row): None if notes is None else notes[int(row)].as_py() for row in np.flatnonzero(gaps)}
         return {row: note or f"no {', '.join(names[:3])}" for row, note in found.items()} | dict(self.failed)
+
+    @property
+    def unknown(self) -> dict[int, str]:
+        """What the feature notes of molecules of which it cannot tell some column, NaN, that a model fills, by row."""
+        if "note" not in self.table.column_names:
+            return {}
+        gaps = np.zeros(self.table.num_rows, dtype=bool)
+        for name in self.table.column_names:
+            if pa.types.is_floating(self.table[name].type):
+                gaps |= pc.is_nan(self.table[name]).fill_null(False).to_numpy()
+        notes = {int(row): self.table["note"][int(row)].as_py() for row in np.flatnonzero(gaps)}
+        return {row: note for row, note in notes.items() if note}
 
 
 class NewMolecules:

@@ -45,9 +45,12 @@ def assign_folds(smiles: Iterable[str], folds: int, seed: int) -> dict[str, int]
 
     order = sorted(set(smiles), key=draw)
     if min(len(order), folds) < 2:
+        remedy = (
+            "`folds` at least 2" if folds < 2 else "valid more molecules (`split: {valid_fraction: …}` of the dataset)"
+        )
         raise ContractError(
             f"{len(order)} molecules of valid in {folds} folds: weights that leave out a fold need two of each; give "
-            "`folds` at least 2, or leave the committee out of `models:`"
+            f"{remedy}, or leave the committee out of `models:`"
         )
     return {text: rank % folds for rank, text in enumerate(order)}
 

@@ -109,9 +109,17 @@ def test_folds_go_by_seed_and_smiles_alone_and_are_equally_large():
     assert assign_folds(smiles, 5, 1) != found
 
 
-@pytest.mark.parametrize(("n", "folds"), [(1, 5), (0, 5), (60, 1), (60, 0)])
-def test_too_few_molecules_or_folds_are_refused(tmp_path, n, folds):
-    with pytest.raises(ContractError, match=rf"{n} molecules of valid in {folds} folds: .* give `folds` at least 2"):
+@pytest.mark.parametrize(
+    ("n", "folds", "remedy"),
+    [
+        (1, 5, "valid more molecules"),
+        (0, 5, "valid more"),
+        (60, 1, "`folds` at least 2"),
+        (60, 0, "`folds` at least 2"),
+    ],
+)
+def test_too_few_molecules_or_folds_are_refused(tmp_path, n, folds, remedy):
+    with pytest.raises(ContractError, match=rf"{n} molecules of valid in {folds} folds: .* give {remedy}"):
         fit(make(n), tmp_path, folds=folds)
 
 

@@ -40,12 +40,27 @@ def with_error(**at):
     return [error]
 
 
-def test_errors_are_measured_by_the_rmse_of_their_model_on_their_fold():
+def test_errors_are_measured_by_the_rmse_of_their_model_on_the_others_of_their_fold():
     fold = np.array(["id", "id", "ood", "ood"])
     y_pred = np.array([[3.0, -1.0, 70.0, 10.0], [0.0, 0.0, 0.0, 2.0]])
     scaled = scale_errors(np.zeros(4), fold, y_pred)
-    assert scaled[0] == pytest.approx([3 / np.sqrt(5), 1 / np.sqrt(5), 1.4, 0.2])
-    assert scaled[1] == pytest.approx([0, 0, 0, np.sqrt(2)]), "a model without any error finds nothing hard"
+    assert scaled[0] == pytest.approx([3, 1 / 3, 7, 1 / 7])
+    assert scaled[1] == pytest.approx([0, 0, 0, 0]), "a model without any other error finds nothing hard"
+
+
+def test_an_error_is_measured_by_those_of_the_other_molecules_however_large_it_is():
+    errors = np.array([[1.0, -1.0, 1e12, 1.0, -1.0], [1e200, 1.0, 1.0, 1.0, 1.0]])
+    scaled = scale_errors(np.zeros(5), np.repeat("ood", 5), errors)
+    assert scaled[0] == pytest.approx([2e-12, 2e-12, 1e12, 2e-12, 2e-12])
+    assert scaled[1, 0] == np.inf or scaled[1, 0] > 1e150
+    assert scaled[1, 1:] == pytest.approx(np.zeros(4))
+    assert scale_errors(np.zeros(1), np.array(["id"]), np.array([[5.0]])).tolist() == [[0.0]]
+
+
+def test_a_wrong_label_among_few_molecules_is_doubted(tmp_path):
+    # of six in OOD one label is far off: by an RMSE that holds it no model could miss it by more than sqrt(6)
+    errors = [with_error(m36=1000 + shift) for shift in (-2, 0, 1)]
+    assert [each["name"] for each in find(tmp_path, *errors) if each["doubted"]] == ["molecule 36"]
 
 
 def test_the_median_over_models_of_mean_predictions_decides(tmp_path):
@@ -64,7 +79,7 @@ def test_the_median_over_models_of_mean_predictions_decides(tmp_path):
         "doubted": False,
     }
     # of the models' errors over RMSE the middle one: 18 of one that is 90 off elsewhere
-    assert found[0]["scaled_error"] == pytest.approx(18 / np.sqrt((90**2 + 18**2 + 28 * 0.25) / 30))
+    assert found[0]["scaled_error"] == pytest.approx(18 / np.sqrt((90**2 + 28 * 0.25) / 29))
     assert len(found) <= 10
     assert min(each["scaled_error"] for each in found) >= 1
     assert [each["scaled_error"] for each in found] == sorted((each["scaled_error"] for each in found), reverse=True)
@@ -105,7 +120,7 @@ def test_no_model_but_controls(tmp_path, drawn):
 
 def test_structures_are_drawn_with_all_their_components(tmp_path, drawn):
     smiles = [*SMILES[:7], "CC(=O)[O-].[Na+].O", *SMILES[8:]]
-    errors = [with_error(m7=100 + shift, m38=30) for shift in (-2, 0, 1)]
+    errors = [with_error(m7=100 + shift, m38=30 + 20 * shift) for shift in (-2, 0, 1)]
     find(tmp_path, *errors, smiles=smiles)
     out = [tmp_path / "a.png", tmp_path / "b.png"]
     for path in out:

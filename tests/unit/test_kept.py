@@ -1,11 +1,13 @@
 """Kept models: what may be read, what is refused by name, and what one molecule breaks for another."""
 
 import logging
+import re
 import shutil
 from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from tiny import CONFIG, TrainingJob, small_descriptor, write_benchmark
 
@@ -15,6 +17,7 @@ from boomlib.files import ContractError, MoleculeError, read_json, write_json
 from boomlib.harness.keeping import describe_run, import_features
 from boomlib.harness.kept import read_kept
 from boomlib.harness.unseen import NewMolecules
+from boomlib.predict import MoleculeFile, predict_file
 from boomlib.provenance import versions
 
 MEMBERS = ["group_contribution", "mlp"]
@@ -288,6 +291,22 @@ def test_what_the_machine_lacks_is_no_answer(run, monkeypatch, error):
     monkeypatch.setattr(descriptors, "compute", lambda smiles: fail() if smiles else {})
     with pytest.raises(type(error)):
         kept.predict(["CC", "CCO"])
+
+
+def test_what_stands_for_a_single_point_that_lacks_is_told(tmp_path):
+    descriptor = small_descriptor("physics_ridge_embedded")
+    write_benchmark(tmp_path, descriptor["features"])
+    job = TrainingJob(descriptor, tmp_path, tmp_path)
+    job()
+    (tmp_path / "molecules.smi").write_text("CCO\nC[Og]\nnone\n")
+    n, lacking, _ = predict_file(
+        [read_kept(job.folder)], MoleculeFile(tmp_path / "molecules.smi", None), tmp_path / "p.csv"
+    )
+    assert (n, lacking) == (3, 1), "a prediction that lacks something is one"
+    said = pd.read_csv(tmp_path / "p.csv")
+    assert said["y_pred"].notna().tolist() == [True, True, False]
+    assert said["note"].isna().tolist() == [True, False, False]
+    assert re.fullmatch(r"no xtb_embedded \(.+\), train's median in its place", said["note"][1])
 
 
 def test_packages_of_features_are_recorded():

@@ -5,8 +5,16 @@ import pyarrow as pa
 import pytest
 from conftest import make_molecules
 
-from boomlib.contracts import fold_array, write_molecules, write_table
-from boomlib.evaluation.notes import compare_kinds, find_shared, inspect_task, note_few, note_kind, note_ties
+from boomlib.contracts import NO_FOLD, fold_array, write_molecules, write_table
+from boomlib.evaluation.notes import (
+    compare_kinds,
+    find_shared,
+    inspect_task,
+    note_few,
+    note_kind,
+    note_ties,
+    note_wild,
+)
 from boomlib.features.elements import compute
 from boomlib.featurize import compute_feature
 from boomlib.files import read_json
@@ -66,6 +74,19 @@ def test_few_molecules_are_counted(id_, ood, note):
     notes = list(note_few(np.repeat(["train", "valid", "id", "ood"], [9, 1, id_, ood])))
     assert len(notes) == (note is not None)
     assert all(re.fullmatch(note, each) for each in notes)
+
+
+def test_labels_far_outside_of_all_others_are_named():
+    rng = np.random.default_rng(0)
+    y, fold = rng.normal(size=200), np.repeat(["train", "id", "ood", NO_FOLD], 50)
+    assert list(note_wild("line {}".format, fold, y, "eV")) == []
+    y[[3, 120]], y[199] = (1e9, -100), 1e9
+    (note,) = note_wild("line {}".format, fold, y, "eV")
+    assert ": 1e+09 eV (line 3, in train), -100 eV (line 120, in ood). " in note, "and none that is in no fold"
+    y[:6] = 1e6
+    (note,) = note_wild("line {}".format, fold, y, "eV")
+    assert "(line 2, in train) and 4 more" in note
+    assert list(note_wild("line {}".format, fold, np.zeros(200), "eV")) == []
 
 
 def test_molecules_that_are_equally_rare_are_counted():

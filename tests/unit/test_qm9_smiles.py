@@ -2,6 +2,7 @@
 
 import pandas as pd
 import pytest
+import yaml
 
 from boomlib import contracts, registry
 from boomlib.datasets.fetch import fetch
@@ -71,7 +72,7 @@ def test_without_the_table_the_error_says_where_it_may_lie_and_what_has_the_same
 @pytest.mark.parametrize(
     ("model", "remedy"),
     [
-        ("egnn", r"\(`conformers: embedded`\)"),
+        ("egnn", r"\(\{features: \[elements, graph, embedded\], parameters: \{conformers: embedded\}\}\)"),
         ("egnn_small", r"\(name 'egnn_small_embedded'\)"),
         ("physics_ridge", r"\(name 'physics_ridge_embedded'\)"),
         ("committee", r"\(name 'committee_embedded'\)"),
@@ -83,6 +84,20 @@ def test_a_model_of_the_archives_geometry_is_refused_with_its_remedy(model, reme
     )
     with pytest.raises(ContractError, match=f"{refused}, or the dataset qm9"):
         Plan({"tasks": ["qm9_smiles/gap"], "models": ["ridge", model]})
+
+
+@pytest.mark.parametrize("model", ["egnn", "graphormer3d", "gotennet", "egnn_small_on_physics", "own"])
+def test_the_remedy_is_all_that_it_takes(model):
+    # a variant of a model that has an embedded one is itself without
+    own = {"of": "physics_boost", "label": "Own", "parameters": {"ridge": {"penalties": [1, 10]}}}
+    config = {"tasks": ["qm9_smiles/gap"], "models": [model], "variants": {"own": own}}
+    with pytest.raises(ContractError, match="with embedded ones") as error:
+        Plan(config)
+    written = yaml.safe_load(str(error.value).partition("embedded ones (")[2].rpartition(")")[0])
+    taken = {"of": model, "label": "Taken"} | written
+    if model == "own":
+        taken = own | written | {"parameters": {"ridge": own["parameters"]["ridge"] | written["parameters"]["ridge"]}}
+    Plan(config | {"models": ["taken"], "variants": {"taken": taken}})
 
 
 def test_models_of_smiles_and_of_embedded_geometry_are_taken():

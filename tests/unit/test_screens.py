@@ -53,7 +53,7 @@ def test_runs_of_a_screen_need_not_be_the_leaderboards():
             {"tasks": ["qm9/gap"], "models": ["physics_ridge"]},
             "'physics_ridge' reads the geometries of qm9's source.*name 'physics_ridge_embedded'",
         ),
-        ({"tasks": ["qm9/gap"], "models": ["egnn"]}, "'egnn' reads the geometries .*`conformers: embedded`"),
+        ({"tasks": ["qm9/gap"], "models": ["egnn"]}, "'egnn' reads the geometries .*conformers: embedded"),
         ({"tasks": ["qm9/gap"], "models": ["committee"]}, "'committee' reads the geom.*name 'committee_embedded'"),
     ],
 )

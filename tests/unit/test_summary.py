@@ -189,6 +189,18 @@ def test_a_task_that_tells_no_models_apart_ranks_nobody(tmp_path, untold, ranks,
     assert (frame["tasks_done"] == 2).all()
 
 
+def test_who_lacks_a_task_that_ranks_nobody_is_ranked(tmp_path):
+    runs = [Run("data", task, "kde", model, 0) for task in "xy" for model in ("a", "b")]
+    runs += [Run("data", "y", "kde", "c", 0)]
+    for run in runs:
+        save(tmp_path, run, 1, {"a": 3, "b": 2, "c": 4}[run.model])
+        if run.property == "x":
+            write_resamples(tmp_path, run)
+    frame = rank_models(summarise(tmp_path, runs, controls=CONTROLS)[0], "kde", CONTROLS)
+    assert frame["mean_rank"].to_dict() == {"b": 1, "a": 2, "c": 3}
+    assert frame["ood_id_ratio"].to_dict() == {"b": 2, "a": 3, "c": 4}
+
+
 def test_equal_errors_share_the_mean_rank(tmp_path):
     runs = [Run("data", "x", "kde", model, 0) for model in ("late", "b", "a")]
     for run, error in zip(runs, (5, 2, 2), strict=True):

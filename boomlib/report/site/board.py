@@ -32,7 +32,7 @@ HINTS = {
     "bias": "Mean of predicted minus true",
     "r2_binned": "Mean of R² of the molecules below and above the median of train's labels, as BOOM reports",
     "median_ae": "Half of the molecules have a smaller absolute error",
-    "rmse_trimmed": "The model's own worst molecules left out",
+    "rmse_trimmed": "The model's own worst molecules, at least one, left out",
     "worst_five_share": "Share of the squared error that the model's five worst molecules have",
 }
 
