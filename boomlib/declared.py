@@ -8,13 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from boomlib import registry
+from boomlib import registry, schemas
 from boomlib.files import ContractError
 from boomlib.provenance import source_file
 from boomlib.registry import Entries
 from boomlib.signatures import name_of, read_signature, read_source
+from boomlib.strict_yaml import write_inline
 
 NEUTRAL = "what it reads reaches a stage as an input or a parameter"
 
@@ -65,7 +64,7 @@ def check_features(models: Entries, variants: Iterable[str] = (), where: str = "
     check_arguments()
     source = read_source(source_file("boomlib.harness.references"))
     regression, physics = (ast.literal_eval(source.defined[name]) for name in ("FEATURES", "PHYSICS"))
-    known = set(registry.list_modules("features", "compute"))
+    known = set(schemas.list_modules("features", "compute"))
     for name, model in models.items():
         for key, value in list_values(model["parameters"]):
             wanted = [value] if value in known and key != "reference" else []
@@ -101,8 +100,8 @@ def list_arguments(feature: str) -> list[str]:
 
 def check_arguments() -> None:
     """Raise :class:`ContractError` if a feature's ``compute`` takes what is no table and no key of a dataset."""
-    features = registry.list_modules("features", "compute")
-    keys = registry.read_schema("datasets")["properties"]["datasets"]["additionalProperties"]["properties"]
+    features = schemas.list_modules("features", "compute")
+    keys = schemas.read_schema("datasets")["properties"]["datasets"]["additionalProperties"]["properties"]
     known = ("smiles", "geometry", *features, *keys)
     for feature in features:
         for argument in list_arguments(feature):
@@ -113,7 +112,7 @@ def check_arguments() -> None:
 @functools.cache  # asked of each run's features, in every command and job
 def list_tables(feature: str) -> tuple[str, ...]:
     """The tables that a feature reads, in the order of its arguments: ``geometry`` or other features."""
-    known = ("geometry", *registry.list_modules("features", "compute"))
+    known = ("geometry", *schemas.list_modules("features", "compute"))
     return tuple(name for name in list_arguments(feature) if name in known)
 
 
@@ -185,8 +184,7 @@ def suggest_embedded(name: str, models: Entries) -> str:
     if not changes:
         return "take a model that reads none"
     features = [EMBEDDED.get(each, each) for each in given["features"]]
-    written = yaml.safe_dump({"features": features, "parameters": changes}, default_flow_style=True, width=1000)
-    return f"take a variant of it with embedded ones ({written.strip()})"
+    return f"take a variant of it with embedded ones ({write_inline({'features': features, 'parameters': changes})})"
 
 
 def embed(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,5 +233,5 @@ def read_scheme_features(scheme: str) -> list[str]:
     if not isinstance(names, tuple) or not all(isinstance(name, str) for name in names):
         raise ContractError(f"{source.file}: FEATURES: {SCHEME['FEATURES']}")
     for name in names:
-        registry.check_known("feature", name, registry.list_modules("features", "compute"), f"{source.file}: FEATURES")
+        registry.check_known("feature", name, schemas.list_modules("features", "compute"), f"{source.file}: FEATURES")
     return list(names)

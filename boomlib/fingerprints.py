@@ -16,8 +16,9 @@ from boomlib.declared import list_arguments, order_features, read_scheme_feature
 from boomlib.given import GivenFiles, is_given
 from boomlib.lineage import Lineage
 from boomlib.provenance import code_hash, content_hash
-from boomlib.registry import Entries, Entry
+from boomlib.registry import Entries
 from boomlib.runs import Run
+from boomlib.schemas import Entry
 
 NEUTRAL = "describes what makes a number"
 

@@ -5,10 +5,6 @@ of all keys. A mistake is reported with the file, the key and a suggestion. Noth
 boomlib there are, and which hyper-parameters a model takes, is read from their source as text.
 """
 
-import ast
-import copy
-import functools
-import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,111 +13,20 @@ from typing import Any
 from boomlib.external import check_external
 from boomlib.files import ContractError, StrPath
 from boomlib.given import is_given
-from boomlib.provenance import ROOT
-from boomlib.signatures import check_parameters, read_source, suggestion
-from boomlib.strict_yaml import read_yaml
+from boomlib.schemas import CONFIG, Entry, check_schema, read_schema
+from boomlib.signatures import check_parameters, suggestion
+from boomlib.strict_yaml import read_yaml, write_inline
 from boomlib.text.checkpoint_files import check_files
 from boomlib.text.start import check_start
 
 NEUTRAL = "what it reads reaches a stage as a parameter, which counts itself"
 
-CONFIG = ROOT / "config"
-
-Entry = dict[str, Any]  # what YAML says of one thing, by key
 Entries = dict[str, Entry]  # by name
 
-# what to do where YAML has made something else of what is written, by the type that the schema asks for
-REMEDIES = {
-    "string": "; put a text that YAML takes for something else in quotes",
-    "array": "; write a list: [first, second]",
-    "object": "; write its keys below it, indented",
-    "number": "; write a number without quotes, with a point before its decimals, one with an exponent as 1.0e-4",
-    "integer": "; write a whole number without quotes and without a point",
-    "boolean": "; write true or false without quotes",
-}
-EMPTY = "; write its value behind the colon, a text such as null or ~ in quotes"  # of a text that YAML finds absent
 UNITS = {"dipole_moment": "D", "electronic_spatial_extent": "bohr²"}
 """Of properties by their ``observable``, those in which models know them."""
 UNSHOWN = frozenset({"mirror", "screens"})  # keys of which nothing on a page depends, nor the hash in its footer
 MODEL_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.+-]*"
-
-
-def list_modules(package: str, function: str, root: Path | None = None) -> list[str]:
-    """The modules of ``boomlib/{package}`` of a checkout whose source defines a function of that name at its top."""
-    files = sorted(((root or ROOT) / "boomlib" / package).glob("*.py"))
-    return [file.stem for file in files if isinstance(read_source(file).defined.get(function), ast.FunctionDef)]
-
-
-@functools.cache
-def read_schema(name: str) -> Entry:
-    """Read ``config/schemas/{name}.schema.yaml``; ``modules: package.function`` stands for :func:`list_modules`."""
-
-    def list_names(node: Any) -> Any:
-        if isinstance(node, list):
-            return [list_names(each) for each in node]
-        if not isinstance(node, dict):
-            return node
-        made = {key: list_names(value) for key, value in node.items() if key != "modules"}
-        return made | {"enum": list_modules(*node["modules"].split("."))} if "modules" in node else made
-
-    schema: Entry = list_names(read_yaml(CONFIG / "schemas" / f"{name}.schema.yaml"))
-    return schema
-
-
-def check_schema(value: Mapping[str, Any], name: str, where: str) -> Entry:
-    """Check ``value`` against ``config/schemas/{name}.schema.yaml`` and return it with its defaults filled in.
-
-    Raises:
-        ContractError: it breaks the schema; the message begins with ``where``.
-    """
-    from jsonschema import Draft202012Validator, validators
-
-    schema = read_schema(name)
-    # JSON's idea of numbers is wider: 1.0 is a whole one there, and what is no number is not asked for
-    types = Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": is_whole, "number": is_finite})
-    validator = validators.extend(  # type: ignore[no-untyped-call]  # types-jsonschema leaves it out
-        Draft202012Validator, type_checker=types
-    )
-    error = min(validator(schema).iter_errors(value), key=lambda each: list(map(str, each.path)), default=None)
-    if error is not None:
-        at = ".".join(map(str, error.path)) or "top level"
-        if error.validator == "additionalProperties":
-            known = list(error.schema.get("properties", {}))
-            unknown = min(map(str, set(error.instance) - set(known)))
-            raise ContractError(f"{where}: unknown key '{unknown}' at {at}; {suggestion(unknown, known)}")
-        problem = f"{error.instance!r} is a name that is taken" if error.validator == "not" else error.message
-        found = REMEDIES.items() if error.validator == "type" else ()
-        remedy = next((text for kind, text in found if kind in error.validator_value), "")
-        remedy = EMPTY if error.instance is None and remedy == REMEDIES["string"] else remedy
-        meaning = f". {error.schema['description']}" if "description" in error.schema else ""
-        raise ContractError(f"{where}: {at}: {problem}{remedy}{meaning} (see config/schemas/{name}.schema.yaml)")
-    return fill_defaults(value, schema)
-
-
-def is_whole(checker: object, value: object) -> bool:
-    """Whether a value is a whole number, written as one."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def is_finite(checker: object, value: object) -> bool:
-    """Whether a value is a finite number."""
-    return is_whole(checker, value) or (isinstance(value, float) and math.isfinite(value))
-
-
-def fill_defaults(value: Mapping[str, Any], schema: Mapping[str, Any]) -> Entry:
-    """Return ``value`` with the defaults of ``schema``, at every depth that the schema spells out."""
-    filled = dict(value)
-    for key, child in schema.get("properties", {}).items():
-        if key not in filled and "default" in child:
-            filled[key] = copy.deepcopy(child["default"])
-        if isinstance(filled.get(key), dict):
-            filled[key] = fill_defaults(filled[key], child)
-    extra = schema.get("additionalProperties")
-    if isinstance(extra, dict):
-        for key in set(filled) - set(schema.get("properties", {})):
-            if isinstance(filled[key], dict):
-                filled[key] = fill_defaults(filled[key], extra)
-    return filled
 
 
 def check_known(what: str, name: str, known: Iterable[str], at: str) -> None:
@@ -254,7 +159,7 @@ def check_model_name(path: Path) -> None:
 def with_variants(models: Entries, config: Mapping[str, Any], where: str = "config") -> Entries:
     """The models and the configuration's ``variants`` of them, for ablations: a descriptor with some keys changed.
 
-    A variant may be of a variant that stands before it.
+    A variant may be of a variant that stands before it. What it changes is told behind the ``source`` of its model.
 
     Raises:
         ContractError: the configuration breaks its schema; or a variant is of an unknown model, has the name of a
@@ -267,6 +172,9 @@ def with_variants(models: Entries, config: Mapping[str, Any], where: str = "conf
         if name in models:
             raise ContractError(f"{at}: a registered model has this name; choose another")
         made[name] = make_model(variant, made, at)
+        changed = {key: variant[key] for key in ("features", "parameters") if variant.get(key)}
+        if changed:  # the text is that of the model that it is of
+            made[name]["source"] += f" Changed in this configuration: `{write_inline(changed)}`."
     for name in config.get("variants", {}):
         check_members(name, made, f"{where}: variants.{name}")
     return made

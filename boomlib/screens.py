@@ -13,8 +13,9 @@ from boomlib.declared import NEEDS, find_needs, list_features, suggest_embedded
 from boomlib.external import is_external
 from boomlib.files import ContractError, read_json
 from boomlib.given import GivenFiles, is_given
-from boomlib.registry import Entries, Entry, list_members
+from boomlib.registry import Entries, list_members
 from boomlib.runs import Run, list_runs
+from boomlib.schemas import Entry
 
 NEUTRAL = "what it reads reaches a stage as an input or a parameter"
 

@@ -48,6 +48,11 @@ def read_yaml(path: StrPath) -> dict[str, Any]:
     return value
 
 
+def write_inline(value: object) -> str:
+    """A value as YAML in one line, as one would write it behind a key."""
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**6).strip()
+
+
 def without_tabs(text: str) -> str:
     """The text with its tabs made blanks if it is JSON, which may have them between its parts as YAML may not."""
     try:

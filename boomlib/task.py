@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from boomlib import registry
+from boomlib import registry, schemas
 from boomlib.contracts import TASK, read_molecules, read_split, read_table, read_truth
 from boomlib.evaluation.answers import TEST, Answers, align_answers
 from boomlib.evaluation.score import describe_benchmark, score
@@ -53,7 +53,7 @@ def load_task(
     registry.check_known("dataset", dataset, datasets, f"task {name}")
     properties = datasets[dataset]["properties"]
     registry.check_known(f"property of {dataset}", property_name, properties, f"task {name}")
-    registry.check_known("scheme", scheme, registry.list_modules("splits", "assign", root), f"task {name}")
+    registry.check_known("scheme", scheme, schemas.list_modules("splits", "assign", root), f"task {name}")
     return Task(root, dataset, property_name, scheme, properties[property_name], configfile)
 
 
@@ -120,7 +120,7 @@ class Task:
             ContractError: the feature is unknown, cannot be made, or lacks molecules.
         """
         if name not in self.tables:
-            known = registry.list_modules("features", "compute", self.folder)
+            known = schemas.list_modules("features", "compute", self.folder)
             registry.check_known("feature", name, known, f"task {self.name}")
             file = f"results/features/{self.dataset}/{name}.parquet"
             made = [path.relative_to(self.folder).as_posix() for path in self.files.values()]

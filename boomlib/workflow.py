@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from boomlib import declared, registry
+from boomlib import declared, registry, schemas
 from boomlib.declared import list_tables, read_scheme_features
 from boomlib.external import find_predictions, is_external, list_shipped
 from boomlib.files import ContractError, read_json
@@ -18,11 +18,12 @@ from boomlib.fingerprints import Fingerprints, select_settings
 from boomlib.given import GivenFiles, is_given
 from boomlib.mirror import find_in_mirror
 from boomlib.provenance import code_hash
-from boomlib.registry import UNSHOWN, Entries, Entry, list_members
+from boomlib.registry import UNSHOWN, Entries, list_members
 from boomlib.report.figures.catalogue import list_figures
 from boomlib.report.roles import assign_roles
 from boomlib.restored import RestoredRuns
 from boomlib.runs import Run, list_runs
+from boomlib.schemas import Entry
 from boomlib.screens import Screens
 from boomlib.text.checkpoint_files import RECORD, WEIGHTS, checkpoint_files, list_files
 from boomlib.text.start import find_sharer, name_hub_folder, select_pretraining
@@ -97,8 +98,8 @@ class Plan(Fingerprints):
         declared.check_families(self.models)
         declared.check_features(self.models, self.config["variants"], where)
         self.shown_config = {key: value for key, value in self.config.items() if key not in UNSHOWN}
-        self.features = registry.list_modules("features", "compute")
-        self.schemes = registry.list_modules("splits", "assign")
+        self.features = schemas.list_modules("features", "compute")
+        self.schemes = schemas.list_modules("splits", "assign")
         self.properties = sorted({name for dataset in self.datasets.values() for name in dataset["properties"]})
         self.runs = list_runs(self.config)
         self.run_models = {name: self.models[name] for name in self.config["models"]}

@@ -5,7 +5,7 @@ import re
 import sys
 from pathlib import Path
 
-from boomlib import registry
+from boomlib import registry, schemas
 from boomlib.evaluation.records import read_runs
 from boomlib.files import ContractError, write_text
 from boomlib.provenance import ROOT
@@ -26,7 +26,7 @@ def find_configuration(folder: Path) -> Path:
     Raises:
         ContractError: there is none.
     """
-    path = registry.CONFIG / f"{folder.resolve().name}.yaml"
+    path = schemas.CONFIG / f"{folder.resolve().name}.yaml"
     if not path.is_file():
         raise ContractError(f"{folder}: a publication has the name of its configuration, and there is no {path}")
     return path

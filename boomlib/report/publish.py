@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from boomlib import registry
+from boomlib import registry, schemas
 from boomlib.evaluation.records import list_recorded, read_runs
 from boomlib.evaluation.summary import read_metrics
 from boomlib.files import ContractError, scratch_folder, sha256, write_text
@@ -64,7 +64,7 @@ SETTINGS = frozenset({"mirror", "feature_jobs", "keep_models", "screens"})
 def check_configuration(results: Path, folder: Path) -> None:
     """Raise :class:`ContractError` unless the configuration named as ``folder`` asks for what is in ``results``."""
     path = find_configuration(folder)
-    wanted = registry.check_schema(registry.read_yaml(path), "config", str(path))
+    wanted = schemas.check_schema(registry.read_yaml(path), "config", str(path))
     made = registry.read_yaml(results / "config.yaml")
     for key in sorted({*wanted, *made} - SETTINGS):
         if wanted.get(key) != made.get(key):

@@ -8,8 +8,8 @@ from typing import Literal
 
 from boomlib.evaluation.outcomes import find_outcome, name_rule
 from boomlib.reasons import read_reason
-from boomlib.registry import Entry
 from boomlib.runs import Run
+from boomlib.schemas import Entry
 from boomlib.status.jobs import Epochs, is_at_work, measure_age, read_ends, read_epochs, read_share
 from boomlib.unmade import find_failed, find_outstanding
 from boomlib.workflow import Plan

@@ -10,7 +10,7 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
-from boomlib import contracts, registry
+from boomlib import contracts, registry, schemas
 from boomlib.features import conformers
 from boomlib.features.conformers import ConformerError, embed, match_geometry
 from boomlib.featurize import compute_feature, merge_parts
@@ -286,7 +286,7 @@ def test_the_same_coordinates_come_out_whatever_the_limit_that_is_not_reached():
 
 
 def test_the_schemas_limit_is_that_of_the_code():
-    schema = registry.read_schema("datasets")["properties"]["datasets"]["additionalProperties"]["properties"]
+    schema = schemas.read_schema("datasets")["properties"]["datasets"]["additionalProperties"]["properties"]
     assert schema["max_embedding_attempts"]["default"] == conformers.ATTEMPTS
 
 

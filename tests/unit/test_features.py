@@ -17,7 +17,7 @@ from rdkit import Chem
 from rdkit.Chem import Descriptors, MACCSkeys, rdFingerprintGenerator, rdMolDescriptors
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
-from boomlib import contracts, declared, registry
+from boomlib import contracts, declared, schemas
 from boomlib import featurize as compute
 from boomlib.features import descriptors, elements, maccs, morgan_counts, scaffolds
 from boomlib.files import ContractError
@@ -41,7 +41,7 @@ SMILES = [
     "CC#N",
     "OP(=O)(O)OCS",
 ]
-FEATURES = registry.list_modules("features", "compute")
+FEATURES = schemas.list_modules("features", "compute")
 
 
 @pytest.mark.parametrize("smiles", SMILES)

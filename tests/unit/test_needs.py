@@ -1,6 +1,6 @@
 import pytest
 
-from boomlib import registry
+from boomlib import registry, schemas
 from boomlib.declared import NEEDS, brings_geometry, find_needs, list_read
 from boomlib.report.needs import EXTERNAL, describe_needs, list_needs
 
@@ -29,7 +29,7 @@ def test_what_is_read_through_other_features():
 
 
 def test_of_the_readers_that_of_qm9_alone_brings_positions():
-    readers = registry.list_modules("datasets", "read")
+    readers = schemas.list_modules("datasets", "read")
     assert [name for name in readers if brings_geometry(name)] == ["qm9"]
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from conftest import ROOT, write_resamples
 
-from boomlib import registry
+from boomlib import registry, schemas
 from boomlib.evaluation.records import list_recorded, read_runs
 from boomlib.evaluation.score import score
 from boomlib.evaluation.summary import write_summary
@@ -60,7 +60,7 @@ def results(tmp_path, monkeypatch):
     """A finished leaderboard of three models; the test stands in the folder that has it as ``results``."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "load_models", lambda: MODELS)
-    monkeypatch.setattr(registry, "CONFIG", tmp_path / "home/config")
+    monkeypatch.setattr(schemas, "CONFIG", tmp_path / "home/config")
     for name in ("docs", "new", "mine"):
         write_text(tmp_path / f"home/config/{name}.yaml", yaml.safe_dump(CONFIG))
     (tmp_path / "home/config/schemas").symlink_to(ROOT / "config/schemas")

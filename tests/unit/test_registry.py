@@ -7,7 +7,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from boomlib import registry
+from boomlib import registry, schemas
 from boomlib.contracts import MOLECULES, read_truth, write_molecules
 from boomlib.files import ContractError
 from boomlib.split import make_split
@@ -142,7 +142,7 @@ def test_names_and_texts_that_will_not_do_are_named_with_a_remedy(entry, message
 
 
 def test_the_names_that_are_taken_are_the_columns_of_the_molecules_table():
-    schema = registry.read_schema("datasets")["properties"]["datasets"]["additionalProperties"]
+    schema = schemas.read_schema("datasets")["properties"]["datasets"]["additionalProperties"]
     assert set(schema["properties"]["properties"]["propertyNames"]["not"]["enum"]) == set(MOLECULES.columns)
 
 
@@ -224,13 +224,13 @@ def test_small_variants_that_a_page_names_are_registered(page):
     ],
 )
 def test_shipped_configs_are_valid_and_leave_out_what_does_not_fit(name, missing):
-    path = registry.CONFIG / f"{name}.yaml"
+    path = schemas.CONFIG / f"{name}.yaml"
     written = registry.read_yaml(path)
     config = registry.check_config(written, DATASETS, registry.with_variants(MODELS, written), str(path))
     assert set(MODELS) - set(config["models"]) == missing
 
 
-@pytest.mark.parametrize("path", sorted(set(registry.CONFIG.glob("*.yaml")) - {registry.CONFIG / "datasets.yaml"}))
+@pytest.mark.parametrize("path", sorted(set(schemas.CONFIG.glob("*.yaml")) - {schemas.CONFIG / "datasets.yaml"}))
 def test_every_shipped_config_with_its_variants_is_valid(path):
     written = registry.read_yaml(path)
     models = registry.with_variants(MODELS, written, str(path))
@@ -240,9 +240,9 @@ def test_every_shipped_config_with_its_variants_is_valid(path):
 
 def test_every_model_is_in_some_shipped_config():
     """Itself, or as a variant that the configuration lists."""
-    paths = [registry.CONFIG / f"{name}.yaml" for name in ("all", "boom", "graphs", "language")]
+    paths = [schemas.CONFIG / f"{name}.yaml" for name in ("all", "boom", "graphs", "language")]
     shown = set()
-    for path in (*paths, *registry.CONFIG.glob("extrapolation*.yaml")):
+    for path in (*paths, *schemas.CONFIG.glob("extrapolation*.yaml")):
         written = registry.read_yaml(path)
         variants = written.get("variants", {})
         shown |= {variants[name]["of"] if name in variants else name for name in written["models"]}
@@ -251,7 +251,7 @@ def test_every_model_is_in_some_shipped_config():
 
 @pytest.mark.parametrize("name", ["boom", "all"])
 def test_configs_of_all_of_boom_cover_the_ten_tasks(name):
-    assert len(registry.read_yaml(registry.CONFIG / f"{name}.yaml")["tasks"]) == 10
+    assert len(registry.read_yaml(schemas.CONFIG / f"{name}.yaml")["tasks"]) == 10
 
 
 @pytest.mark.parametrize("seen", [0, -5])
@@ -261,7 +261,7 @@ def test_a_budget_of_no_molecules_is_refused(seen):
 
 
 def test_every_family_is_in_the_run_for_a_small_machine_and_its_networks_see_as_many_molecules():
-    written = registry.read_yaml(registry.CONFIG / "all.yaml")
+    written = registry.read_yaml(schemas.CONFIG / "all.yaml")
     models = registry.with_variants(MODELS, written)
     used = [models[name] for name in written["models"]]
     assert {model["class"] for model in MODELS.values()} == {model["class"] for model in used}
@@ -289,13 +289,13 @@ def test_modules_are_listed_by_the_function_that_they_define(tmp_path, monkeypat
     (folder / "borrowed.py").write_text("from boomlib.splits.random import assign\n")
     (folder / "inner.py").write_text("class Scheme:\n    def assign(self):\n        pass\n\n\nassign = Scheme()\n")
     (folder / "__init__.py").touch()
-    monkeypatch.setattr(registry, "ROOT", tmp_path)
-    assert registry.list_modules("splits", "assign") == ["random"]
+    monkeypatch.setattr(schemas, "ROOT", tmp_path)
+    assert schemas.list_modules("splits", "assign") == ["random"]
 
 
 def test_features_of_the_schema_are_the_modules_that_compute():
-    items = registry.read_schema("model")["properties"]["features"]["items"]
-    assert items == {"enum": registry.list_modules("features", "compute")}
+    items = schemas.read_schema("model")["properties"]["features"]["items"]
+    assert items == {"enum": schemas.list_modules("features", "compute")}
     assert {"elements", "graph", "descriptors"} <= set(items["enum"])
 
 
@@ -305,7 +305,7 @@ def test_all_models_are_checked_without_heavy_imports():
         "heavy = {'torch', 'numpy', 'pandas', 'pyarrow', 'rdkit', 'sklearn'} & set(sys.modules); "
         "print(sorted(heavy))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=registry.ROOT)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=schemas.ROOT)
     assert done.stdout == "[]\n"
 
 
@@ -336,6 +336,7 @@ def test_a_variant_is_a_descriptor_with_some_keys_changed():
     assert models["small_ridge"] == MODELS["ridge"] | {
         "label": "S",
         "parameters": MODELS["ridge"]["parameters"] | {"radius": 0},
+        "source": MODELS["ridge"]["source"] + " Changed in this configuration: `{parameters: {radius: 0}}`.",
     }
     assert {name: model for name, model in models.items() if name != "small_ridge"} == MODELS
 
@@ -473,6 +474,20 @@ def test_mistakes_in_a_descriptor_of_another(tmp_path, changes, message):
         write_descriptors(tmp_path, smaller=SMALLER | changes, whole=MODELS["ridge_boost"])
     assert message in str(error.value)
     assert str(error.value).startswith(f"{tmp_path}/smaller.yaml")
+
+
+def test_what_a_variant_changes_is_told_behind_the_source_of_its_model():
+    variants = {
+        "brief": {"of": "egnn_small", "label": "B", "parameters": {"training": {"epochs": 2}}},
+        "bare": {"of": "brief", "label": "C", "features": ["elements", "graph", "conformers"]},
+        "same": {"of": "egnn_small", "label": "D"},
+    }
+    made = registry.with_variants(MODELS, CONFIG | {"variants": variants})
+    source = MODELS["egnn_small"]["source"]
+    brief = source + " Changed in this configuration: `{parameters: {training: {epochs: 2}}}`."
+    assert made["brief"]["source"] == brief
+    assert made["bare"]["source"].startswith(brief + " Changed in this configuration: `{features: [")
+    assert made["same"]["source"] == MODELS["egnn_small"]["source"] == source
 
 
 @pytest.mark.parametrize("missing", ["class", "family", "label", "source"])

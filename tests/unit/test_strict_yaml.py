@@ -3,7 +3,7 @@ import shutil
 import pytest
 from conftest import ROOT
 
-from boomlib import registry
+from boomlib import registry, schemas
 from boomlib.files import ContractError
 from boomlib.strict_yaml import read_yaml
 
@@ -114,7 +114,7 @@ def add_line(path, line):
 
 def test_registered_models_datasets_and_schemas_are_read_so(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "config", tmp_path / "config")
-    monkeypatch.setattr(registry, "CONFIG", tmp_path / "config")
+    monkeypatch.setattr(schemas, "CONFIG", tmp_path / "config")
     last = add_line(tmp_path / "config/models/ridge.yaml", "label: Another")
     with pytest.raises(ContractError, match=rf"ridge\.yaml, line {last}: the key 'label' stands on line \d+ already"):
         registry.load_models(tmp_path / "config/models")
@@ -128,6 +128,6 @@ def test_registered_models_datasets_and_schemas_are_read_so(tmp_path, monkeypatc
     ):
         registry.load_datasets(tmp_path / "config/datasets.yaml")
     last = add_line(tmp_path / "config/schemas/model.schema.yaml", "type: array")
-    registry.read_schema.cache_clear()
+    schemas.read_schema.cache_clear()
     with pytest.raises(ContractError, match=rf"model\.schema\.yaml, line {last}: the key 'type' stands on line 3"):
-        registry.read_schema("model")
+        schemas.read_schema("model")

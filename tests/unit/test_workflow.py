@@ -11,7 +11,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from boomlib import registry
+from boomlib import registry, schemas
 from boomlib.command import check_command, read_scalars
 from boomlib.declared import list_families
 from boomlib.files import ContractError
@@ -427,4 +427,4 @@ def test_a_key_that_is_needed_and_spelt_wrongly_is_named(wrong, right):
 def test_schema_lists_are_of_the_folders(tmp_path):
     written = yaml.safe_load((ROOT / "config/schemas/config.schema.yaml").read_text())
     assert written["properties"]["schemes"]["items"] == {"modules": "splits.assign"}
-    assert registry.read_schema("config")["properties"]["schemes"]["items"] == {"enum": ["kde", "scaffold"]}
+    assert schemas.read_schema("config")["properties"]["schemes"]["items"] == {"enum": ["kde", "scaffold"]}

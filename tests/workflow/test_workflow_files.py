@@ -11,7 +11,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from boomlib import provenance, registry
+from boomlib import provenance, registry, schemas
 
 RULES = {
     match[1]: match[0]
@@ -120,8 +120,8 @@ def read_imports(module):
 def list_modules(rule):
     """The modules that a job of a rule begins with: its adapter's, and those that it imports by name."""
     own = {
-        "feature": registry.list_modules("features", "compute"),
-        "scheme": registry.list_modules("splits", "assign"),
+        "feature": schemas.list_modules("features", "compute"),
+        "scheme": schemas.list_modules("splits", "assign"),
     }
     named = set(re.findall(r'"(boomlib\.[\w.{}]+)"', RULES[rule]))
     named |= {each.replace("/", ".") for each in re.findall(r'"(boomlib/[\w/{}]+)\.py"', RULES[rule])}
@@ -130,7 +130,7 @@ def list_modules(rule):
         wildcard = re.search(r"\{(\w+)\}", module)
         modules |= {module.replace(wildcard[0], each) for each in own[wildcard[1]]} if wildcard else {module}
     if rule == "prepare_molecules":
-        modules |= {f"boomlib.datasets.{each}" for each in registry.list_modules("datasets", "read")}
+        modules |= {f"boomlib.datasets.{each}" for each in schemas.list_modules("datasets", "read")}
     for model in MODELS:
         pretrained = rule == "pretrain" and "pretrained" in model["parameters"]
         if rule == f"train_{model['family']}" or pretrained:
