@@ -54,7 +54,7 @@ def check_features(models: Entries, variants: Iterable[str] = (), where: str = "
     """Raise :class:`ContractError` unless models have the features that their hyper-parameters say they read.
 
     A hyper-parameter says so by a feature's name, whatever its own name (``physics: xtb``), and a network's
-    ``reference`` by that of a ridge regression.
+    ``reference`` and NL-MTP's ``additive`` by that of a ridge regression.
 
     Args:
         models: descriptors by name.
@@ -70,6 +70,8 @@ def check_features(models: Entries, variants: Iterable[str] = (), where: str = "
             wanted = [value] if value in known and key != "reference" else []
             if key == "reference" and value in physics:
                 wanted = [*regression, *filter(None, [physics[value]])]
+            elif key == "additive" and physics.get(value):  # NL-MTP's linear path
+                wanted = [physics[value]]
             lacking = [each for each in wanted if each not in model["features"]]
             if lacking:
                 at = f"{where}: variants.{name}" if name in variants else f"config/models/{name}.yaml"
@@ -181,10 +183,14 @@ def suggest_embedded(name: str, models: Entries) -> str:
     changes = embed(given["parameters"])
     if "conformers" in read_signature(given["class"]).settings:
         changes["conformers"] = "embedded"
+    members = [f"{each}_embedded" if f"{each}_embedded" in models else each for each in registry.list_members(given)]
+    if members != registry.list_members(given):
+        changes["members"] = members
     if not changes:
         return "take a model that reads none"
-    features = [EMBEDDED.get(each, each) for each in given["features"]]
-    return f"take a variant of it with embedded ones ({write_inline({'features': features, 'parameters': changes})})"
+    features = [*dict.fromkeys(EMBEDDED.get(each, each) for each in given["features"])]
+    written = ({"features": features} if features else {}) | {"parameters": changes}
+    return f"take a variant of it with embedded ones ({write_inline(written)})"
 
 
 def embed(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -119,7 +119,9 @@ def ask(groups: Sequence[Sequence[KeptModel]], smiles: Sequence[str | None]) -> 
     for group, names in zip(groups, name_columns([group[0].facts for group in groups]), strict=True):
         answers = [each.predict(molecules) for each in group]
         columns |= combine(answers, names)
-        told[names[0]] = {row: reason for each in answers for row, reason in (each.remarks | each.reasons).items()}
+        remarks = {row: remark for each in answers for row, remark in each.remarks.items()}
+        reasons = {row: reason for each in answers for row, reason in each.reasons.items()}
+        told[names[0]] = remarks | reasons
     arrays = {name: pa.array(values, pa.float64(), from_pandas=True) for name, values in columns.items()}
     return pa.table(arrays | {NOTE: pa.array(write_notes(len(smiles), told), pa.string())})
 

@@ -18,8 +18,11 @@ FAR_BETTER = 0.5
 """Share of the mean squared error that the other kind must leave of the declared one's."""
 ENOUGH = 20
 """Molecules of train from which on both kinds are compared."""
-WILD = 30.0
-"""Widths of the middle four fifths of all labels by which one is outside of these that may be a mistake."""
+WILD, WILD_IN_LOGS = 30.0, 5.0
+"""Widths of the middle four fifths of all labels by which one that may be a mistake lies outside of these.
+
+Where all are positive it does so in logarithms too, by so many: over orders of magnitude a long tail is no mistake.
+"""
 NAMED = 3
 """Molecules of which a note speaks, at most."""
 
@@ -89,6 +92,14 @@ def note_unlabelled(fold: np.ndarray) -> Iterable[str]:
         )
 
 
+def measure_outside(values: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """How far values lie outside of their middle four fifths, in widths of that, and its ends; 0 without a width."""
+    # of actual values, not between them: among ten the tenth may be the wild one
+    low, high = np.quantile(values, 0.1, method="higher"), np.quantile(values, 0.9, method="lower")
+    outside = np.maximum(low - values, values - high)
+    return outside / (high - low) if high > low else np.zeros_like(values), float(low), float(high)
+
+
 def note_wild(name: Callable[[int], str], fold: np.ndarray, y: np.ndarray, unit: str) -> Iterable[str]:
     """Whether some labels are so far from all others that they may be mistakes of unit or typing.
 
@@ -101,16 +112,19 @@ def note_wild(name: Callable[[int], str], fold: np.ndarray, y: np.ndarray, unit:
     used = np.flatnonzero(fold != NO_FOLD)
     if not len(used):
         return
-    low, high = np.quantile(y[used], [0.1, 0.9])
-    outside = np.maximum(low - y[used], y[used] - high)
-    wild = used[(outside > WILD * (high - low)) & (high > low)]
-    if len(wild):
-        told = [f"{y[each]:.6g} {unit} ({name(int(each))}, in {fold[each]})" for each in wild[:NAMED]]
-        more = f" and {len(wild) - NAMED:,} more" if len(wild) > NAMED else ""
+    far, low, high = measure_outside(y[used])
+    wild = far > WILD
+    if (y[used] > 0).all():
+        wild &= measure_outside(np.log(y[used]))[0] > WILD_IN_LOGS
+    if wild.any():
+        order = np.argsort(-far, kind="stable")
+        found = used[order[wild[order]]]
+        told = [f"{y[each]:.6g} {unit} ({name(int(each))}, in {fold[each]})" for each in found[:NAMED]]
+        more = f" and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
         yield (
             f"Far outside of all other labels, four fifths of which lie from {low:.6g} to {high:.6g}: "
             f"{', '.join(told)}{more}. "
-            "Every model learns from such a label or is judged by it; if it is a mistake, mend it in the source."
+            "Every model learns from such labels or is judged by them; mend what is a mistake in the source."
         )
 
 

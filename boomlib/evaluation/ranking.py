@@ -51,10 +51,9 @@ def find_best(table: pd.DataFrame, scheme: str, fold: str, controls: Collection[
 def rank_models(table: pd.DataFrame, scheme: str, controls: set[str]) -> pd.DataFrame:
     """The ranking of one scheme, best model first.
 
-    Controls are never ranked and stand last. A model is ranked if it has the OOD RMSE of every task, for
-    ranks over different tasks do not compare; one that lacks a task has no mean at all and stands after the
-    ranked ones. Tasks on which models cannot be told apart (:func:`find_untold`) rank nobody, are in no mean, and may
-    lack.
+    Controls are never ranked and stand last. Tasks on which models cannot be told apart (:func:`find_untold`)
+    rank nobody and are in no mean. A model is ranked if it has the OOD RMSE of every other task, for ranks over
+    different tasks do not compare; one that lacks such a task has no mean at all and stands after the ranked ones.
 
     Args:
         table: the tidy table.

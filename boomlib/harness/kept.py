@@ -113,7 +113,7 @@ class KeptModel:
             described = asked.describe(name, self.facts["settings"])
             tables[name] = described.table
             remarks |= {
-                int(asked.rows[place]): f"no {name} ({note}), train's median in its place"
+                int(asked.rows[place]): f"train's median for what {name} lacks ({note})"
                 for place, note in described.unknown.items()
             }
             reasons |= {int(asked.rows[place]): reason for place, reason in described.reasons.items()}

@@ -306,7 +306,7 @@ def test_what_stands_for_a_single_point_that_lacks_is_told(tmp_path):
     said = pd.read_csv(tmp_path / "p.csv")
     assert said["y_pred"].notna().tolist() == [True, True, False]
     assert said["note"].isna().tolist() == [True, False, False]
-    assert re.fullmatch(r"no xtb_embedded \(.+\), train's median in its place", said["note"][1])
+    assert re.fullmatch(r"train's median for what xtb_embedded lacks \(.+\)", said["note"][1])
 
 
 def test_packages_of_features_are_recorded():

@@ -85,8 +85,22 @@ def test_labels_far_outside_of_all_others_are_named():
     assert ": 1e+09 eV (line 3, in train), -100 eV (line 120, in ood). " in note, "and none that is in no fold"
     y[:6] = 1e6
     (note,) = note_wild("line {}".format, fold, y, "eV")
-    assert "(line 2, in train) and 4 more" in note
+    assert (
+        ": 1e+06 eV (line 0, in train), 1e+06 eV (line 1, in train), 1e+06 eV (line 2, in train) and 4 more. " in note
+    )
+    (note,) = note_wild("line {}".format, np.repeat("train", 9), np.array([1.0, 1.1, 0.9, 1, 1, 1, 1, 1e9, 1.2]), "eV")
+    assert "1e+09 eV (line 7, in train). " in note, "one of nine"
     assert list(note_wild("line {}".format, fold, np.zeros(200), "eV")) == []
+    assert list(note_wild("line {}".format, np.repeat(NO_FOLD, 200), y, "eV")) == []
+
+
+def test_a_long_tail_is_no_mistake_but_a_wrong_power_of_ten_is():
+    doses = np.random.default_rng(0).lognormal(sigma=2.5, size=10_000)
+    fold = np.repeat("train", len(doses))
+    assert list(note_wild("line {}".format, fold, doses, "nM")) == []
+    density = np.random.default_rng(0).normal(1.3, 0.1, size=10_000)
+    density[77] *= 1000
+    assert "(line 77, in train). " in next(iter(note_wild("line {}".format, fold, density, "g/cm³")))
 
 
 def test_molecules_that_are_equally_rare_are_counted():

@@ -86,18 +86,19 @@ def test_a_model_of_the_archives_geometry_is_refused_with_its_remedy(model, reme
         Plan({"tasks": ["qm9_smiles/gap"], "models": ["ridge", model]})
 
 
-@pytest.mark.parametrize("model", ["egnn", "graphormer3d", "gotennet", "egnn_small_on_physics", "own"])
+@pytest.mark.parametrize("model", ["egnn", "graphormer3d", "gotennet", "egnn_small_on_physics", "own", "team"])
 def test_the_remedy_is_all_that_it_takes(model):
     # a variant of a model that has an embedded one is itself without
     own = {"of": "physics_boost", "label": "Own", "parameters": {"ridge": {"penalties": [1, 10]}}}
-    config = {"tasks": ["qm9_smiles/gap"], "models": [model], "variants": {"own": own}}
+    team = {"of": "committee", "label": "Team", "parameters": {"members": ["ridge", "physics_ridge"]}}
+    config = {"tasks": ["qm9_smiles/gap"], "models": [model], "variants": {"own": own, "team": team}}
     with pytest.raises(ContractError, match="with embedded ones") as error:
         Plan(config)
     written = yaml.safe_load(str(error.value).partition("embedded ones (")[2].rpartition(")")[0])
     taken = {"of": model, "label": "Taken"} | written
     if model == "own":
         taken = own | written | {"parameters": {"ridge": own["parameters"]["ridge"] | written["parameters"]["ridge"]}}
-    Plan(config | {"models": ["taken"], "variants": {"taken": taken}})
+    Plan(config | {"models": ["taken"], "variants": config["variants"] | {"taken": taken}})
 
 
 def test_models_of_smiles_and_of_embedded_geometry_are_taken():

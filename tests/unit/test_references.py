@@ -203,6 +203,11 @@ def test_a_reference_whose_features_the_descriptor_lacks_is_refused():
             {"conformers": "embedded"},
             "`conformers: embedded` reads embedded; write `features: .*, embedded.`",
         ),
+        (
+            "nlmtp_small",
+            {"encoder": {"additive": "physics"}},
+            "`additive: physics` reads xtb; write `features: .elements, .*, xtb.`",
+        ),
     ],
 )
 def test_a_model_must_have_the_features_that_its_hyper_parameters_name(of, parameters, lacking):

@@ -19,6 +19,7 @@ from boomlib.harness.design import Blocks, Environments, LinearDesign, add_rows,
 from boomlib.harness.interface import Molecules
 from boomlib.harness.physics import Physics
 from boomlib.harness.ragged import send
+from boomlib.harness.references import PHYSICS
 from boomlib.harness.ridge import HalfSparseRows, Rows, fit_ridge
 from boomlib.models.nlmtp.environments import environment_of
 from boomlib.models.nlmtp.places import GroupPath, Insertions
@@ -45,8 +46,8 @@ MARGIN = 1.0
 PATHS = {
     "counts": (False, None),
     "counts and descriptors": (True, None),
-    "physics": (True, "xtb"),
-    "physics_embedded": (True, "xtb_embedded"),
+    "physics": (True, PHYSICS["physics"]),
+    "physics_embedded": (True, PHYSICS["physics_embedded"]),
 }
 """Linear paths of a molecule's own outcome: whether they read descriptors, and their feature of single points."""
 FOLDED_BITS = 2048

@@ -101,7 +101,7 @@ def describe_model(source: Source, name: str) -> dict[str, Any]:
         "kinds": sorted(set(source.needs.get(name, {}).values())),
         "start": "; ".join(starts) or NONE,
         "pretrained": any(start != "scratch" for start in starts),
-        "source": " ".join(model["source"].split()),
+        "source": " ".join(model["source"].replace("`", "").split()),
         "citation": model.get("citation", ""),
         "licence": model.get("licence", ""),
         "parameters": yaml.safe_dump(dict(model["parameters"]), sort_keys=False, allow_unicode=True).strip(),

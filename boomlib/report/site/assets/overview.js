@@ -115,7 +115,7 @@ BOOM.begin((board) => {
     const columns = [
       { title: "Model", sort: "model", kind: "model" },
       { title: "Needs", sort: "needs", kind: "text", tip: "What a model needs of a new molecule" },
-      { title: "Mean rank\u00a0↓", sort: "mean", kind: "number", tip: "Of the OOD RMSE among the models that finished every task; lower is better" },
+      { title: "Mean rank\u00a0↓", sort: "mean", kind: "number", tip: "Of the OOD RMSE among the models that finished every task that ranks anybody; lower is better" },
       { title: "Norm. OOD\u00a0↓", sort: "normalised", kind: "number", tip: "Geometric mean over tasks of the OOD RMSE divided by that of always predicting the mean of train; lower is better" },
       { title: "OOD / ID\u00a0↓", sort: "ratio", kind: "number", tip: "Mean over tasks of the RMSE on OOD divided by the RMSE on ID; lower is better" },
       ...(isOwn() ? [{ title: "Your ranking ↓", sort: "own", kind: "number", tip: `Geometric mean, with your weights, of the normalised error on ${board.folds[fold]}; lower is better` }] : []),
