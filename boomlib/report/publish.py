@@ -42,9 +42,9 @@ USAGE = """\
 python -m boomlib.report.publish [--merge | --restore] FOLDER [README ...]
 
 FOLDER, such as docs/benchmarks/csd10k, has the name of the configuration that made the results, here
-config/csd10k.yaml. It is made or replaced, but for a README.md in it; figures of a split and the scripts of
-sites, which many pages share, go to the folder assets beside it. In each README the OOD table of FOLDER, between the
-marks <!-- leaderboard: FOLDER/leaderboard.md --> and <!-- end -->, is replaced as well.
+config/csd10k.yaml. It is made or replaced, but for pages of one's own in it, README.md and other .md; figures of a
+split and the scripts of sites, which many pages share, go to the folder assets beside it. In each README the OOD table
+of FOLDER, between the marks <!-- leaderboard: FOLDER/leaderboard.md --> and <!-- end -->, is replaced as well.
 
 --merge adds the runs that are done, whether or not all are, to those that FOLDER holds; of a run that is there the
 newer one stays. Its tables and figures are of all these. --restore lays them back into results/restored/: a command
@@ -52,9 +52,7 @@ then trains only what they lack, or what would be trained otherwise now."""
 TABLES = ("leaderboard.md", "leaderboard.csv", "runs.csv")
 LATER = ("uncertainty.csv",)
 """Tables that results and publications of earlier versions lack."""
-OWN = "README.md"
-"""What people write of a publication; it stays when the rest is replaced."""
-PARTS = {*TABLES, *LATER, "plots", SITE, RUNS, STATUS, OWN}
+PARTS = {*TABLES, *LATER, "plots", SITE, RUNS, STATUS}
 """All that a publication has at its top."""
 ASSETS = "assets"
 SETTINGS = frozenset({"mirror", "feature_jobs", "keep_models", "screens"})
@@ -149,8 +147,7 @@ def check_replaceable(folder: Path, results: Path) -> None:
     if found and not set(TABLES) <= found:
         lacking = ", ".join(name for name in TABLES if name not in found)
         raise ContractError(f"{folder}: has files, but is no publication (it lacks {lacking}); {remedy}")
-    if found - PARTS:
-        strange = ", ".join(sorted(found - PARTS))
+    if strange := ", ".join(sorted(found - PARTS - set(list_own(folder)))):
         raise ContractError(f"{folder}: also holds {strange}, which would be lost; move that away or {remedy}")
 
 
@@ -184,9 +181,14 @@ def publish(results: Path, folder: Path) -> None:
     with scratch_folder(folder) as scratch:
         made = scratch / folder.name
         place(files, results, made, folder)
-        if (folder / OWN).is_file():
-            shutil.copyfile(folder / OWN, made / OWN)
+        for name in list_own(folder):
+            shutil.copyfile(folder / name, made / name)
         replace_folder(made, folder)
+
+
+def list_own(folder: Path) -> list[str]:
+    """What people have written of a publication, README.md and other pages: they stay when the rest is replaced."""
+    return sorted(path.name for path in folder.glob("*.md") if path.is_file() and path.name not in PARTS)
 
 
 def place(files: Mapping[str, Path], results: Path, made: Path, folder: Path) -> None:

@@ -146,8 +146,10 @@ def test_a_figure_of_a_split_lies_there_once_for_all_pages(results, tmp_path):
 def test_what_people_wrote_of_a_publication_stays(results, tmp_path):
     publish(results, Path("docs"))
     write_text(tmp_path / "docs/README.md", "findings")
+    write_text(tmp_path / "docs/more.md", "more findings")
     publish(results, Path("docs"))
     assert (tmp_path / "docs/README.md").read_text() == "findings"
+    assert (tmp_path / "docs/more.md").read_text() == "more findings"
 
 
 def test_a_publication_has_the_name_of_its_configuration(results, tmp_path):
@@ -191,8 +193,8 @@ def test_other_folders_are_refused(results, tmp_path):
     write_text(tmp_path / "docs/.git/HEAD", "ref")
     refused(results, Path("docs"), r"^docs: also holds \.git, which would be lost; ")
     shutil.rmtree(tmp_path / "docs/.git")
-    write_text(tmp_path / "docs/notes.md", "mine")
-    refused(results, Path("docs"), r"^docs: also holds notes\.md")
+    write_text(tmp_path / "docs/notes.txt", "mine")
+    refused(results, Path("docs"), r"^docs: also holds notes\.txt")
 
 
 def test_what_holds_the_results_or_the_checkout_is_refused(results, tmp_path):
