@@ -1,7 +1,7 @@
 """Molecules from outside: checked as those of a dataset, features computed in memory, none lost to another."""
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,26 +36,30 @@ class Described:
     @property
     def reasons(self) -> dict[int, str]:
         """Why there is nothing for a model to read, by row: what failed, and gaps with what the feature notes."""
-        names = [name for name in self.table.column_names if name != "note"]
-        gaps = np.zeros(self.table.num_rows, dtype=bool)
-        for name in names:
-            if self.table[name].null_count:
-                gaps |= self.table[name].is_null().to_numpy()
-        notes = self.table["note"] if "note" in self.table.column_names else None
-        found = {int(row): None if notes is None else notes[int(row)].as_py() for row in np.flatnonzero(gaps)}
-        return {row: note or f"no {', '.join(names[:3])}" for row, note in found.items()} | dict(self.failed)
+        columns = ", ".join([name for name in self.table.column_names if name != "note"][:3])
+        found = self.note_gaps(pc.is_null)
+        return {row: note or f"no {columns}" for row, note in found.items()} | dict(self.failed)
 
     @property
     def unknown(self) -> dict[int, str]:
         """What the feature notes of molecules of which it cannot tell some column, NaN, that a model fills, by row."""
-        if "note" not in self.table.column_names:
-            return {}
+        return {row: note for row, note in self.note_gaps(is_nan).items() if note}
+
+    def note_gaps(self, find: Callable[[pa.ChunkedArray], pa.ChunkedArray]) -> dict[int, str | None]:
+        """The rows where ``find`` is true of some column, each with what the feature notes, None where it does not."""
         gaps = np.zeros(self.table.num_rows, dtype=bool)
         for name in self.table.column_names:
-            if pa.types.is_floating(self.table[name].type):
-                gaps |= pc.is_nan(self.table[name]).fill_null(False).to_numpy()
-        notes = {int(row): self.table["note"][int(row)].as_py() for row in np.flatnonzero(gaps)}
-        return {row: note for row, note in notes.items() if note}
+            if name != "note":
+                gaps |= find(self.table[name]).to_numpy()
+        notes = self.table["note"] if "note" in self.table.column_names else None
+        return {int(row): None if notes is None else notes[int(row)].as_py() for row in np.flatnonzero(gaps)}
+
+
+def is_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Where a column is NaN, not null; nowhere if it holds no decimals."""
+    if not pa.types.is_floating(column.type):
+        return pa.chunked_array([np.zeros(len(column), dtype=bool)])
+    return pc.is_nan(column).fill_null(False)
 
 
 class NewMolecules:
