@@ -1,12 +1,13 @@
-"""How does the error on valid fall with the molecules seen, and which networks still learn when their training ends?
+"""How does the error on valid fall with the molecules seen, and by how much still in the last fifth of a training?
 
     python benchmarks/learning_curves.py docs/benchmarks/all docs/benchmarks/assets/learning_curves.png
     python benchmarks/learning_curves.py results learning_curves.png --scheme scaffold
 
-Draws a panel a task, and prints, in Markdown, by how much the least RMSE on valid of the last fifth of a training lies
-below that of all before it; 0: nothing was won there. Of several seeds the first counts. A rate that falls to 0 brings
-part of every last fall, so that :data:`STILL` says which are worth more epochs, not which would end where. No error on
-a test fold is read.
+Draws a panel a task, and prints, in Markdown, by how much the least RMSE on valid of a training lies below the least
+of its first four fifths, which between two epochs is interpolated. Of several seeds the first counts, of a training
+in two phases (NL-MTP's) the first phase. A large fall says that the training ended before it had settled; what more
+epochs would give only more epochs tell, since a rate that falls to its end takes a part of both. No error on a test
+fold is read.
 """
 
 import argparse
@@ -16,9 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from boomlib.evaluation.records import list_recorded, read_curve, read_runs
+from boomlib.evaluation.records import list_recorded, read_runs
 from boomlib.files import ContractError
 from boomlib.report.figures.style import TASK_COLOURS, TASK_MARKERS, open_figure
 from boomlib.report.numbers import NONE, format_percent
@@ -26,11 +28,13 @@ from boomlib.report.tables.markdown import format_table
 
 LAST = 0.8
 """The part of a training that is behind it when its last fifth begins."""
-STILL = 0.02
-"""A fall of the error within the last fifth that says: it still learns."""
+MARKED = 0.02
+"""A fall within the last fifth from which on it is bold."""
+
+REMEDY = "give a publication that keeps its runs (--merge), or results/ of a finished run"
 
 Curve = tuple[np.ndarray, np.ndarray]
-"""Molecules seen after each epoch, and the RMSE on valid there."""
+"""Molecules seen after each epoch, and the RMSE on valid there, without epochs whose RMSE was no number."""
 
 
 def read_curves(folder: Path, scheme: str) -> dict[str, dict[str, Curve]]:
@@ -41,46 +45,61 @@ def read_curves(folder: Path, scheme: str) -> dict[str, dict[str, Curve]]:
     """
     table = folder / "runs.csv"
     if not table.is_file():
-        raise ContractError(f"{table}: no such file; give results/, or a folder of docs/benchmarks")
+        raise ContractError(f"{table}: no such file; {REMEDY}")
     place = folder / "runs" if (folder / "runs").is_dir() else folder
     records = read_runs(table)
-    done = records[(records["scheme"] == scheme) & (records["status"] == "done")]
     curves: dict[str, dict[str, Curve]] = {}
-    for run, n_train in zip(list_recorded(done), done["n_train"], strict=True):
-        epochs, errors = read_curve(place / f"predictions/{run.stem}/history.csv")
-        if epochs:
+    if "n_train" in records:  # tables of earlier versions have none, and keep no runs
+        done = records[(records["scheme"] == scheme) & (records["status"] == "done")]
+        for run, n_train in zip(list_recorded(done), done["n_train"], strict=True):
             of_task = curves.setdefault(run.task, {})
-            of_task.setdefault(run.model, (np.array(epochs) * int(n_train), np.array(errors)))
+            history = place / f"predictions/{run.stem}/history.csv"
+            if run.model not in of_task and (curve := read_history(history, int(n_train or 0))):
+                of_task[run.model] = curve
+    curves = {task: of_task for task, of_task in curves.items() if of_task}
     if not curves:
-        raise ContractError(
-            f"{place}: no history of epochs of the scheme {scheme}; give a publication made with --merge, or results/"
-        )
+        raise ContractError(f"{place}: no history of epochs of the scheme {scheme}; {REMEDY}")
     return curves
 
 
-def find_last_fall(curve: Curve) -> float:
-    """The part by which the least error of the last fifth lies below the least before it, 0 where it does not.
+def read_history(history: Path, n_train: int) -> Curve | None:
+    """The curve of one training, without a later phase that leaves a molecule's own outcome as it is."""
+    if not history.is_file():
+        return None
+    table = pd.read_csv(history)
+    if not {"epoch", "valid_rmse"} <= set(table):
+        return None
+    if "valid_gap" in table:  # what the policy's phase is judged by
+        table = table[table["valid_gap"].isna()]
+    table = table[np.isfinite(table["valid_rmse"])]
+    return (table["epoch"].to_numpy() * n_train, table["valid_rmse"].to_numpy()) if len(table) else None
 
-    NaN of a training with fewer than five epochs, which has no last fifth.
+
+def find_last_fall(curve: Curve) -> float:
+    """The part by which the least error of all lies below the least of the first four fifths.
+
+    NaN of a training without an epoch in the first four fifths.
     """
     seen, errors = curve
-    last = seen > LAST * seen[-1]
-    if len(seen) < 5:
+    least, end = np.minimum.accumulate(errors), LAST * seen[-1]
+    if seen[0] > end:
         return np.nan
-    return max(0.0, 1.0 - float(np.nanmin(errors[last]) / np.nanmin(errors[~last])))
+    return 1.0 - float(np.exp(np.log(least[-1]) - np.interp(end, seen, np.log(least))))
 
 
 def tabulate(curves: Mapping[str, Mapping[str, Curve]]) -> str:
-    """A row a model: its last fall on each task, as Markdown; bold from :data:`STILL` on."""
+    """A row a model: its last fall on each task, as Markdown; bold from :data:`MARKED` on."""
+    short = [task.split("/")[1] for task in curves]
+    names = short if len(set(short)) == len(short) else list(curves)
     rows = []
     for model in dict.fromkeys(itertools.chain.from_iterable(curves.values())):
         cells = []
         for task in curves:
             fall = find_last_fall(curves[task][model]) if model in curves[task] else np.nan
             shown = NONE if np.isnan(fall) else format_percent(fall)
-            cells.append(f"**{shown}**" if fall >= STILL else shown)
+            cells.append(f"**{shown}**" if fall >= MARKED else shown)
         rows.append([model, *cells])
-    return format_table(["Model", *curves], rows)
+    return format_table(["Model", *names], rows)
 
 
 def draw(curves: Mapping[str, Mapping[str, Curve]], out: Path) -> None:
@@ -113,7 +132,7 @@ def draw(curves: Mapping[str, Mapping[str, Curve]], out: Path) -> None:
         figure.supxlabel("thousands of molecules seen", fontsize=9)
         figure.supylabel("RMSE on valid, the property's unit", fontsize=9)
         order = [model for model in models if model in handles]
-        figure.legend([handles[model] for model in order], order, loc="outside lower center", ncols=4)
+        figure.legend([handles[model] for model in order], order, loc="outside upper center", ncols=6)
 
 
 def main() -> None:

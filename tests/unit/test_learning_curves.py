@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 from matplotlib.image import imread
 
 from benchmarks.learning_curves import draw, find_last_fall, read_curves, tabulate
@@ -43,35 +44,59 @@ def test_a_curve_is_of_the_first_seed_that_is_done_over_the_molecules_of_train_s
     assert (seen.tolist(), found.tolist()) == ([100, 200], [4.0, 2.0])
 
 
+def test_of_a_training_in_two_phases_the_first_counts(make):
+    folder = make({("nlmtp", 0): [4.0, 3.0, np.nan, 3.0]})
+    history = next(folder.rglob("history.csv"))
+    pd.read_csv(history).assign(valid_gap=[np.nan, np.nan, np.nan, 0.1]).to_csv(history, index=False)
+    seen, found = read_curves(folder, "kde")["csd10k/hof"]["nlmtp"]
+    assert (seen.tolist(), found.tolist()) == ([100, 200], [4.0, 3.0])
+
+
 @pytest.mark.parametrize(
     ("errors", "fall"),
     [
         ([5, 4, 4, 4, 4, 4, 4, 4, 3, 4], 0.25),  # of ten epochs the last two are the last fifth
         ([5, 4, 4, 4, 4, 4, 4, 2, 3, 4], 0.0),
-        ([5, np.nan, 4, 4, 3], 0.25),  # an epoch whose error was no number was not kept
+        ([5, 5, 5, 4, 2, 1], 1 - 1 / (4 * 0.5**0.8)),  # of six, the last and a fifth of that before it
+        ([*range(80, 0, -1)], 1 - 1 / 17),
+        ([5, 4, 4, 4], 0.0),
     ],
 )
 def test_what_the_last_fifth_has_won_is_told_against_the_best_before(errors, fall):
     assert find_last_fall((np.arange(1, 1 + len(errors)) * 50, np.array(errors, float))) == pytest.approx(fall)
 
 
-def test_who_still_learns_is_bold_and_a_short_training_has_no_last_fifth(make):
-    errors = {("mlp", 0): [5, 4, 4, 4, 3], ("egnn", 0): [5, 4, 4, 4, 3.99], ("tgnn", 0): [5, 4]}
+def test_a_training_of_one_epoch_has_no_last_fifth():
+    assert np.isnan(find_last_fall((np.array([50]), np.array([3.0]))))
+
+
+def test_who_falls_by_two_per_cent_is_bold(make):
+    errors = {("mlp", 0): [5, 4, 4, 4, 3.919], ("egnn", 0): [5, 4, 4, 4, 3.921], ("tgnn", 0): [5]}
     table = tabulate(read_curves(make(errors), "kde"))
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
-    assert cells == [["mlp", "**25.0 %**"], ["egnn", "0.2 %"], ["tgnn", "—"]]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "-" not in line]
+    assert cells == [["Model", "hof"], ["mlp", "**2.0 %**"], ["egnn", "2.0 %"], ["tgnn", "—"]]
 
 
-def test_all_curves_are_drawn(make, tmp_path):
-    curves = read_curves(make({("mlp", 0): [5, 4, 3], ("egnn", 0): [6, 4, 2]}), "kde")
-    draw(curves, tmp_path / "both.png")
-    draw({task: {"mlp": of_task["mlp"]} for task, of_task in curves.items()}, tmp_path / "one.png")
-    assert imread(tmp_path / "both.png").shape == imread(tmp_path / "one.png").shape
-    assert not np.array_equal(imread(tmp_path / "both.png"), imread(tmp_path / "one.png"))
+def test_a_model_that_a_task_lacks_and_tasks_of_one_name_are_told_apart():
+    curve = (np.array([50, 100]), np.array([4.0, 4.0]))
+    table = tabulate({"one/gap": {"mlp": curve}, "two/gap": {"egnn": curve, "mlp": curve}})
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if "-" not in line]
+    assert cells == [["Model", "one/gap", "two/gap"], ["mlp", "0.0 %", "0.0 %"], ["egnn", "—", "0.0 %"]]
+
+
+@pytest.mark.parametrize("tasks", [1, 5, 7])
+def test_a_panel_a_task_is_drawn(tmp_path, tasks):
+    curves = {f"data/{n}": {"mlp": (np.array([50, 100]), np.array([4.0, 3.0 + n]))} for n in range(tasks)}
+    draw(curves, tmp_path / "all.png")
+    curves["data/0"]["egnn"] = (np.array([50, 100]), np.array([2.0, 1.0]))
+    draw(curves, tmp_path / "more.png")
+    assert not np.array_equal(imread(tmp_path / "all.png"), imread(tmp_path / "more.png"))
 
 
 def test_a_folder_without_histories_is_told(make, tmp_path):
-    with pytest.raises(ContractError, match=r"runs.csv: no such file; give results/"):
+    with pytest.raises(ContractError, match=r"runs.csv: no such file; give a publication that keeps its runs"):
         read_curves(tmp_path / "nowhere", "kde")
     with pytest.raises(ContractError, match="no history of epochs of the scheme scaffold; give a publication"):
         read_curves(make({("mlp", 0): [5, 4]}), "scaffold")
+    with pytest.raises(ContractError, match="graphs: no history of epochs of the scheme kde"):
+        read_curves(ROOT / "docs/benchmarks/graphs", "kde")

@@ -399,6 +399,6 @@ def test_our_own_publications(folder):
 
 def test_our_shared_figures_are_shown():
     pages_of = itertools.chain(*(pages.PUBLISHED.rglob(f"*.{kind}") for kind in ("md", "html")))
-    named = {found for page in pages_of for found in re.findall(r"assets/[^)\"\s]+", page.read_text())}
+    named = {found for page in pages_of for found in re.findall(r"assets/[^)\"\s]+(?=[)\"])", page.read_text())}
     shared = {str(path.relative_to(pages.PUBLISHED)) for path in (pages.PUBLISHED / "assets").rglob("*.*")}
     assert shared - named == set()
