@@ -87,12 +87,17 @@ def find_last_fall(curve: Curve) -> float:
     return 1.0 - float(np.exp(np.log(least[-1]) - np.interp(end, seen, np.log(least))))
 
 
+def list_models(curves: Mapping[str, Mapping[str, Curve]]) -> list[str]:
+    """All models, each at its first task."""
+    return list(dict.fromkeys(itertools.chain.from_iterable(curves.values())))
+
+
 def tabulate(curves: Mapping[str, Mapping[str, Curve]]) -> str:
     """A row a model: its last fall on each task, as Markdown; bold from :data:`MARKED` on."""
     short = [task.split("/")[1] for task in curves]
     names = short if len(set(short)) == len(short) else list(curves)
     rows = []
-    for model in dict.fromkeys(itertools.chain.from_iterable(curves.values())):
+    for model in list_models(curves):
         cells = []
         for task in curves:
             fall = find_last_fall(curves[task][model]) if model in curves[task] else np.nan
@@ -106,7 +111,7 @@ def draw(curves: Mapping[str, Mapping[str, Curve]], out: Path) -> None:
     """RMSE on valid, logarithmic, over molecules seen, a panel a task."""
     across = min(5, len(curves))
     down = -(-len(curves) // across)
-    models = list(dict.fromkeys(itertools.chain.from_iterable(curves.values())))
+    models = list_models(curves)
     with open_figure(out, 2.4 * across + 0.6, 2.2 * down + 0.5) as figure:
         panels = figure.subplots(down, across, squeeze=False).ravel()
         for axes in panels[len(curves) :]:
@@ -131,8 +136,7 @@ def draw(curves: Mapping[str, Mapping[str, Curve]], out: Path) -> None:
             axes.xaxis.set_major_locator(MaxNLocator(3))
         figure.supxlabel("thousands of molecules seen", fontsize=9)
         figure.supylabel("RMSE on valid, the property's unit", fontsize=9)
-        order = [model for model in models if model in handles]
-        figure.legend([handles[model] for model in order], order, loc="outside upper center", ncols=6)
+        figure.legend(handles.values(), handles, loc="outside upper center", ncols=6)
 
 
 def main() -> None:
