@@ -31,6 +31,7 @@ from boomlib.report.numbers import NONE, format_decimals, format_interval, forma
 from boomlib.report.pages import find_configuration
 from boomlib.report.roles import assign_roles
 from boomlib.report.tables.markdown import format_table
+from boomlib.report.tables.progress import name_properties
 
 Task = tuple[str, str]
 """Dataset and property."""
@@ -106,8 +107,7 @@ class Results:
         self.rmse = {fold: pivot(table, scheme, "rmse", fold) for fold in ("id", "ood")}
         self.normalised = pivot(table, scheme, "normalised_rmse", "ood")
         self.tasks: list[Task] = list(self.normalised.columns)
-        short = [name for _, name in self.tasks]
-        self.names = short if len(set(short)) == len(short) else ["/".join(task) for task in self.tasks]
+        self.names = name_properties(self.tasks)
         config = folder / "config.yaml" if (folder / "config.yaml").is_file() else find_configuration(folder)
         models = with_variants(load_models(), read_yaml(config), str(config))
         self.roles = assign_roles(models)

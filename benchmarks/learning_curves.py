@@ -17,14 +17,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from boomlib.evaluation.records import list_recorded, read_runs
+from boomlib.evaluation.records import list_recorded, read_curve, read_runs
 from boomlib.files import ContractError
 from boomlib.report.figures.style import TASK_COLOURS, TASK_MARKERS, open_figure
 from boomlib.report.numbers import NONE, format_percent
 from boomlib.report.tables.markdown import format_table
+from boomlib.report.tables.progress import name_properties
 
 LAST = 0.8
 """The part of a training that is behind it when its last fifth begins."""
@@ -53,26 +53,15 @@ def read_curves(folder: Path, scheme: str) -> dict[str, dict[str, Curve]]:
         done = records[(records["scheme"] == scheme) & (records["status"] == "done")]
         for run, n_train in zip(list_recorded(done), done["n_train"], strict=True):
             of_task = curves.setdefault(run.task, {})
-            history = place / f"predictions/{run.stem}/history.csv"
-            if run.model not in of_task and (curve := read_history(history, int(n_train or 0))):
-                of_task[run.model] = curve
+            if run.model in of_task:
+                continue
+            epochs, errors = map(np.array, read_curve(place / f"predictions/{run.stem}/history.csv"))
+            if (told := np.isfinite(errors)).any():
+                of_task[run.model] = epochs[told] * int(n_train), errors[told]
     curves = {task: of_task for task, of_task in curves.items() if of_task}
     if not curves:
         raise ContractError(f"{place}: no history of epochs of the scheme {scheme}; {REMEDY}")
     return curves
-
-
-def read_history(history: Path, n_train: int) -> Curve | None:
-    """The curve of one training, without a later phase that leaves a molecule's own outcome as it is."""
-    if not history.is_file():
-        return None
-    table = pd.read_csv(history)
-    if not {"epoch", "valid_rmse"} <= set(table):
-        return None
-    if "valid_gap" in table:  # what the policy's phase is judged by
-        table = table[table["valid_gap"].isna()]
-    table = table[np.isfinite(table["valid_rmse"])]
-    return (table["epoch"].to_numpy() * n_train, table["valid_rmse"].to_numpy()) if len(table) else None
 
 
 def find_last_fall(curve: Curve) -> float:
@@ -94,8 +83,7 @@ def list_models(curves: Mapping[str, Mapping[str, Curve]]) -> list[str]:
 
 def tabulate(curves: Mapping[str, Mapping[str, Curve]]) -> str:
     """A row a model: its last fall on each task, as Markdown; bold from :data:`MARKED` on."""
-    short = [task.split("/")[1] for task in curves]
-    names = short if len(set(short)) == len(short) else list(curves)
+    names = name_properties([(dataset, name) for dataset, _, name in (task.partition("/") for task in curves)])
     rows = []
     for model in list_models(curves):
         cells = []

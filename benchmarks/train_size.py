@@ -1,8 +1,8 @@
 """How does the error of models fall with the size of train, inside and outside of it?
 
-    python benchmarks/train_size.py FOLDER csd10k/hof --models ridge ridge_boost --sizes 1000 2000 4000
+    python benchmarks/train_size.py FOLDER csd10k/hof --models ridge ridge_boost --sizes 1000 2000 4000 8000
 
-Each model is fitted, once, to nested random parts of train and to the whole of it, with the same valid, and asked
+Each model is fitted, once, to nested random parts of train, or to the whole of it, with the same valid, and asked
 about ID and OOD. The seed draws the parts and is that of the fits: the curve shows no spread over either. ``--config``
 names a configuration, relative to the checkout, whose variants may be among the models and whose datasets among the
 tasks. A network with a budget of molecules seen takes about as many steps whatever the part.
@@ -62,9 +62,9 @@ def read_descriptors(names: Sequence[str], configfile: Path | None) -> registry.
 
 
 def draw_parts(n: int, sizes: Sequence[int], seed: int) -> list[np.ndarray]:
-    """Nested random rows of ``n``, each ascending; sizes of ``n`` and more are left out, the last part is all rows."""
+    """Nested random rows of ``n``, each ascending, the smallest first; a size of ``n`` or more is all rows."""
     order = np.random.default_rng(seed).permutation(n)
-    return [np.sort(order[:size]) for size in (*sorted({size for size in sizes if size < n}), n)]
+    return [np.sort(order[:size]) for size in sorted({min(size, n) for size in sizes})]
 
 
 def fit_part(task: Task, descriptor: Mapping[str, Any], rows: np.ndarray, seed: int, folder: Path) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("task", help="dataset/property")
     parser.add_argument("--scheme", default="kde")
     parser.add_argument("--models", nargs="+", required=True)
-    parser.add_argument("--sizes", nargs="+", type=int, required=True, help="parts; the whole is always there")
+    parser.add_argument("--sizes", nargs="+", type=int, required=True, help="of the parts; all or more: the whole")
     parser.add_argument("--config", type=Path, help="whose variants and datasets may be named")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

@@ -53,21 +53,31 @@ def as_text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def read_curve(history: Path) -> tuple[list[int], list[float]]:
-    """The epochs of a ``history.csv`` and the RMSE on valid after each; none of a model without epochs."""
+def read_history(history: Path) -> list[dict[str, str]]:
+    """The rows of a ``history.csv``, one an epoch; none of a model that is not trained by epochs."""
     if not history.is_file():
-        return [], []
+        return []
     with history.open(encoding="utf-8", newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if "epoch" in row]
+        return [row for row in csv.DictReader(stream) if "epoch" in row]
+
+
+def read_curve(history: Path) -> tuple[list[int], list[float]]:
+    """The epochs of a ``history.csv`` and the RMSE on valid after each, NaN included; none of a model without epochs.
+
+    Of a training in two phases the first: the second leaves a molecule's own outcome as it is, and is judged by
+    ``valid_gap``.
+    """
+    rows = [row for row in read_history(history) if row.get("valid_gap", "") in ("", "nan")]
     return [int(row["epoch"]) for row in rows], [float(row["valid_rmse"]) for row in rows]
 
 
 def read_epochs(history: Path) -> tuple[int | None, int | None]:
-    """The last epoch and the one of the least RMSE on valid; None of a model that is not trained by epochs."""
+    """The last epoch of all and the one of the least RMSE on valid; None of a model that is not trained by epochs."""
     epochs, errors = read_curve(history)
     if not epochs:
         return None, None
-    return epochs[-1], epochs[int(np.nanargmin(errors))]  # an epoch whose RMSE was no number was not kept
+    kept = epochs[int(np.nanargmin(errors))]  # an epoch whose RMSE was no number was not kept
+    return int(read_history(history)[-1]["epoch"]), kept
 
 
 def tabulate_runs(

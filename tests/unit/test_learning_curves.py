@@ -47,7 +47,7 @@ def test_a_curve_is_of_the_first_seed_that_is_done_over_the_molecules_of_train_s
 def test_of_a_training_in_two_phases_the_first_counts(make):
     folder = make({("nlmtp", 0): [4.0, 3.0, np.nan, 3.0]})
     history = next(folder.rglob("history.csv"))
-    pd.read_csv(history).assign(valid_gap=[np.nan, np.nan, np.nan, 0.1]).to_csv(history, index=False)
+    pd.read_csv(history).assign(valid_gap=[np.nan, np.nan, np.nan, 0.1]).to_csv(history, index=False, na_rep="nan")
     seen, found = read_curves(folder, "kde")["csd10k/hof"]["nlmtp"]
     assert (seen.tolist(), found.tolist()) == ([100, 200], [4.0, 3.0])
 

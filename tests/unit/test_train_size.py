@@ -68,7 +68,7 @@ def ask(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(train_size, "hash_training", lambda *args: "code")
     monkeypatch.setattr(train_size.registry, "load_models", lambda: real | {"mean": descriptor})
 
-    def run(*arguments, sizes=("2",)):
+    def run(*arguments, sizes=("2", "9")):
         given = [str(tmp_path / "fits"), "tiny/size", "--sizes", *sizes, *arguments]
         monkeypatch.setattr(sys, "argv", ["train_size.py", *given])
         train_size.main()
@@ -77,8 +77,8 @@ def ask(tmp_path, monkeypatch, capsys):
     return run
 
 
-def test_parts_are_nested_and_the_last_is_the_whole():
-    small, middle, whole = train_size.draw_parts(50, [20, 5, 70], seed=3)
+def test_parts_are_nested_and_a_size_of_all_or_more_is_the_whole():
+    small, middle, whole = train_size.draw_parts(50, [20, 5, 70, 50], seed=3)
     assert [len(small), len(middle)] == [5, 20]
     assert set(small) < set(middle)
     assert whole.tolist() == list(range(50))

@@ -34,3 +34,9 @@ def name_tasks(tasks: Sequence[tuple[str, str, str]]) -> list[str]:
     """The names of tasks (dataset, property, scheme), with the scheme where there are several."""
     several = len({scheme for _, _, scheme in tasks}) > 1
     return ["/".join(task if several else task[:2]) for task in tasks]
+
+
+def name_properties(tasks: Sequence[tuple[str, str]]) -> list[str]:
+    """The properties of tasks (dataset, property), with the dataset where two tasks have one property."""
+    properties = [name for _, name in tasks]
+    return properties if len(set(properties)) == len(properties) else ["/".join(task) for task in tasks]
