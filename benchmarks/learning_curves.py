@@ -83,7 +83,7 @@ def list_models(curves: Mapping[str, Mapping[str, Curve]]) -> list[str]:
 
 def tabulate(curves: Mapping[str, Mapping[str, Curve]]) -> str:
     """A row a model: its last fall on each task, as Markdown; bold from :data:`MARKED` on."""
-    names = name_properties([(dataset, name) for dataset, _, name in (task.partition("/") for task in curves)])
+    names = name_properties([task.split("/") for task in curves])
     rows = []
     for model in list_models(curves):
         cells = []

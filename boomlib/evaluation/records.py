@@ -53,7 +53,7 @@ def as_text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def read_history(history: Path) -> list[dict[str, str]]:
+def list_epochs(history: Path) -> list[dict[str, str]]:
     """The rows of a ``history.csv``, one an epoch; none of a model that is not trained by epochs."""
     if not history.is_file():
         return []
@@ -62,22 +62,28 @@ def read_history(history: Path) -> list[dict[str, str]]:
 
 
 def read_curve(history: Path) -> tuple[list[int], list[float]]:
-    """The epochs of a ``history.csv`` and the RMSE on valid after each, NaN included; none of a model without epochs.
+    """The curve of a ``history.csv``, see :func:`find_curve`."""
+    return find_curve(list_epochs(history))
+
+
+def find_curve(rows: Iterable[Mapping[str, str]]) -> tuple[list[int], list[float]]:
+    """Of rows of :func:`list_epochs` the epochs, and the RMSE on valid after each, NaN included.
 
     Of a training in two phases the first: the second leaves a molecule's own outcome as it is, and is judged by
     ``valid_gap``.
     """
-    rows = [row for row in read_history(history) if row.get("valid_gap", "") in ("", "nan")]
-    return [int(row["epoch"]) for row in rows], [float(row["valid_rmse"]) for row in rows]
+    first = [row for row in rows if row.get("valid_gap", "") in ("", "nan")]
+    return [int(row["epoch"]) for row in first], [float(row["valid_rmse"]) for row in first]
 
 
 def read_epochs(history: Path) -> tuple[int | None, int | None]:
     """The last epoch of all and the one of the least RMSE on valid; None of a model that is not trained by epochs."""
-    epochs, errors = read_curve(history)
-    if not epochs:
+    rows = list_epochs(history)
+    if not rows:
         return None, None
+    epochs, errors = find_curve(rows)
     kept = epochs[int(np.nanargmin(errors))]  # an epoch whose RMSE was no number was not kept
-    return int(read_history(history)[-1]["epoch"]), kept
+    return int(rows[-1]["epoch"]), kept
 
 
 def tabulate_runs(

@@ -36,7 +36,7 @@ def name_tasks(tasks: Sequence[tuple[str, str, str]]) -> list[str]:
     return ["/".join(task if several else task[:2]) for task in tasks]
 
 
-def name_properties(tasks: Sequence[tuple[str, str]]) -> list[str]:
+def name_properties(tasks: Sequence[Sequence[str]]) -> list[str]:
     """The properties of tasks (dataset, property), with the dataset where two tasks have one property."""
     properties = [name for _, name in tasks]
     return properties if len(set(properties)) == len(properties) else ["/".join(task) for task in tasks]
