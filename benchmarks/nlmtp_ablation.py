@@ -27,7 +27,7 @@ COLUMNS = [
     "Abstention",
     "ESS",
     "α",
-    "Contrast, density",
+    "Contrast, mixture density",
     "95 % interval",
     "Contrast, classifier",
     "Policy − observed",

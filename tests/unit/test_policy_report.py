@@ -251,7 +251,7 @@ def test_the_section_has_effect_overlap_and_chemistry(run, tmp_path):
     assert list(effect.values())[:6] == ["data/hof (kcal/mol)", "kde", "Net", "0", "14.0157", "60"]
     shown = dict(zip(header, effect.values(), strict=True))
     contrast = found["estimates"]["density"]["contrast"]
-    assert shown["Contrast, density"] == f"{contrast['psi']:.2f}"
+    assert shown["Contrast, mixture density"] == f"{contrast['psi']:.2f}"
     assert shown["Abstention"] == f"{100 * found['abstention']:.1f} %"
     assert shown["ESS, classifier"] == (f"{found['estimates']['classifier']['contrast']['effective_sample_size']:.0f}")
     assert shown["α"] == f"{found['alpha']['mean']:.3f} ± {found['alpha']['std']:.3f}"
