@@ -53,7 +53,8 @@ def place_estimates(
     y, m_natural, log_ratio = checked(y=y, m_natural=m_natural, log_ratio=log_ratio)
     n = len(y)
     shapes = {np.shape(each) for each in (m_placed, row, chance, log_ratio_placed)}
-    if len(shapes) != 1 or len(shapes.pop()) != 1 or not np.isfinite(m_placed).all():
+    finite = np.isfinite(m_placed).all() and np.isfinite(log_ratio_placed).all()
+    if len(shapes) != 1 or len(shapes.pop()) != 1 or not finite:
         raise ContractError("finite outcomes, units, chances and log ratios of the same places are needed")
     if np.bincount(row, chance, n).max(initial=0) > 1 + 1e-9:
         raise ContractError("the chances of the places of a unit add up to more than 1")

@@ -115,7 +115,7 @@ def score_random_places(y: np.ndarray, table: pa.Table, facts: Mapping[str, Any]
     found = place_estimates(
         y,
         table["m_grouped"].to_numpy(),
-        outcome,
+        moved,
         row,
         1 / sizes[row],
         table["log_ratio_grouped"].to_numpy(),

@@ -11,6 +11,7 @@ from boomlib.causal.policy import estimates, policy_weights
 from boomlib.contracts import (
     NO_FOLD,
     PAIRS,
+    PLACES,
     POLICY,
     property_values,
     read_molecules,
@@ -41,15 +42,25 @@ def read_policy(path: StrPath, molecule_id: np.ndarray) -> tuple[pa.Table, dict[
     n = len(molecule_id)
     if not np.array_equal(table["molecule_id"].to_numpy(), molecule_id):
         raise ContractError(f"{path}: is not of the {n} molecules of the task, in order; delete it and rerun")
-    for name in POLICY.columns:
-        values = sweep_of(table) if name == "sweep" else table[name].to_numpy()[:, None]
-        bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
-        if len(bad):
+    for name in [*POLICY.columns, *(PLACES if has_places(table) else ())]:
+        bad = count_undefined(table[name])
+        if bad:
             raise ContractError(
-                f"{path}: column '{name}' is not finite for {len(bad)} of {n} molecules; the training has diverged, "
+                f"{path}: column '{name}' is not finite for {bad} of {n} molecules; the training has diverged, "
                 "lower its learning rate"
             )
     return table, json.loads(metadata[b"policy"])
+
+
+def count_undefined(column: pa.ChunkedArray) -> int:
+    """Of how many rows a value, or one of a list, is a number that is not finite."""
+    values = column.combine_chunks()
+    row = np.arange(len(values))
+    if pa.types.is_list(values.type):
+        row, values = np.repeat(row, values.value_lengths().to_numpy()), values.flatten()
+    if not pa.types.is_floating(values.type):
+        return 0
+    return len(np.unique(row[~np.isfinite(values.to_numpy(zero_copy_only=False))]))
 
 
 def read_pairs(path: StrPath, molecule_id: np.ndarray) -> pa.Table:
@@ -131,10 +142,11 @@ def score_population(y: np.ndarray, table: pa.Table, facts: Mapping[str, Any]) -
     contrast = contrast_of(table)
     by_ratio = {}
     for ratio in RATIOS:
+        # doubly robust for one m alone: the policy head's answer, fitted to pseudo-outcomes, is another function
         found = estimates(
             y,
             values["m_observed"],
-            values["m_policy"],
+            values["m_moved"],
             values[f"log_ratio_{ratio}"],
             ahead,
             before,

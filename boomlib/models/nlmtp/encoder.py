@@ -53,6 +53,7 @@ PATHS = {
 FOLDED_BITS = 2048
 FIRST = 0  # seed of the spellings whose tokens the vocabulary has
 LARGEST = 10.0  # standardised covariate that a token tells
+SAME_MASS = 1e-6  # Da
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Tensors:
         most = int((taken.group > 0).sum(1).max()) if len(taken) else 0
         return replace(
             taken,
-            tokens=taken.tokens[:, : taken.length.max()],
+            tokens=taken.tokens[:, : int(taken.length.max()) if len(taken) else 0],
             group=taken.group[:, :most],
             group_count=taken.group_count[:, :most],
         )
@@ -137,7 +138,11 @@ class LogMargin:
         self.margin = margin
 
     def fit(self, y: np.ndarray) -> "LogMargin":
-        """Learn c, mean and deviation from train's labels."""
+        """Learn c, mean and deviation from train's labels; raises :class:`ContractError` if all are the same."""
+        if y.min() == y.max():
+            raise ContractError(
+                f"all {len(y)} labels of train are {y.min():.6g}: there is nothing to learn; enlarge it"
+            )
         self.offset = float(y.min() - self.margin * (y.max() - y.min()))
         logarithm = np.log(y - self.offset)
         self.mean, self.deviation = float(logarithm.mean()), float(logarithm.std())
@@ -197,8 +202,12 @@ class Encoder:
         self.enumeration, self.outcome = enumeration, LogMargin(margin)
         self.places = GroupPath() if site else None
         self.design = None
+        self.features = ["descriptors", "scaffolds", "fragmentations", "morgan_counts"]
+        self.features += ["maccs"] if context == "full" else ["context"]
+        self.features += ["insertions"] if site else []
         if additive != "none":
             descriptors, feature = PATHS[additive]
+            self.features += [] if feature is None else [feature]
             more = None if feature is None else Physics(feature, kind, MARGIN)
             self.design = LinearDesign(kind, 1, 3, MARGIN if descriptors else None, more)
 
@@ -235,6 +244,8 @@ class Encoder:
         self.columns = np.flatnonzero(deviation > 1e-9)
         self.center, self.scale = mean[self.columns], deviation[self.columns]
         self.mass_center, self.mass_scale = float(mass.mean()), float(mass.std())
+        if not mass.max() - mass.min() > SAME_MASS:
+            raise ContractError(f"all of train have a mass of {mass[0]:.5f} Da: a policy on the mass needs several")
         self.pair_center, self.pair_scale = descriptors.mean(0), np.maximum(descriptors.std(0), 1e-9)
         self.outcome.fit(train.y)
         z, z_valid = self.outcome.transform(train.y), self.outcome.transform(valid.y)

@@ -159,7 +159,9 @@ def place_loss(
     unit = network.spread[2]
     gap = (grouped.outcome[:, 1] - moved.outcome[:, 0]) / unit
     natural, shifted = network.ratio_of_groups(molecules, grouped.cls), network.ratio_of_groups(made, moved.cls)
-    entropy = mean_where(placed, functional.softplus(natural)) + mean_where(placed, functional.softplus(-shifted))
+    # natural points are all molecules, those that an insertion makes a part of as many: the ratio of their densities
+    made_known = torch.where(placed, functional.softplus(-shifted), 0).mean()
+    entropy = functional.softplus(natural).mean() + made_known
     error = (grouped.outcome[:, 0] - molecules.outcome) / unit
     terms = (error.square().mean(), mean_where(placed, gap.square()), 0.5 * entropy)
     return dict(zip(PLACE_TERMS, terms, strict=True))

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NotRequired, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +17,20 @@ from boomlib.contracts import PLACES, POLICY
 from boomlib.files import ContractError
 from boomlib.harness.batches import Batches, cut_into_batches, draw_batches
 from boomlib.harness.interface import STATE, Molecules, PolicyModel, Prediction, write_epochs
-from boomlib.harness.optimisers import Rates, make_adamw
+from boomlib.harness.optimisers import make_adamw
 from boomlib.harness.saving import read_objects, write_objects
 from boomlib.harness.training import count_epochs, fit_module, freeze, join_histories
 from boomlib.matched_pairs import find_pairs
 from boomlib.models.nlmtp.encoder import Encoder, Tensors
 from boomlib.models.nlmtp.module import Module, Pairs, make_batch
 from boomlib.models.nlmtp.network import Network, Question, Reading, is_of_policy
+from boomlib.models.nlmtp.options import (
+    EncoderSettings,
+    LossWeights,
+    NetworkSettings,
+    PolicyTraining,
+    check_options,
+)
 from boomlib.models.nlmtp.places import Insertions
 from boomlib.text.spellings import epoch_seed
 from boomlib.text.tokens import Tokenizer, find_unwritable
@@ -33,68 +39,6 @@ READ_AT_ONCE = 128  # molecules a batch without gradients
 LARGEST_GRADIENT = 1.0  # norm
 UNSEEN = 50.0  # log ratio of what train does not have: e^-50 of support
 SWEEP = np.linspace(-2, 2, 9)  # shifts, in units of the policy's, for the check of linearity
-
-
-class EncoderSettings(TypedDict):
-    """See :class:`boomlib.models.nlmtp.encoder.Encoder`."""
-
-    context: Literal["homologous", "intensive", "full"]
-    environments: int
-    margin: float
-    additive: Literal["none", "counts", "counts and descriptors", "physics", "physics_embedded"]
-    line: bool | Literal["within"]
-    site: NotRequired[bool]
-    enumeration: NotRequired[int]
-
-
-class NetworkSettings(TypedDict):
-    """See :class:`boomlib.models.nlmtp.network.Network` and :class:`boomlib.models.nlmtp.backbone.Backbone`."""
-
-    width: int
-    depth: int
-    heads: int
-    fast_layers: list[int]
-    rank: int
-    shared_alpha: bool
-    probe_sees_do: bool
-    dropout: float
-    components: int
-    read_out: Literal["kind", "sum", "mean", "probe"]
-
-
-class LossWeights(TypedDict):
-    """Weight of each term, see :mod:`boomlib.models.nlmtp.losses`; that of ``site`` is 1 unless given."""
-
-    dr_func: float
-    dr_mean: float
-    observed: float
-    mdn: float
-    rex: float
-    lor: float
-    mmp: float
-    support: float
-    anchor: float
-    site: NotRequired[float]
-
-
-class PolicyTraining(Rates):
-    """Batches, epochs and further arguments of :class:`boomlib.models.nlmtp.module.Module`.
-
-    ``molecules_seen`` counts instead of ``epochs`` where it is given (:func:`boomlib.harness.training.count_epochs`).
-
-    With ``policy_epochs`` training has two phases: ``epochs`` of the observed world alone, of which the best on valid
-    is kept, and then so many of the policy, in which what the observed world reads stays as it is and the epoch is
-    kept whose policy world agrees best with it on valid. 0, or none: both worlds in each batch, as the recipe has it.
-    """
-
-    batch: int
-    epochs: int
-    molecules_seen: NotRequired[int]
-    policy_epochs: NotRequired[int]
-    threshold: float
-    clip: float
-    pseudo_outcome: Literal["observed", "policy"]
-    pair_epochs: int
 
 
 class NLMTP(PolicyModel):
@@ -110,7 +54,7 @@ class NLMTP(PolicyModel):
         largest_pair: matched pairs differ by at most so much, Da.
 
     Raises:
-        ContractError: options exclude each other.
+        ContractError: options exclude each other or are out of range (:func:`check_options`).
     """
 
     network: Network
@@ -127,8 +71,7 @@ class NLMTP(PolicyModel):
         **common,
     ) -> None:
         super().__init__(**common)
-        if encoder["line"] == "within" and training.get("policy_epochs"):
-            raise ContractError("`policy_epochs` would keep what learned least beside `line: within`; drop either")
+        check_options(encoder, network, training)
         read_outs = {"extensive": "sum", "intensive": "mean"}
         if network["read_out"] == "kind":
             network = network | {"read_out": read_outs[self.kind]}
@@ -149,6 +92,9 @@ class NLMTP(PolicyModel):
         """Train; ``epochs.parquet`` gets each epoch's predictions of the molecules in :attr:`unlabelled`."""
         torch.set_num_threads(self.threads)
         given, encoder = self.training | {"epochs": count_epochs(self.training, len(train))}, self.encoder
+        missing = [name for name in encoder.features if name not in train.features]
+        if missing:
+            raise ContractError(f"these options read {', '.join(missing)}; add to the descriptor's `features:`")
         tensors, valid_tensors = encoder.fit_transform(train, valid), encoder.transform(valid)
         length = tensors.length.numpy()
         pairs = self.find_pairs(train)
@@ -210,9 +156,12 @@ class NLMTP(PolicyModel):
     def make_module(self, phase: str, learning: list[torch.nn.Parameter], steps: int) -> Module:
         """What trains the network in a phase of so many steps."""
         given = self.training
+        rates = given
+        if phase == "policy":  # may be short, and would end before the rate is up
+            rates = given | {"warm_up": min(given.get("warm_up", 0), steps // 2)}
         return Module(
             self.network,
-            lambda network: make_adamw(learning, given, steps),
+            lambda network: make_adamw(learning, rates, steps),
             self.encoder.outcome,
             weights=self.losses,
             shift=self.shift / self.encoder.mass_scale,

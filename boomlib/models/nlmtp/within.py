@@ -65,9 +65,13 @@ class WithinLine:
         mean = np.column_stack([np.bincount(own, each, minlength=len(size)) for each in values.T])
         mean /= np.maximum(size, 1)[:, None]
         apart, apart_valid = values - mean[own], values_valid - mean[other]
-        # isomers have one context and one mass: they say nothing of the mass
-        compared = np.flatnonzero(np.abs(apart[:, 1]) > SAME_MASS)
-        known = np.flatnonzero((size[other] > 0) & (np.abs(apart_valid[:, 1]) > SAME_MASS))
+        # contexts whose molecules are all isomers say nothing of the mass
+        least, most = np.full((2, len(size)), [[np.inf], [-np.inf]])
+        np.minimum.at(least, own, train.a)
+        np.maximum.at(most, own, train.a)
+        compared = np.flatnonzero((most - least)[own] > SAME_MASS)
+        varied = np.maximum(most[other], valid.a) - np.minimum(least[other], valid.a) > SAME_MASS
+        known = np.flatnonzero((size[other] > 0) & varied)
         free = len(compared) - len(np.unique(own[compared]))
         if free < columns.shape[1] or not len(known):
             raise ContractError(
