@@ -7,6 +7,7 @@ Reads the folder of results (leaderboard.csv, config.yaml, policy/) and prints M
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -61,11 +62,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="the folder of results")
     folder = parser.parse_args().folder
+    missing = [name for name in ("config.yaml", "leaderboard.csv") if not (folder / name).is_file()]
+    if missing:
+        sys.exit(f"error: {folder}: has no {' and no '.join(missing)}; is it a folder of results with a leaderboard?")
     config = registry.read_yaml(folder / "config.yaml")
     models = registry.with_variants(registry.load_models(), config)
+    runs = list_runs(config)
+    if len({(run.dataset, run.property, run.scheme, run.seed) for run in runs}) > 1:
+        sys.exit(f"error: {folder}: the table is of one task, scheme and seed; this run has several")
     scores = pd.read_csv(folder / "leaderboard.csv").query("metric == 'rmse'").set_index(["model", "fold"])["mean"]
     rows = []
-    for run in list_runs(config):
+    for run in runs:
         errors = [format_number(scores[run.model, fold]) for fold in ("valid", "id", "ood")]
         policy = folder / "policy" / f"{run.stem}.json"
         cells = policy_cells(read_json(policy)) if policy.is_file() else ["—"] * (len(COLUMNS) - 4)

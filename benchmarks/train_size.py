@@ -7,8 +7,9 @@ about ID and OOD. The seed draws the parts and is that of the fits: the curve sh
 names a configuration, relative to the checkout, whose variants may be among the models and whose datasets among the
 tasks. A network with a budget of molecules seen takes about as many steps whatever the part.
 
-A fit that FOLDER has of the same task, seed and descriptor is not made again: stop the script and go on at any time.
-Prints a table in Markdown, RMSE in the property's unit, and draws FOLDER/train_size.png. Test errors choose nothing.
+A fit that FOLDER has of the same task, labels, seed and descriptor is not made again: stop the script and go on at any
+time. Prints a table in Markdown, RMSE in the property's unit, and draws FOLDER/train_size.png. Test errors choose
+nothing.
 """
 
 import argparse
@@ -26,7 +27,7 @@ import pandas as pd
 from boomlib import registry
 from boomlib.declared import order_features
 from boomlib.external import is_external
-from boomlib.files import ContractError, read_json, write_json
+from boomlib.files import ContractError, read_json, sha256, write_json
 from boomlib.harness.interface import STATE, find_model_class
 from boomlib.harness.job import check_readable
 from boomlib.provenance import ROOT, content_hash, hash_training
@@ -43,7 +44,7 @@ def read_descriptors(names: Sequence[str], configfile: Path | None) -> registry.
     """The descriptors of models and variants, by name.
 
     Raises:
-        ContractError: there is no such model, or it is fitted to more than molecules with labels.
+        ContractError: there is no such model, it is fitted to more than molecules with labels, or two have one label.
     """
     models = registry.load_models()
     if configfile:
@@ -58,6 +59,10 @@ def read_descriptors(names: Sequence[str], configfile: Path | None) -> registry.
             or descriptor["parameters"].get("pretrained")
         ):
             raise ContractError(f"{name}: it is not fitted to molecules and labels alone; leave it out of --models")
+    by_label = {models[name]["label"]: name for name in names}
+    for name in names:
+        if by_label[label := models[name]["label"]] != name:
+            raise ContractError(f"--models: {name} and {by_label[label]} are both labelled '{label}'; rename one")
     return {name: models[name] for name in names}
 
 
@@ -75,7 +80,8 @@ def fit_part(task: Task, descriptor: Mapping[str, Any], rows: np.ndarray, seed: 
         had been stopped.
     """
     code = hash_training(descriptor["class"], descriptor["parameters"], order_features(descriptor["features"]))
-    identity = content_hash([task.name, task.scheme, task.split, rows.tolist(), seed, code])
+    labels = sha256(task.files["molecules"])
+    identity = content_hash([task.name, task.scheme, task.split, labels, rows.tolist(), seed, code])
     if (folder / FIT).exists() and (fitted := read_json(folder / FIT))["identity"] == identity:
         return fitted
     state = folder / identity[:12]  # of this fit alone, so that none goes on from another's

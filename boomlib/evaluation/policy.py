@@ -111,9 +111,9 @@ def score_policy(
         pairs: the matched pairs whose right molecule has one CH₂ more, see :func:`read_pairs`.
 
     Returns:
-        ``facts``, truths below the offset, and for each population (train; held out = valid and ID, to which no
-        nuisance was fitted; OOD) the estimates of ψ(δ) and of the contrast by both density ratios, abstention,
-        effective sample sizes, α, linearity, variance over environments; and the comparison with the pairs.
+        ``facts``, truths below the offset, and for each population (train; held out = valid, which chooses the epoch,
+        and ID, to which nothing was fitted; OOD) the estimates of ψ(δ) and of the contrast by both density ratios,
+        abstention, effective sample sizes, α, linearity, variance over environments; and how the pairs compare.
         A population of fewer than two molecules is left out.
 
     Raises:

@@ -5,17 +5,15 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
+from nlmtp_parts import DEPTH, make_network, make_tensors, worlds
 
 from benchmarks.shared_prefix import make_inputs, naive, naive_worlds, shared
 from boomlib.files import ContractError
-from boomlib.models.nlmtp import losses
 from boomlib.models.nlmtp.backbone import Backbone
-from boomlib.models.nlmtp.encoder import PAIR_DESCRIPTORS, LogMargin, Tensors
+from boomlib.models.nlmtp.encoder import LogMargin, Tensors
 from boomlib.models.nlmtp.module import Pairs
-from boomlib.models.nlmtp.network import Network, Question
+from boomlib.models.nlmtp.network import Question
 from boomlib.models.nlmtp.places import Insertions
-
-DEPTH = {"depth": 12, "fast_layers": (3, 7, 11), "rank": 8, "dropout": 0.0}
 
 
 @pytest.fixture(autouse=True)
@@ -27,50 +25,6 @@ def one_thread():
 @pytest.fixture
 def backbone():
     return Backbone(width=32, heads=4, shared_alpha=False, probe_sees_do=False, **DEPTH)
-
-
-def make_network(**changes) -> Network:
-    """A small network whose heads are not zero, so that everything that may move the outcome does."""
-    torch.manual_seed(1)
-    arguments = {
-        "tokens": 12,
-        "covariates": 5,
-        "environments": 4,
-        "length": 9.0,
-        "spread": (1.0, 1.0),
-        "read_out": "sum",
-        "components": 8,
-    }
-    backbone = {"width": 32, "heads": 4, "shared_alpha": False, "probe_sees_do": False, **DEPTH}
-    network = Network(**arguments | backbone | changes)
-    for head in (network.outcome, network.share, network.pair):
-        torch.nn.init.normal_(head.weight, std=0.5)
-    return network.eval()
-
-
-def make_tensors(n: int = 6, longest: int = 10) -> Tensors:
-    """Random molecules of different lengths; the first is the longest."""
-    generator = torch.Generator().manual_seed(2)
-    length = torch.randint(3, longest + 1, (n, 1), generator=generator)
-    length[0] = longest
-    tokens = torch.randint(1, 12, (n, longest), generator=generator) * (torch.arange(longest) < length)
-    return Tensors(
-        environment=torch.randint(0, 4, (n,), generator=generator),
-        context=torch.randn(n, 5, generator=generator),
-        treatment=torch.randn(n, generator=generator),
-        tokens=tokens,
-        additive=torch.randn(n, generator=generator),
-        line=torch.randn(n, 3, generator=generator),
-        descriptors=torch.randn(n, len(PAIR_DESCRIPTORS), generator=generator),
-        outcome=torch.randn(n, generator=generator),
-        group=torch.randint(2, 9, (n, 4), generator=generator),
-        group_count=torch.randint(1, 3, (n, 4), generator=generator).float(),
-        group_line=torch.randn(n, generator=generator),
-    )
-
-
-def worlds(n: int, *shifts: float) -> torch.Tensor:
-    return torch.tensor(shifts).expand(n, -1)
 
 
 # -- worlds and their past ---------------------------------------------------------------------------------
@@ -275,75 +229,6 @@ def test_read_out_over_tokens(read_out):
     assert torch.allclose(network.over_tokens(states, molecules.tokens), expected)
 
 
-# -- losses ------------------------------------------------------------------------------------------------
-
-
-def test_policy_losses_by_hand():
-    network, molecules = make_network(), make_tensors()
-    hidden = network(molecules, worlds(6, 0.0, 0.5, -0.2), hidden=True)
-    supported, weight = torch.tensor([True, False, True, True, False, True]), torch.rand(6)
-    moved = torch.randn(6, 2)
-    policy = losses.Policy(supported, weight)
-    found = losses.policy_losses(
-        hidden, moved, policy, molecules, pseudo_outcome="observed", spread=0.3, environments=9
-    )
-    kept = supported.nonzero()[:, 0]
-    target = moved[kept, 0] + weight[kept] * (molecules.outcome[kept] - hidden.outcome[kept, 0])
-    unit = (hidden.outcome[kept, 1] - target) ** 2
-    groups = [unit[molecules.environment[kept] == each].mean() for each in molecules.environment[kept].unique()]
-    assert torch.allclose(found["dr_func"], unit.mean() / 0.3**2)
-    assert torch.allclose(found["dr_mean"], (hidden.outcome[kept, 1].mean() - target.mean()) ** 2 / 0.3**2)
-    assert torch.allclose(found["rex"], torch.stack(groups).var(unbiased=False))
-    assert torch.allclose(found["anchor"], ((hidden.outcome[kept, 1:] - moved[kept]) ** 2).mean() / 0.3**2)
-
-
-def test_without_support_the_policy_teaches_nothing():
-    network, molecules = make_network(), make_tensors()
-    hidden = network(molecules, worlds(6, 0.0, 0.5), hidden=True)
-    nobody = losses.Policy(torch.zeros(6, dtype=torch.bool), torch.ones(6))
-    found = losses.policy_losses(
-        hidden, torch.zeros(6, 1), nobody, molecules, pseudo_outcome="observed", spread=1.0, environments=9
-    )
-    assert not any(found.values())
-    sum(found.values()).backward()
-
-
-def test_an_infinite_error_without_support_leaves_gradients_finite():
-    network, molecules = make_network(), make_tensors()
-    hidden = network(molecules, worlds(6, 0.0, 0.5), hidden=True)
-    policy = losses.Policy(torch.tensor([True, False, True, True, False, True]), torch.ones(6))
-    moved = torch.zeros(6, 1).index_fill(0, torch.tensor([1, 4]), torch.inf)
-    found = losses.policy_losses(
-        hidden, moved, policy, molecules, pseudo_outcome="observed", spread=1.0, environments=9
-    )
-    sum(found.values()).backward()
-    assert all(torch.isfinite(each.grad).all() for each in network.parameters() if each.grad is not None)
-
-
-def test_a_policy_carries_no_gradient():
-    network, molecules = make_network(), make_tensors()
-    hidden = network(molecules, worlds(6, 0.0, 0.5), hidden=True)
-    policy = losses.find_policy(network, hidden, molecules, 0.5, 0.6, 20.0)
-    assert not policy.weight.requires_grad
-    assert policy.weight.max() <= 20
-
-
-@pytest.mark.slow
-def test_one_batch_can_be_learned_by_heart():
-    network, molecules = make_network(), make_tensors(n=8)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3)
-    schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.01, total_iters=250)
-    for _ in range(250):
-        own = network(molecules, worlds(8, 0.0), hidden=False)
-        loss = (own.outcome[:, 0] - molecules.outcome).square().mean()
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-    assert loss.sqrt() < 0.05 * molecules.outcome.std()
-
-
 # -- data --------------------------------------------------------------------------------------------------
 
 
@@ -365,6 +250,13 @@ def test_pairs_are_drawn_from_a_molecules_own():
     assert drawn == {((0, 2, -1), (0.3, 0.1, 0.0)), ((0, 3, -1), (0.3, 0.2, 0.0))}
     nothing = Pairs(np.array([], int), np.array([], int), np.array([]), n=5)
     assert (nothing.draw(np.array([1, 2]), np.random.default_rng(0))[0] == -1).all()
+
+
+def test_no_molecules_are_answered_as_well():
+    nobody = make_tensors().take(torch.arange(0))
+    assert len(nobody) == 0
+    reading = make_network()(nobody, worlds(0, 0.0, 0.5), hidden=True)
+    assert reading.outcome.shape == (0, 2)
 
 
 def test_taking_rows_cuts_padding_and_keeps_fields():

@@ -10,11 +10,12 @@ import torch
 from tiny import TrainingJob, small_descriptor, write_benchmark
 
 from boomlib import contracts
+from boomlib.files import ContractError
 from boomlib.harness.interface import Molecules
 from boomlib.harness.job import read_task
 from boomlib.harness.keeping import describe_run
 from boomlib.harness.kept import read_kept
-from boomlib.models.nlmtp.encoder import Encoder
+from boomlib.models.nlmtp.encoder import Encoder, LogMargin
 from boomlib.models.nlmtp.model import NLMTP
 
 SPELLINGS = 3
@@ -105,3 +106,47 @@ def test_each_epoch_reads_another_spelling(benchmark, tmp_path, monkeypatch):
     assert any(ours.tolist() != theirs.tolist() for ours, theirs in zip(*read, strict=True))
     unknown = model.encoder.tokenizer.encode(["[Xe]"])[0]
     assert not any(np.isin(tokens.numpy(), unknown).any() for tokens in read), "a token of a spelling is unknown"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"network": {"depth": 6, "fast_layers": [3, 7]}},
+            r"has \[7\], but the network's layers are 0 to 5",
+        ),
+        ({"network": {"fast_layers": []}}, "nothing reads the shift"),
+        ({"network": {"width": 48, "heads": 16}}, "a multiple of twice the heads, not 48 for 16 heads"),
+        (
+            {"network": {"probe_sees_do": True}, "training": {"policy_epochs": 1}},
+            "with `probe_sees_do` the observed world reads what `policy_epochs` trains",
+        ),
+        ({"training": {"threshold": 60.0}}, "`threshold` has to be between 0 and 1, not 60"),
+        ({"training": {"clip": -1.0}}, "`clip` has to be at least 1, not -1"),
+        ({"training": {"epochs": 0}}, "`epochs` has to be at least 1, not 0"),
+        ({"encoder": {"environments": 0}}, "`environments` has to be at least 1, not 0"),
+        ({"encoder": {"margin": -0.5}}, "`margin` has to be above 0, not -0.5"),
+        ({"encoder": {"enumeration": -2}}, "`enumeration` has to be at least 0, not -2"),
+    ],
+)
+def test_options_that_cannot_work_are_refused(changes, said):
+    with pytest.raises(ContractError, match=said):
+        NLMTP(**descriptor_with(changes)["parameters"], kind="extensive", seed=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "lacking"),
+    [
+        ({"encoder": {"site": True}}, "insertions"),
+        ({"encoder": {"additive": "physics_embedded"}}, "xtb_embedded"),
+        ({"encoder": {"context": "full"}}, "maccs"),
+    ],
+)
+def test_a_feature_that_is_not_listed_is_named(benchmark, tmp_path, changes, lacking):
+    with pytest.raises(ContractError, match=f"these options read {lacking}; add to the descriptor's `features:`"):
+        fit(benchmark, tmp_path, changes)
+
+
+def test_labels_and_masses_that_are_all_the_same_are_refused():
+    with pytest.raises(ContractError, match=r"all 3 labels of train are 2[.]5: there is nothing to learn"):
+        LogMargin(1.0).fit(np.full(3, 2.5))

@@ -87,7 +87,8 @@ def outcome(x: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def test_places_drawn_as_they_occur_have_the_effect_of_the_policy_without_a_place():
-    # m(a, x) is the mean of m(a, x, G) over G given a, which is multinomial: all by enumeration, nothing is drawn
+    # m(a, x) is the mean of m(a, x, G) over G given a, which is multinomial: all by enumeration, nothing is drawn.
+    # The chances of CHANCE are tenths, so that a sample has each make-up exactly as often as it occurs
     def given_mass(x: float, number: int) -> float:
         made = [g for g in product(range(number + 1), repeat=3) if sum(g) == number]
         chance = [comb(number, g[0]) * comb(number - g[0], g[1]) * np.prod(np.power(CHANCE, g)) for g in made]
@@ -95,13 +96,17 @@ def test_places_drawn_as_they_occur_have_the_effect_of_the_policy_without_a_plac
         return float(np.dot(chance, outcome(np.full(len(made), x), np.array(made))))
 
     for x, number in ((0.3, 2), (-1.0, 4)):
-        made = [g for g in product(range(number + 1), repeat=3) if sum(g) == number]
+        made = np.array([g for g in product(range(number + 1), repeat=3) if sum(g) == number])
         chance = [comb(number, g[0]) * comb(number - g[0], g[1]) * np.prod(np.power(CHANCE, g)) for g in made]
-        placed = [
-            sum(q * outcome(np.array([x]), np.array([g]) + np.eye(3, dtype=int)[s])[0] for s, q in enumerate(CHANCE))
-            for g in made
-        ]
-        assert np.dot(chance, placed) == pytest.approx(given_mass(x, number + 1), rel=1e-12)
+        groups = np.repeat(made, np.rint(np.array(chance) * 10**number).astype(int), axis=0)
+        n = len(groups)
+        assert n == 10**number
+        row, place = np.repeat(np.arange(n), 3), np.tile(np.arange(3), n)
+        y = outcome(np.full(n, x), groups)
+        placed = outcome(np.full(3 * n, x), groups[row] + np.eye(3, dtype=int)[place])
+        found = place_estimates(y, y, placed, row, np.tile(CHANCE, n), np.zeros(n), np.zeros(3 * n), 0.0)
+        for name in ("plug_in", "one_step"):
+            assert found[name].psi == pytest.approx(given_mass(x, number + 1), rel=1e-12)
 
 
 def test_one_place_for_everybody_is_the_policy_without_a_place():

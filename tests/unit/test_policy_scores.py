@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from boomlib.contracts import NO_FOLD, PAIRS, POLICY, fold_array, write_molecules, write_table
+from boomlib.contracts import NO_FOLD, PAIRS, PLACES, POLICY, fold_array, write_molecules, write_table
 from boomlib.evaluation.policy import linearity, read_policy, score_policy, score_policy_file, weights
 from boomlib.files import ContractError, read_json
 
@@ -55,6 +55,29 @@ def test_a_model_that_knows_every_outcome(y):
     assert found["abstention"] == found["anchor_rmse"] == found["rmse_given_context"] == 0
     assert found["alpha"]["mean"] == 0.5
     assert found["linearity"]["slope"] == pytest.approx(-0.5)
+
+
+@pytest.mark.parametrize("right", ["m", "ratio"])
+def test_the_estimate_is_doubly_robust_whatever_the_policy_head_says(right):
+    """A normal treatment a, y = x - a + noise, a shift of 0.5: the contrast is -0.5; the head is off by 3."""
+    rng = np.random.default_rng(3)
+    n, shift = 40_000, 0.5
+    x, a = rng.normal(size=(2, n))
+    y = x - a + rng.normal(size=n)
+    m = (lambda at: x - at) if right == "m" else (lambda at: 0.3 * x + 0 * at)
+    log_ratio = a * shift - shift**2 / 2 if right == "ratio" else 0.3 * x
+    values = {"m_observed": m(a), "m_moved": m(a + shift), "m_policy": m(a + shift) + 3}
+    columns = values | {"log_ratio_density": log_ratio, "log_ratio_classifier": log_ratio}
+    columns |= dict.fromkeys(("support", "support_before"), np.ones(n))
+    columns |= {"alpha": np.zeros(n), "environment": np.zeros(n, dtype=int)}
+    sweep = pa.array(list(np.tile(m(a)[:, None], len(SWEEP))), POLICY.columns["sweep"])
+    table = pa.table({"molecule_id": np.arange(n), **columns, "sweep": sweep})
+    found = score_policy(y, np.full(n, "valid"), table, FACTS, NO_PAIRS)["populations"]["held out"]
+    for by_ratio in found["estimates"].values():
+        assert by_ratio["contrast"]["low"] < -0.5 < by_ratio["contrast"]["high"]
+        assert by_ratio["contrast"]["standard_error"] < 0.02
+    assert found["contrast"]["mean"] > 2
+    assert found["anchor_rmse"] == pytest.approx(3)
 
 
 def test_without_support_nothing_is_changed(y):
@@ -159,6 +182,23 @@ def test_a_value_that_is_not_finite_names_column_and_molecule(y, tmp_path, name)
     values = np.array(make_table(y)[name].to_pylist())
     values[7] = np.inf
     write_table(make_table(y, **{name: values}), tmp_path / "policy.parquet", POLICY)
+    with pytest.raises(ContractError, match=rf"'{name}' is not finite for 1 of \d+ molecules; the training"):
+        read_policy(tmp_path / "policy.parquet", np.arange(N))
+
+
+@pytest.mark.parametrize("name", ["place_log_ratio", "place_outcome", "m_grouped"])
+def test_a_place_that_is_not_finite_is_named(y, tmp_path, name):
+    table, counted = make_table(y), np.arange(N) % 3  # so many places each
+    for column, kind in PLACES.items():
+        if column == "place_product":
+            values = [["C"] * count for count in counted]
+        elif column.startswith("place_"):
+            values = [[0.0] * count for count in counted]
+            values[7] = [np.nan] * counted[7] if column == name else values[7]
+        else:
+            values = [np.nan if column == name and at == 7 else 0.0 for at in range(N)]
+        table = table.append_column(column, pa.array(values, kind))
+    write_table(table, tmp_path / "policy.parquet")
     with pytest.raises(ContractError, match=rf"'{name}' is not finite for 1 of \d+ molecules; the training"):
         read_policy(tmp_path / "policy.parquet", np.arange(N))
 

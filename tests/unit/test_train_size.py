@@ -68,6 +68,9 @@ def ask(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(train_size, "hash_training", lambda *args: "code")
     monkeypatch.setattr(train_size.registry, "load_models", lambda: real | {"mean": descriptor})
 
+    monkeypatch.setattr(Task, "files", {"molecules": tmp_path / "molecules.parquet"}, raising=False)
+    Task.files["molecules"].write_text("labels")
+
     def run(*arguments, sizes=("2", "9")):
         given = [str(tmp_path / "fits"), "tiny/size", "--sizes", *sizes, *arguments]
         monkeypatch.setattr(sys, "argv", ["train_size.py", *given])
@@ -102,6 +105,21 @@ def test_a_fit_of_another_seed_is_not_taken_for_this_one(ask):
     first, other = ask("--models", "mean"), ask("--models", "mean", "--seed", "2")
     assert [line.split("|")[-2].strip() for line in other[2:]] == ["3.00", "3.16", "7.00"]
     assert first != other
+
+
+def test_a_fit_to_other_labels_is_not_taken_for_this_one(ask):
+    ask("--models", "mean")
+    before = Mean.fits
+    Task.files["molecules"].write_text("corrected labels")
+    ask("--models", "mean")
+    assert Mean.fits == before + 2
+
+
+def test_models_with_one_label_are_refused(ask, monkeypatch):
+    known = train_size.registry.load_models()
+    monkeypatch.setattr(train_size.registry, "load_models", lambda: known | {"again": known["mean"]})
+    with pytest.raises(SystemExit, match="mean and again are both labelled 'Mean'; rename one"):
+        ask("--models", "mean", "again")
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,17 @@ def test_residuals_are_those_of_molecules_left_out():
     assert (line.leave_one_out**2).sum() > (fitted**2).sum() * 0.99
 
 
+def test_homologues_in_the_middle_are_compared_as_well():
+    """Three masses a context, equally spaced: only the middle one tells a curve from a line."""
+    n = 60
+    context = np.repeat(np.arange(n // 3), 3).astype(float)
+    a = np.tile([-1.0, 0, 1], n // 3)
+    z = 2 * a + 0.5 * a**2 + np.random.default_rng(0).normal(size=n // 3)[context.astype(int)]
+    side = Side(context[:, None], np.zeros((n, 1)), a, z)
+    line = WithinLine().fit(side, side, [1e-6])
+    assert line.effect[:2] == pytest.approx([2, 0.5], abs=1e-3)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -40,6 +40,7 @@ PAIR_TITLES = {"all": "CH₂ pairs, all", "unseen": "CH₂ pairs, neither in tra
 PLACED_TITLES = {"all": "The same at their place", "unseen": "At their place, neither in train"}
 CURVES = {"valid": "-", "id": "-", "ood": "-", "ood_tail": "--"}
 LINEAR_BELOW = 1e-3
+NO_TERMS = ("epoch", "valid_rmse", "valid_gap", "loss")  # of the columns of a history
 """Loss terms are drawn on a logarithmic scale that passes through zero linearly, for a term may be 0 or negative."""
 PANELS = [
     ["curves", "curves", "terms", "terms", "terms", "key"],
@@ -135,13 +136,18 @@ def learning_curves(y: np.ndarray, fold: np.ndarray, epochs: pa.Table) -> dict[s
 
 
 def draw_curves(ax: Axes, curves: dict[str, pd.Series], history: pd.DataFrame, unit: str) -> None:
-    """RMSE by epoch; a line marks the epoch whose weights were kept."""
+    """RMSE by epoch; lines mark the epochs whose weights were kept, of the policy's phase too if there is one."""
     for name, curve in curves.items():
         fold = "ood" if name == "ood_tail" else name
         title = "OOD tail" if name == "ood_tail" else FOLD_LABELS[name]
         ax.plot(curve.index, curve, CURVES[name], marker=".", ms=3, lw=1, color=FOLD_COLOURS[fold], label=title)
-    best = int(history["epoch"][history["valid_rmse"].idxmin()])
-    ax.axvline(best, color="0.35", lw=0.8, ls=":", label=f"kept (epoch {best})")
+    gap = history.get("valid_gap", pd.Series(np.nan, history.index))
+    observed = history["valid_rmse"].where(gap.isna())  # the policy's phase leaves it as it is
+    best = [int(history["epoch"][each.idxmin()]) for each in (observed, gap) if each.notna().any()]
+    for epoch in best:
+        ax.axvline(epoch, color="0.35", lw=0.8, ls=":")
+    kept = " and ".join(map(str, best))
+    ax.plot([], [], color="0.35", lw=0.8, ls=":", label=f"kept (epoch {kept})")
     use_log_scale(ax)
     ax.set(xlabel="Epoch", ylabel=f"RMSE ({unit})")
     ax.set_title("Learning curves", fontweight="bold", pad=27)
@@ -153,7 +159,7 @@ def draw_curves(ax: Axes, curves: dict[str, pd.Series], history: pd.DataFrame, u
 
 def draw_terms(ax: Axes, key: Axes, history: pd.DataFrame) -> None:
     """Every loss term by epoch, unweighted, and the share of molecules without support; their names in ``key``."""
-    names = [name for name in history.columns if name not in ("epoch", "valid_rmse")]
+    names = [name for name in history.columns if name not in NO_TERMS]
     for index, name in enumerate(names):
         style = ("-", "--", ":")[index // len(TASK_COLOURS)]
         colour = TASK_COLOURS[index % len(TASK_COLOURS)]
@@ -161,7 +167,7 @@ def draw_terms(ax: Axes, key: Axes, history: pd.DataFrame) -> None:
     ax.set_yscale("symlog", linthresh=LINEAR_BELOW, linscale=0.5)
     ax.set(xlabel="Epoch", ylabel="Mean over batches")
     entitle(ax, "Terms of the loss, unweighted, and abstention")
-    if history[names].to_numpy().min() >= 0:
+    if np.nanmin(history[names].to_numpy()) >= 0:
         ax.set_ylim(bottom=0)
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     key.axis("off")
