@@ -25,9 +25,10 @@ import numpy as np
 import pandas as pd
 
 from boomlib import registry
+from boomlib.contracts import property_values, read_molecules
 from boomlib.declared import order_features
 from boomlib.external import is_external
-from boomlib.files import ContractError, read_json, sha256, write_json
+from boomlib.files import ContractError, read_json, write_json
 from boomlib.harness.interface import STATE, find_model_class
 from boomlib.harness.job import check_readable
 from boomlib.provenance import ROOT, content_hash, hash_training
@@ -72,6 +73,12 @@ def draw_parts(n: int, sizes: Sequence[int], seed: int) -> list[np.ndarray]:
     return [np.sort(order[:size]) for size in sorted({min(size, n) for size in sizes})]
 
 
+def hash_labels(task: Task) -> str:
+    """Hash of a task's labels, those of the test folds too."""
+    table = read_molecules(task.files["molecules"])
+    return content_hash(property_values(table, task.property, task.files["molecules"]).tolist())
+
+
 def fit_part(task: Task, descriptor: Mapping[str, Any], rows: np.ndarray, seed: int, folder: Path) -> dict[str, Any]:
     """Fit a model to the ``rows`` of train, unless ``folder`` has that fit, and score it.
 
@@ -80,8 +87,7 @@ def fit_part(task: Task, descriptor: Mapping[str, Any], rows: np.ndarray, seed: 
         had been stopped.
     """
     code = hash_training(descriptor["class"], descriptor["parameters"], order_features(descriptor["features"]))
-    labels = sha256(task.files["molecules"])
-    identity = content_hash([task.name, task.scheme, task.split, labels, rows.tolist(), seed, code])
+    identity = content_hash([task.name, task.scheme, task.split, hash_labels(task), rows.tolist(), seed, code])
     if (folder / FIT).exists() and (fitted := read_json(folder / FIT))["identity"] == identity:
         return fitted
     state = folder / identity[:12]  # of this fit alone, so that none goes on from another's

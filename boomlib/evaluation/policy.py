@@ -83,7 +83,7 @@ def sweep_of(table: pa.Table) -> np.ndarray:
 
 
 def contrast_of(table: pa.Table) -> np.ndarray:
-    """The contrast m(a + δ, x) - m(a, x) of each molecule by the policy head, [n]."""
+    """The contrast of each molecule, the policy head's answer at a + δ less m(a, x), [n]."""
     return table["m_policy"].to_numpy() - table["m_observed"].to_numpy()  # type: ignore[no-any-return]  # pyarrow has no types
 
 

@@ -94,9 +94,9 @@ display(pd.DataFrame(effects).T.round(2))
 
 # %% [markdown]
 # `psi` is the contrast ψ(δ) − E[Y], by how much the mean property would change, with its 95 % interval, estimated
-# with two density ratios. The population to read is *held out*, molecules of valid and ID: nothing was fitted to
-# them. *Do not believe it* when the two ratios disagree by more than their intervals, when the effective sample size
-# is a small part of n, or on OOD, where no weight can be trusted.
+# with two density ratios. The population to read is *held out*, molecules of valid and ID: no network was fitted to
+# them, though valid has chosen the epoch. *Do not believe it* when the two ratios disagree by more than their
+# intervals, when the effective sample size is a small part of n, or on OOD, where no weight can be trusted.
 
 # %%
 masks = {name: np.isin(fold, POPULATIONS[name]) for name in populations}
@@ -109,10 +109,10 @@ with open_figure(image, 5.0, 2.5) as fig:
 display(Image(image))
 
 # %% [markdown]
-# Left, the mean contrast over δ from −2 to 2 CH₂; the band holds 90 % of the molecules held out, and the dashed line
-# is straight. Heats of formation are nearly additive, so each CH₂ should count the same: *do not believe* a curve
-# that is bent, as it is after this one epoch, however narrow the intervals of the table. They are about the molecules
-# drawn, and know nothing of a model that is not done learning. [Trained for six
+# Left, the policy head's mean contrast over δ from −2 to 2 CH₂; the band holds 90 % of the molecules held out, and the
+# dashed line is straight. Heats of formation are nearly additive, so each CH₂ should count the same: *do not believe*
+# a curve that is bent, as it is after this one epoch, however narrow the intervals of the table. They are about the
+# molecules drawn, and know nothing of a model that is not done learning. [Trained for six
 # epochs](../benchmarks/nlmtp/README.md) the curve is straight (R² above 0.99).
 #
 # Right, the support s(x, a, δ): a molecule left of the threshold has no neighbours δ further on, so the gate leaves

@@ -25,6 +25,12 @@ from boomlib.models.nlmtp.module import Module
 from boomlib.models.nlmtp.places import GroupPath
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
 def test_policy_losses_by_hand():
     network, molecules = make_network(), make_tensors()
     hidden = network(molecules, worlds(6, 0.0, 0.5, -0.2), hidden=True)

@@ -1,6 +1,7 @@
 """NL-MTP with its options: what is trained is what a kept model says of the same molecules, and of each spelling."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import fields
 
 import numpy as np
@@ -64,9 +65,10 @@ def test_a_kept_model_says_the_same(trained, benchmark):
     assert read_kept(trained.folder).predict(asked).mean.tobytes() == predicted["y_pred"].to_numpy().tobytes()
 
 
-def fit(benchmark, folder, changes: dict) -> tuple[NLMTP, Molecules]:
-    """A model that is fitted here, and the molecules of the test folds."""
+def fit(benchmark, folder, changes: dict, without: Sequence[str] = ()) -> tuple[NLMTP, Molecules]:
+    """A model that is fitted here, to molecules ``without`` some features, and the molecules of the test folds."""
     descriptor = descriptor_with(changes)
+    descriptor["features"] = [name for name in descriptor["features"] if name not in without]
     molecules, fold = read_task(benchmark / "task.parquet", tiny.feature_files(descriptor, benchmark))
     model = NLMTP(**descriptor["parameters"], kind="extensive", seed=0)
     model.fit(molecules.take(fold == "train"), molecules.take(fold == "valid"), folder)
@@ -121,17 +123,58 @@ def test_each_epoch_reads_another_spelling(benchmark, tmp_path, monkeypatch):
             {"network": {"probe_sees_do": True}, "training": {"policy_epochs": 1}},
             "with `probe_sees_do` the observed world reads what `policy_epochs` trains",
         ),
-        ({"training": {"threshold": 60.0}}, "`threshold` has to be between 0 and 1, not 60"),
+        ({"training": {"threshold": 60.0}}, "`threshold` is a support, at most 1, not 60"),
         ({"training": {"clip": -1.0}}, "`clip` has to be at least 1, not -1"),
         ({"training": {"epochs": 0}}, "`epochs` has to be at least 1, not 0"),
         ({"encoder": {"environments": 0}}, "`environments` has to be at least 1, not 0"),
-        ({"encoder": {"margin": -0.5}}, "`margin` has to be above 0, not -0.5"),
+        ({"encoder": {"margin": -0.5}}, "`margin` has to be at least 0, not -0.5"),
+        ({"encoder": {"margin": 0.0}}, "`margin` has to be above 0"),
+        ({"losses": {"anchor": -1.0}}, "`anchor` has to be at least 0, not -1"),
+        ({"network": {"components": 0}}, "`components` has to be at least 1, not 0"),
+        ({"training": {"warm_up": -5}}, "`warm_up` has to be at least 0, not -5"),
         ({"encoder": {"enumeration": -2}}, "`enumeration` has to be at least 0, not -2"),
     ],
 )
 def test_options_that_cannot_work_are_refused(changes, said):
     with pytest.raises(ContractError, match=said):
         NLMTP(**descriptor_with(changes)["parameters"], kind="extensive", seed=0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"network": {"fast_layers": []}, "encoder": {"line": "within"}},  # the line itself reads the shift
+        {"network": {"fast_layers": [], "probe_sees_do": True}},
+    ],
+)
+def test_a_shift_may_be_read_without_fast_weights(changes):
+    NLMTP(**descriptor_with(changes)["parameters"], kind="extensive", seed=0)
+
+
+def test_a_policy_that_changes_nothing_is_refused():
+    with pytest.raises(ContractError, match="`shift` is 0: the policy would change nothing"):
+        NLMTP(**descriptor_with({})["parameters"] | {"shift": 0.0}, kind="extensive", seed=0)
+
+
+def test_features_that_nothing_reads_may_lack(benchmark, tmp_path):
+    changes = {"encoder": {"additive": "none"}, "training": {"epochs": 1}}
+    fit(benchmark, tmp_path, changes, without=("elements", "morgan_counts"))
+    with pytest.raises(ContractError, match=r"these options read elements, morgan_counts; add to"):
+        fit(benchmark, tmp_path, {}, without=("elements", "morgan_counts"))
+
+
+@pytest.mark.parametrize(("epochs", "warm_up"), [(1, 2), (4, 8), (100, 100)])
+def test_a_short_policy_phase_warms_up_for_half_of_it(epochs, warm_up, monkeypatch):
+    model = NLMTP(**descriptor_with({"training": {"warm_up": 100}})["parameters"], kind="extensive", seed=0)
+    asked = []
+    monkeypatch.setattr("boomlib.models.nlmtp.model.make_adamw", lambda learning, rates, steps: asked.append(rates))
+    monkeypatch.setattr(
+        "boomlib.models.nlmtp.model.Module", lambda network, optimise, *given, **named: optimise(network)
+    )
+    model.network, model.encoder.mass_scale = None, 1.0
+    model.make_module("policy", [], 4 * epochs)
+    model.make_module("both", [], 4 * epochs)
+    assert [rates["warm_up"] for rates in asked] == [warm_up, 100]
 
 
 @pytest.mark.parametrize(
@@ -147,6 +190,12 @@ def test_a_feature_that_is_not_listed_is_named(benchmark, tmp_path, changes, lac
         fit(benchmark, tmp_path, changes)
 
 
-def test_labels_and_masses_that_are_all_the_same_are_refused():
+def test_masses_that_are_all_the_same_are_refused(benchmark, tmp_path, monkeypatch):
+    monkeypatch.setattr(Encoder, "mass", lambda self, molecules: np.full(len(molecules), 74.0732))
+    with pytest.raises(ContractError, match=r"all of train weigh 74[.]07320 Da: NL-MTP asks about"):
+        fit(benchmark, tmp_path, {})
+
+
+def test_labels_that_are_all_the_same_are_refused():
     with pytest.raises(ContractError, match=r"all 3 labels of train are 2[.]5: there is nothing to learn"):
         LogMargin(1.0).fit(np.full(3, 2.5))

@@ -105,8 +105,7 @@ def test_places_drawn_as_they_occur_have_the_effect_of_the_policy_without_a_plac
         y = outcome(np.full(n, x), groups)
         placed = outcome(np.full(3 * n, x), groups[row] + np.eye(3, dtype=int)[place])
         found = place_estimates(y, y, placed, row, np.tile(CHANCE, n), np.zeros(n), np.zeros(3 * n), 0.0)
-        for name in ("plug_in", "one_step"):
-            assert found[name].psi == pytest.approx(given_mass(x, number + 1), rel=1e-12)
+        assert found["plug_in"].psi == pytest.approx(given_mass(x, number + 1), rel=1e-12)
 
 
 def test_one_place_for_everybody_is_the_policy_without_a_place():
@@ -124,6 +123,8 @@ def test_what_cannot_be_estimated_is_refused():
     four = np.zeros(4)
     with pytest.raises(ContractError, match="add up to more than 1"):
         place_estimates(four, four, four, np.array([0, 0, 1, 1]), np.array([0.7, 0.7, 0.5, 0.5]), four, four, 0.6)
+    with pytest.raises(ContractError, match="of the same places"):
+        place_estimates(four, four, four, np.arange(4), four, four, np.array([0, np.nan, 0, 0]), 0.6)
     with pytest.raises(ContractError, match="of the same places"):
         place_estimates(four, four, np.zeros(3), np.arange(4), four, four, four, 0.6)
 
@@ -191,7 +192,7 @@ def make_places() -> tuple[pa.Table, np.ndarray]:
         "log_ratio_grouped": [0.0, 0.0, 0.0, 0.0],
         "place_product": products,
         "place_outcome": [[5.0, 7.0, 9.0], [2.5], [], []],
-        "place_moved": [[5.0, 7.0, 9.0], [2.5], [], []],
+        "place_moved": [[5.5, 7.5, 9.5], [3.0], [], []],  # the policy head is off by 0.5
         "place_log_ratio": [[0.0, 9.0, -1.0], [0.0], [], []],
     }
     return pa.table(table), smiles
@@ -222,5 +223,6 @@ def test_scores_of_places():
     held = found["populations"]["held out"]
     # a place of ethanol has no support, and two molecules have no place: they stay
     assert held["abstention"] == pytest.approx(1 - (2 / 3 + 1) / 4)
-    assert held["estimates"]["plug_in"]["psi"] == pytest.approx((1 + (4 + 8) / 3 + 2.5 + 3 + 4) / 4)
+    assert held["estimates"]["plug_in"]["psi"] == pytest.approx((1 + (4.5 + 8.5) / 3 + 3.0 + 3 + 4) / 4)
+    assert held["anchor_rmse"] == pytest.approx(0.5)
     assert list(found["populations"]) == ["held out"]

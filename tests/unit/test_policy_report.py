@@ -21,7 +21,7 @@ from boomlib.evaluation.policy import RATIOS, score_policy_file
 from boomlib.files import ContractError, read_json, write_json
 from boomlib.report.figures import policy as policy_figure
 from boomlib.report.figures.policy import learning_curves, plot_policy
-from boomlib.report.numbers import format_interval
+from boomlib.report.numbers import format_interval, format_number
 from boomlib.report.roles import Roles
 from boomlib.report.tables.policy import tabulate_policies
 from boomlib.runs import Run
@@ -168,6 +168,18 @@ def test_the_kept_epoch_and_every_term_are_shown(run, tmp_path, drawn):
     assert drawn[1].axes[1].get_ylim()[0] < history["mdn"].min()
 
 
+def test_of_two_phases_both_kept_epochs_are_shown(run, tmp_path, drawn):
+    history = pd.read_csv(run / "history.csv")
+    history["valid_rmse"] = [5.0, 3.0] + [3.0 - 1e-9] * (len(history) - 2)  # the second phase leaves it as it is
+    history["valid_gap"] = [np.nan, np.nan, 0.5, 0.2] + [0.4] * (len(history) - 4)
+    history.to_csv(run / "history.csv", index=False)
+    plot(run, tmp_path / "a.png")
+    curves, terms, key = drawn[0].axes[:3]
+    assert curves.get_legend_handles_labels()[1][-1] == "kept (epoch 2 and 4)"
+    assert key.get_legend().get_texts()[-1].get_text() == "valid_gap"
+    assert terms.get_ylim()[0] == 0
+
+
 def test_many_pairs_are_a_histogram(run, tmp_path, drawn, monkeypatch):
     monkeypatch.setattr(policy_figure, "CROWDED", 10)
     plot(run, tmp_path / "a.png")
@@ -254,6 +266,7 @@ def test_the_section_has_effect_overlap_and_chemistry(run, tmp_path):
     assert shown["Contrast, mixture density"] == f"{contrast['psi']:.2f}"
     assert shown["Abstention"] == f"{100 * found['abstention']:.1f} %"
     assert shown["ESS, classifier"] == (f"{found['estimates']['classifier']['contrast']['effective_sample_size']:.0f}")
+    assert shown["Policy − observed"] == format_number(found["anchor_rmse"])
     assert shown["α"] == f"{found['alpha']['mean']:.3f} ± {found['alpha']['std']:.3f}"
     assert effect[7] == format_interval(contrast["low"], contrast["high"])
     (every, unseen), header = rows(pairs)

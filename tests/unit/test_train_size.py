@@ -1,5 +1,6 @@
 """The curve over the size of train."""
 
+import itertools
 import sys
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import train_size
+from boomlib.contracts import write_molecules
 from boomlib.harness.interface import Molecules, Prediction
 
 LABELS = {"train": (1.0, 3.0, 8.0, 4.0), "valid": (4.0,), "id": (5.0, 3.0), "ood": (14.0,)}
@@ -47,7 +49,8 @@ class Part:
 class Task:
     """One whose test molecules come without labels, as :class:`boomlib.task.Task` has them."""
 
-    name, scheme, split, kind, observable, unit = "tiny/size", "kde", "0123", "intensive", None, "eV"
+    name, property, scheme, split = "tiny/size", "size", "kde", "0123"
+    kind, observable, unit = "intensive", None, "eV"
     train, valid = Part(range(4), LABELS["train"]), Part([4], LABELS["valid"])
     test = Part([5, 6, 7], [np.nan] * 3)
 
@@ -56,6 +59,14 @@ class Task:
         folds = pd.Series(["valid", "id", "id", "ood"], range(4, 8))
         squared = ((answers - truth) ** 2).groupby(folds).mean() ** 0.5
         return pd.DataFrame({"value": {(fold, "rmse"): error for fold, error in squared.items()}})
+
+
+def write_labels(path, last: float, other: float = 1.0) -> None:
+    """The molecules table of the task."""
+    size = np.array([*itertools.chain(*LABELS.values())])
+    size[-1] = last
+    columns = {"size": size, "other": np.full(len(size), other)}
+    write_molecules(path, ["C"] * len(size), columns, dict.fromkeys(columns, "eV"))
 
 
 @pytest.fixture
@@ -69,7 +80,7 @@ def ask(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(train_size.registry, "load_models", lambda: real | {"mean": descriptor})
 
     monkeypatch.setattr(Task, "files", {"molecules": tmp_path / "molecules.parquet"}, raising=False)
-    Task.files["molecules"].write_text("labels")
+    write_labels(tmp_path / "molecules.parquet", 14.0)
 
     def run(*arguments, sizes=("2", "9")):
         given = [str(tmp_path / "fits"), "tiny/size", "--sizes", *sizes, *arguments]
@@ -110,7 +121,10 @@ def test_a_fit_of_another_seed_is_not_taken_for_this_one(ask):
 def test_a_fit_to_other_labels_is_not_taken_for_this_one(ask):
     ask("--models", "mean")
     before = Mean.fits
-    Task.files["molecules"].write_text("corrected labels")
+    write_labels(Task.files["molecules"], 14.0, other=2.0)
+    ask("--models", "mean")
+    assert Mean.fits == before, "another property's labels are none of this task"
+    write_labels(Task.files["molecules"], 15.0)
     ask("--models", "mean")
     assert Mean.fits == before + 2
 

@@ -113,7 +113,7 @@ def test_homologues_in_the_middle_are_compared_as_well():
             {"encoder": {"context": "full"}},
             "`line: within` needs `context: homologous`, which a CH2 leaves alone, not full",
         ),
-        ({"training": {"policy_epochs": 1}}, "`policy_epochs` would keep what learned least"),
+        ({"training": {"policy_epochs": 1}}, "both worlds agree before `policy_epochs` do anything; drop either"),
     ],
 )
 def test_options_that_exclude_each_other_are_refused(change, said):

@@ -140,9 +140,7 @@ class LogMargin:
     def fit(self, y: np.ndarray) -> "LogMargin":
         """Learn c, mean and deviation from train's labels; raises :class:`ContractError` if all are the same."""
         if y.min() == y.max():
-            raise ContractError(
-                f"all {len(y)} labels of train are {y.min():.6g}: there is nothing to learn; enlarge it"
-            )
+            raise ContractError(f"all {len(y)} labels of train are {y.min():.6g}: there is nothing to learn")
         self.offset = float(y.min() - self.margin * (y.max() - y.min()))
         logarithm = np.log(y - self.offset)
         self.mean, self.deviation = float(logarithm.mean()), float(logarithm.std())
@@ -202,11 +200,12 @@ class Encoder:
         self.enumeration, self.outcome = enumeration, LogMargin(margin)
         self.places = GroupPath() if site else None
         self.design = None
-        self.features = ["descriptors", "scaffolds", "fragmentations", "morgan_counts"]
-        self.features += ["maccs"] if context == "full" else ["context"]
-        self.features += ["insertions"] if site else []
+        self.features = ["descriptors", "scaffolds", "fragmentations"]
+        self.features += ["maccs", "morgan_counts"] if context == "full" else ["context"]
+        self.features += ["insertions", "morgan_counts"] if site else []
         if additive != "none":
             descriptors, feature = PATHS[additive]
+            self.features += ["elements", "morgan_counts"]
             self.features += [] if feature is None else [feature]
             more = None if feature is None else Physics(feature, kind, MARGIN)
             self.design = LinearDesign(kind, 1, 3, MARGIN if descriptors else None, more)
@@ -245,7 +244,7 @@ class Encoder:
         self.center, self.scale = mean[self.columns], deviation[self.columns]
         self.mass_center, self.mass_scale = float(mass.mean()), float(mass.std())
         if not mass.max() - mass.min() > SAME_MASS:
-            raise ContractError(f"all of train have a mass of {mass[0]:.5f} Da: a policy on the mass needs several")
+            raise ContractError(f"all of train weigh {mass[0]:.5f} Da: NL-MTP asks about the mass; take another model")
         self.pair_center, self.pair_scale = descriptors.mean(0), np.maximum(descriptors.std(0), 1e-9)
         self.outcome.fit(train.y)
         z, z_valid = self.outcome.transform(train.y), self.outcome.transform(valid.y)

@@ -71,7 +71,7 @@ class NLMTP(PolicyModel):
         **common,
     ) -> None:
         super().__init__(**common)
-        check_options(encoder, network, training)
+        check_options(shift, encoder, network, losses, training)
         read_outs = {"extensive": "sum", "intensive": "mean"}
         if network["read_out"] == "kind":
             network = network | {"read_out": read_outs[self.kind]}
@@ -92,7 +92,7 @@ class NLMTP(PolicyModel):
         """Train; ``epochs.parquet`` gets each epoch's predictions of the molecules in :attr:`unlabelled`."""
         torch.set_num_threads(self.threads)
         given, encoder = self.training | {"epochs": count_epochs(self.training, len(train))}, self.encoder
-        missing = [name for name in encoder.features if name not in train.features]
+        missing = [name for name in dict.fromkeys(encoder.features) if name not in train.features]
         if missing:
             raise ContractError(f"these options read {', '.join(missing)}; add to the descriptor's `features:`")
         tensors, valid_tensors = encoder.fit_transform(train, valid), encoder.transform(valid)

@@ -68,11 +68,19 @@ class PolicyTraining(Rates):
     pair_epochs: int
 
 
-def check_options(encoder: EncoderSettings, network: NetworkSettings, training: PolicyTraining) -> None:
+def check_options(
+    shift: float,
+    encoder: EncoderSettings,
+    network: NetworkSettings,
+    losses: LossWeights,
+    training: PolicyTraining,
+) -> None:
     """Raise :class:`ContractError` where options exclude each other, are out of range or leave the policy unread."""
+    if not shift:
+        raise ContractError("`shift` is 0: the policy would change nothing")
     if training.get("policy_epochs"):
         if encoder["line"] == "within":
-            raise ContractError("`policy_epochs` would keep what learned least beside `line: within`; drop either")
+            raise ContractError("by `line: within` both worlds agree before `policy_epochs` do anything; drop either")
         if network["probe_sees_do"]:
             raise ContractError(
                 "with `probe_sees_do` the observed world reads what `policy_epochs` trains; drop either"
@@ -81,20 +89,19 @@ def check_options(encoder: EncoderSettings, network: NetworkSettings, training: 
     beyond = [layer for layer in network["fast_layers"] if not 0 <= layer < depth]
     if beyond:
         raise ContractError(f"`fast_layers` has {beyond}, but the network's layers are 0 to {depth - 1}")
-    if not network["fast_layers"] and not network["probe_sees_do"]:
+    if not network["fast_layers"] and not network["probe_sees_do"] and encoder["line"] != "within":
         raise ContractError("nothing reads the shift: give `fast_layers` a layer, or let `probe_sees_do` be true")
     if heads < 1 or width % (2 * heads):
         raise ContractError(f"`width` has to be a multiple of twice the heads, not {width} for {heads} heads")
-    ranges = {
-        "environments": (encoder["environments"], encoder["environments"] >= 1, "at least 1"),
-        "margin": (encoder["margin"], encoder["margin"] > 0, "above 0"),
-        "enumeration": (encoder.get("enumeration", 0), encoder.get("enumeration", 0) >= 0, "at least 0"),
-        "batch": (training["batch"], training["batch"] >= 1, "at least 1"),
-        "epochs": (training["epochs"], training["epochs"] >= 1, "at least 1"),
-        "policy_epochs": (training.get("policy_epochs", 0), training.get("policy_epochs", 0) >= 0, "at least 0"),
-        "threshold": (training["threshold"], 0 <= training["threshold"] <= 1, "between 0 and 1"),
-        "clip": (training["clip"], training["clip"] >= 1, "at least 1"),
-    }
-    for name, (value, fits, needed) in ranges.items():
-        if not fits:
-            raise ContractError(f"`{name}` has to be {needed}, not {value:g}")
+    at_least = {"margin": 0.0, "enumeration": 0, "policy_epochs": 0, "pair_epochs": 0, "warm_up": 0, "threshold": 0.0}
+    at_least |= dict.fromkeys(("environments", "depth", "components", "rank", "batch", "epochs", "clip"), 1)
+    at_least["molecules_seen"] = 1
+    at_least |= dict.fromkeys(losses, 0.0)
+    given = {**encoder, **network, **losses, **training}
+    for name, least in at_least.items():
+        if given.get(name, least) < least:
+            raise ContractError(f"`{name}` has to be at least {least:g}, not {given[name]:g}")
+    if training["threshold"] > 1:
+        raise ContractError(f"`threshold` is a support, at most 1, not {training['threshold']:g}")
+    if not encoder["margin"]:
+        raise ContractError("`margin` has to be above 0: with 0 the least label of train has no logarithm")

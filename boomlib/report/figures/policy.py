@@ -40,8 +40,9 @@ PAIR_TITLES = {"all": "CH₂ pairs, all", "unseen": "CH₂ pairs, neither in tra
 PLACED_TITLES = {"all": "The same at their place", "unseen": "At their place, neither in train"}
 CURVES = {"valid": "-", "id": "-", "ood": "-", "ood_tail": "--"}
 LINEAR_BELOW = 1e-3
-NO_TERMS = ("epoch", "valid_rmse", "valid_gap", "loss")  # of the columns of a history
 """Loss terms are drawn on a logarithmic scale that passes through zero linearly, for a term may be 0 or negative."""
+NO_TERMS = ("epoch", "valid_rmse", "loss")
+"""Columns of a history that are no term of their own."""
 PANELS = [
     ["curves", "curves", "terms", "terms", "terms", "key"],
     ["contrast", "contrast", "sweep", "sweep", "effect", "effect"],
@@ -166,7 +167,7 @@ def draw_terms(ax: Axes, key: Axes, history: pd.DataFrame) -> None:
         ax.plot(history["epoch"], history[name], style, marker=".", ms=3, lw=1, color=colour, label=name)
     ax.set_yscale("symlog", linthresh=LINEAR_BELOW, linscale=0.5)
     ax.set(xlabel="Epoch", ylabel="Mean over batches")
-    entitle(ax, "Terms of the loss, unweighted, and abstention")
+    entitle(ax, "Terms of the loss, unweighted, abstention, gap")
     if np.nanmin(history[names].to_numpy()) >= 0:
         ax.set_ylim(bottom=0)
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
@@ -188,7 +189,7 @@ def draw_contrast(ax: Axes, contrast: np.ndarray, masks: Mapping[str, np.ndarray
     shown = np.clip(contrast, *np.quantile(contrast, (0.005, 0.995)))
     draw_shares(ax, shown, masks, np.histogram_bin_edges(shown, bins=BINS))
     ax.axvline(0, color="0.35", lw=0.7)
-    ax.set_xlabel(f"m(a + δ) − m(a) ({unit})")
+    ax.set_xlabel(f"Policy head − m(a) ({unit})")
     entitle(ax, "Contrast of each molecule")
 
 

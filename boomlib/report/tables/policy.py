@@ -22,6 +22,7 @@ EFFECT_COLUMNS = [
     "ESS, mixture density",
     "ESS, classifier",
     "α",
+    "Policy − observed",
     "Linearity R²",
 ]
 PAIR_COLUMNS = [
@@ -71,6 +72,7 @@ def list_effect_cells(scores: dict) -> list[str]:
         format_percent(found["abstention"]),
         *(f"{each['effective_sample_size']:,.0f}" for each in contrasts),
         f"{found['alpha']['mean']:.3f} ± {found['alpha']['std']:.3f}",
+        format_number(found["anchor_rmse"]),
         format_decimals(found["linearity"]["r2"]),
     ]
 

@@ -33,7 +33,7 @@ BOOM.begin((board) => {
       .map((title, index) => ({ title, kind: index < 2 ? "text" : "number" }));
     const rows = data.estimates.map((each) => [POPULATIONS[each.population][0], RATIOS[each.ratio], each.n.toLocaleString("en"), each.text, each.interval, each.size, each.abstention]);
     fill("effects", BOOM.table({ caption: `One CH₂: δ = ${data.shift} Da`, columns, rows }));
-    const others = ["δ (Da)", "n", "α", "Linearity R²"]; // what the table has not, of the molecules held out
+    const others = ["δ (Da)", "n", "α", "Policy − observed", "Linearity R²"]; // what the table has not, of the molecules held out
     fill("facts", data.effects.filter(([name]) => others.includes(name)).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
   }
 
