@@ -3,7 +3,8 @@
     snakemake --cores 2 results/leaderboard.md --configfile config/nlmtp_ablation.yaml
     python benchmarks/nlmtp_ablation.py results
 
-Reads the folder of results (leaderboard.csv, config.yaml, policy/) and prints Markdown.
+Reads the folder of results (leaderboard.csv, config.yaml, policy/), of one task, scheme and seed, and prints Markdown.
+Of a policy with a place pairs are those without one; the leaderboard has them at their place.
 """
 
 import argparse

@@ -14,7 +14,7 @@ EPOCHS = {"observed": 3, "policy": 2}
 
 @pytest.fixture(scope="module")
 def descriptor() -> dict:
-    """The small model, made smaller, as the rows of config/nlmtp_options.yaml change it."""
+    """The small model, made smaller, as rows of config/nlmtp_ablation.yaml change it."""
     small = small_descriptor("nlmtp_small")
     given = small["parameters"]
     parameters = given | {
