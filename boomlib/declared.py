@@ -22,6 +22,8 @@ NEEDS = ("SMILES", "embedded geometry", "the source's geometry")
 """What a model may need of a molecule, from what anybody has to what only the source's calculations give."""
 EMBEDDED = {"conformers": "embedded", "xtb": "xtb_embedded", "physics": "physics_embedded"}
 """Features of the source's geometry, and references that read one, with those of an embedded geometry."""
+OPTIONS = {("site", True): "insertions", ("context", "full"): "maccs"}
+"""Hyper-parameters of NL-MTP, with their value, that read a feature."""
 EMBEDS = "max_embedding_attempts"  # the key of a dataset that features which embed molecules take
 # the constants of a module of boomlib.splits
 SCHEME = {
@@ -54,7 +56,8 @@ def check_features(models: Entries, variants: Iterable[str] = (), where: str = "
     """Raise :class:`ContractError` unless models have the features that their hyper-parameters say they read.
 
     A hyper-parameter says so by a feature's name, whatever its own name (``physics: xtb``), and a network's
-    ``reference`` and NL-MTP's ``additive`` by that of a ridge regression.
+    ``reference`` and NL-MTP's ``additive`` by that of a ridge regression; further options of NL-MTP are in
+    :data:`OPTIONS`.
 
     Args:
         models: descriptors by name.
@@ -67,26 +70,29 @@ def check_features(models: Entries, variants: Iterable[str] = (), where: str = "
     known = set(schemas.list_modules("features", "compute"))
     for name, model in models.items():
         for key, value in list_values(model["parameters"]):
-            wanted = [value] if value in known and key != "reference" else []
+            wanted = [str(value)] if value in known and key != "reference" else []
             if key == "reference" and value in physics:
                 wanted = [*regression, *filter(None, [physics[value]])]
             elif key == "additive" and physics.get(value):  # NL-MTP's linear path
                 wanted = [physics[value]]
+            elif (key, value) in OPTIONS:
+                wanted = [OPTIONS[key, value]]
             lacking = [each for each in wanted if each not in model["features"]]
             if lacking:
+                said = "true" if value is True else value
                 at = f"{where}: variants.{name}" if name in variants else f"config/models/{name}.yaml"
                 raise ContractError(
-                    f"{at}: `{key}: {value}` reads {', '.join(wanted)}; write "
+                    f"{at}: `{key}: {said}` reads {', '.join(wanted)}; write "
                     f"`features: [{', '.join([*model['features'], *lacking])}]`"
                 )
 
 
-def list_values(parameters: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    """All texts among hyper-parameters, at every depth, each with its key."""
+def list_values(parameters: Mapping[str, object]) -> Iterator[tuple[str, str | bool]]:
+    """All texts and switches among hyper-parameters, at every depth, each with its key."""
     for key, value in parameters.items():
         if isinstance(value, Mapping):
             yield from list_values(value)
-        elif isinstance(value, str):
+        elif isinstance(value, str | bool):
             yield key, value
 
 

@@ -208,6 +208,12 @@ def test_a_reference_whose_features_the_descriptor_lacks_is_refused():
             {"encoder": {"additive": "physics"}},
             "`additive: physics` reads xtb; write `features: .elements, .*, xtb.`",
         ),
+        (
+            "nlmtp_small",
+            {"encoder": {"site": True}},
+            "`site: true` reads insertions; write `features: .*, insertions.`",
+        ),
+        ("nlmtp_small", {"encoder": {"context": "full"}}, "`context: full` reads maccs; write `features: .*, maccs.`"),
     ],
 )
 def test_a_model_must_have_the_features_that_its_hyper_parameters_name(of, parameters, lacking):
