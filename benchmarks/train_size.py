@@ -79,15 +79,17 @@ def hash_labels(task: Task) -> str:
     return content_hash(property_values(table, task.property, task.files["molecules"]).tolist())
 
 
-def fit_part(task: Task, descriptor: Mapping[str, Any], rows: np.ndarray, seed: int, folder: Path) -> dict[str, Any]:
-    """Fit a model to the ``rows`` of train, unless ``folder`` has that fit, and score it.
+def fit_part(
+    task: Task, labels: str, descriptor: Mapping[str, Any], rows: np.ndarray, seed: int, folder: Path
+) -> dict[str, Any]:
+    """Fit a model to the ``rows`` of train, unless ``folder`` has that fit, and score it; ``labels`` is their hash.
 
     Returns:
         ``rmse`` by fold, in the property's unit, and ``seconds`` of fit and predictions: of the last process, if it
         had been stopped.
     """
     code = hash_training(descriptor["class"], descriptor["parameters"], order_features(descriptor["features"]))
-    identity = content_hash([task.name, task.scheme, task.split, hash_labels(task), rows.tolist(), seed, code])
+    identity = content_hash([task.name, task.scheme, task.split, labels, rows.tolist(), seed, code])
     if (folder / FIT).exists() and (fitted := read_json(folder / FIT))["identity"] == identity:
         return fitted
     state = folder / identity[:12]  # of this fit alone, so that none goes on from another's
@@ -153,12 +155,13 @@ def main() -> None:
     try:
         models = read_descriptors(arguments.models, arguments.config)
         task = load_task(arguments.task, arguments.scheme, folder=ROOT, configfile=arguments.config)
+        labels = hash_labels(task)
         found: dict[str, dict[int, dict]] = {}
         for name, descriptor in models.items():
             by_size = found.setdefault(descriptor["label"], {})
             for rows in draw_parts(len(task.train), arguments.sizes, arguments.seed):
                 place = arguments.folder / name / str(len(rows))
-                by_size[len(rows)] = fit_part(task, descriptor, rows, arguments.seed, place)
+                by_size[len(rows)] = fit_part(task, labels, descriptor, rows, arguments.seed, place)
                 print(f"{name}, {len(rows):,} molecules: {by_size[len(rows)]['seconds']} s", file=sys.stderr)
     except ContractError as error:
         sys.exit(f"error: {error}")
