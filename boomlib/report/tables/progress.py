@@ -10,7 +10,8 @@ from boomlib.report.tables.markdown import format_table
 
 
 def tabulate_progress(records: pd.DataFrame, roles: Roles) -> str:
-    """A row a model: of each task the seeds that are done of those asked for, hours of training, the largest memory.
+    """A row a model: of each task the seeds that are done of those asked for, hours of training, the largest memory,
+    and the hours that are left by :func:`estimate_left`.
 
     Args:
         records: the table of runs, see :func:`boomlib.evaluation.records.tabulate_runs`.
@@ -18,7 +19,8 @@ def tabulate_progress(records: pd.DataFrame, roles: Roles) -> str:
     """
     tasks = list(dict.fromkeys(zip(records["dataset"], records["property"], records["scheme"], strict=True)))
     rows = []
-    for model, runs in records.groupby("model", sort=False):
+    for name, runs in records.groupby("model", sort=False):
+        model = str(name)
         done = runs[runs["status"] == "done"]
         asked, found = (each.groupby(["dataset", "property", "scheme"]).size() for each in (runs, done))
         cells = [f"{found.get(task, 0)} of {asked[task]}" if found.get(task, 0) else "pending" for task in tasks]
@@ -26,8 +28,22 @@ def tabulate_progress(records: pd.DataFrame, roles: Roles) -> str:
         # of a training that was interrupted the record has the seconds of its last process alone
         least = "≥ " if "True" in set(done["resumed"]) else ""
         spent = [f"{least}{seconds.sum() / 3600:.2f}", f"{memory.max():,.0f}"] if len(done) else [NONE, NONE]
-        rows.append([roles.label(model), roles.sizes.get(model, NONE), *cells, *spent])
-    return format_table(["Model", "Size", *name_tasks(tasks), "Hours", "MiB"], rows, text_columns=len(tasks) + 2)
+        rows.append([roles.label(model), roles.sizes.get(model, NONE), *cells, *spent, estimate_left(runs)])
+    header = ["Model", "Size", *name_tasks(tasks), "Hours", "MiB", "Hours left"]
+    return format_table(header, rows, text_columns=len(tasks) + 2)
+
+
+def estimate_left(runs: pd.DataFrame) -> str:
+    """The hours of training that a model's lacking runs will take, each as the mean of its runs on the dataset.
+
+    "≥ " before it: of another dataset there is no run to tell; "—": of none.
+    """
+    seconds = pd.to_numeric(runs["seconds"]).where(runs["status"] == "done")
+    usual = seconds.groupby(runs["dataset"]).transform("mean")
+    lacking = usual[runs["status"] != "done"]
+    if lacking.isna().all():
+        return NONE if len(lacking) else "0.00"
+    return ("≥ " if lacking.isna().any() else "") + f"{lacking.sum() / 3600:.2f}"
 
 
 def name_tasks(tasks: Sequence[tuple[str, str, str]]) -> list[str]:
