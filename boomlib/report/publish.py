@@ -1,6 +1,7 @@
 """Copy a finished leaderboard with its tables and figures out of ``results/``, to be kept under git."""
 
 import argparse
+import html
 import os
 import re
 import shutil
@@ -284,8 +285,9 @@ def link_assets(page: Path, folder: Path, files: Mapping[str, Path]) -> None:
 
 
 def link_site(page: Path, folder: Path, files: Mapping[str, Path]) -> None:
-    """Have a page of the site load what it shares from where it lies, and link to no predictions."""
+    """Have a page of the site say whose it is, load what it shares from where it lies, and link to no predictions."""
     text = page.read_text(encoding="utf-8").replace('data-predictions="../predictions/"', 'data-predictions=""')
+    text = text.replace('data-name=""', f'data-name="{html.escape(folder.name)}"', 1)
     for file, named in files.items():
         if file.startswith(f"{SITE}/"):
             there = Path(os.path.relpath(named, folder / SITE)).as_posix()

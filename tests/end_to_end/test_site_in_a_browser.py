@@ -154,6 +154,67 @@ def test_filters_and_a_search_choose_models(visit):
     assert len(names(page)) == 6
 
 
+def test_what_the_address_asks_for_and_is_not_here_is_said_and_corrected(visit):
+    page = visit.open("index.html", "family=nope+gnn&metric=none")
+    assert page.locator("#astray p").all_inner_texts() == [
+        "There is no metric “none” here; this is rmse.",
+        "There is no family “nope” here.",
+    ]
+    assert state_of(page) == {"family": "gnn"}
+    page = visit.open("model.html", "model=nope")
+    assert "There is no model “nope” here; this is model0." in page.locator("#astray").inner_text()
+    page.get_by_label("Model", exact=True).select_option("model1")
+    assert page.locator("#astray").is_hidden()
+    page = visit.open("task.html", "task=made/hof&models=model1+nope")
+    assert page.locator("#astray").inner_text() == "No predictions of this task: Model 1, nope."
+    page = visit.open("index.html", "find=zzz&controls=")
+    assert "No model fits these filters." in page.locator("#board").inner_text()
+
+
+def test_a_set_of_filters_keeps_its_last_box_and_one_with_a_single_box_is_not_shown(visit):
+    page = visit.open("index.html")
+    page.get_by_text("Filter models").click()
+    family = page.get_by_role("group", name="Family")
+    family.get_by_label("gnn").uncheck()
+    assert family.get_by_label("tabular").is_disabled()
+    assert page.get_by_role("group", name="Made").count() == 0  # all are made here
+    page.get_by_text("Tasks and weights").click()
+    page.get_by_label("made/hof: property hof").uncheck()
+    assert page.get_by_label("made/gap: property gap").is_disabled()
+
+
+def test_a_click_behind_a_typed_weight_counts_and_weights_have_limits(visit):
+    page = visit.open("index.html")
+    page.get_by_text("Tasks and weights").click()
+    weight = page.get_by_label("Weight of made/gap")
+    weight.fill("1e9")
+    page.get_by_role("button", name="made/hof").click()
+    assert state_of(page) == {"weights": "made/gap:100", "sort": "made/hof"}
+    assert weight.input_value() == "100"
+    weight.fill("")  # as if nothing had been said
+    weight.press("Tab")
+    assert weight.input_value() == "1"
+    assert page.evaluate("document.activeElement !== document.body")
+    for name in ("made/gap", "made/hof"):
+        page.get_by_label(f"Weight of {name}").fill("0")
+    assert page.locator("#weight-count").inner_text() == "all weights are 0: nothing to rank by"
+
+
+def test_one_model_that_is_far_off_leaves_the_others_apart(visit):
+    page = visit.open("index.html")
+    page.evaluate(
+        "BOOM.load('board').then(board => { for (const [at, name] of Object.keys(board.models).entries())"
+        " { const cell = board.schemes.kde.values.ood.rmse[name][1];"
+        " if (cell) cell[0] = at === 1 ? 1000 : 1 + at / 10; } })"
+    )
+    page.get_by_label("Heat-map").uncheck()
+    page.get_by_label("Heat-map").check()
+    shades = page.eval_on_selector_all(
+        "#board td.task:last-child[style]", "cells => cells.map(each => Number(each.style.getPropertyValue('--good')))"
+    )
+    assert len({round(each, 1) for each in shades}) > 2
+
+
 @pytest.mark.parametrize("fold", ["ood", "id"])
 def test_ones_own_ranking_is_a_weighted_geometric_mean(visit, made, fold):
     page = visit.open("index.html", f"fold={fold}")
@@ -215,9 +276,25 @@ def test_the_csv_has_the_figures_of_the_table(visit, made, state):
     assert [row["label"] for row in rows] == names(page)
 
 
+def test_runs_that_lack_a_result_for_one_reason_are_one_row(chromium, tmp_path):
+    made = make(tmp_path, lost={f"made/{name}/kde/model1/seed0": "no luck" for name in ("hof", "gap")})
+    page = Visit(chromium, made).open("index.html")
+    assert [row[:2] for row in read_table(page, "failure-list")[1:]] == [["Model 1", "made/gap, made/hof"]] or [
+        row[:2] for row in read_table(page, "failure-list")[1:]
+    ] == [["Model 1", "made/hof, made/gap"]]
+    page.context.close()
+
+
+def test_a_mean_that_does_not_exist_says_why(visit):
+    page = visit.open("index.html")
+    assert page.locator("#legend").inner_text().startswith("4 of 5 models have all tasks")
+    page.locator("#board td.lost:not(.task)").first.hover()
+    assert page.locator("#tip").inner_text() == "Model 1 has 1 of 2 tasks; means are of models that have all"
+
+
 def test_an_empty_cell_says_why(visit):
     page = visit.open("index.html")
-    page.locator("#board td.lost").first.hover()
+    page.locator("#board td.task.lost").first.hover()
     assert (
         page.locator("#tip").inner_text() == "Model 1, made/hof, OOD: no result. seed 0, failed: RuntimeError: no luck"
     )
@@ -307,6 +384,22 @@ def test_nlmtps_page_has_the_markdowns_numbers(visit, made):
     assert read_table(page, "pair-table")[1:] == [row[4:] for row in pairs[1 : 1 + 6]]
 
 
+def test_the_results_of_a_task_are_in_the_order_of_its_task_and_sort(visit):
+    page = visit.open("task.html", "task=made/gap&scheme=kde")
+    rows = read_table(page, "results")
+    assert rows[-1][0] == "Oracle"
+    ood = [float(row[3]) for row in rows[1:-1]]
+    assert ood == sorted(ood)
+    page.get_by_role("button", name="ID", exact=False).first.click()
+    inside = [float(row[2]) for row in read_table(page, "results")[1:-1]]
+    assert inside == sorted(inside)
+    page.get_by_role("button", name="R² binned").click()
+    binned = [float(row[8]) for row in read_table(page, "results")[1:-1]]
+    assert binned == sorted(binned, reverse=True)
+    page = visit.open("task.html", "task=made/hof&scheme=kde")
+    assert [row[0] for row in read_table(page, "results")[-2:]] == ["Model 1", "Oracle"]
+
+
 # ---- molecules and other pages -----------------------------------------------------------------------------------
 
 
@@ -383,6 +476,81 @@ def test_arrow_keys_walk_from_the_largest_error(visit):
     assert errors == sorted(errors, reverse=True)
 
 
+def test_a_finger_scrolls_past_a_chart_and_a_tap_shows_a_molecule(chromium, made):
+    context = chromium.new_context(viewport={"width": 400, "height": 800}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(f"{(made.folder / 'site/task.html').as_uri()}#task=made/hof&scheme=kde&models=model0")
+    page.locator("#parity-section").scroll_into_view_if_needed()
+    page.locator("#parity-model0 .main-svg").first.wait_for()
+    chart = page.locator("#parity-model0")
+    chart.evaluate("each => each.scrollIntoView({ block: 'center' })")
+    box, limits = chart.bounding_box(), chart.evaluate("each => [...each.layout.yaxis.range]")
+    before, touch = page.evaluate("scrollY"), context.new_cdp_session(page)
+    x, y = box["x"] + 180, box["y"] + 200
+
+    def send(kind, *points):
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": each} for each in points]})
+
+    send("touchStart", y)
+    for step in range(1, 16):
+        send("touchMove", y - 12 * step)
+        page.wait_for_timeout(16)
+    send("touchEnd")
+    page.wait_for_timeout(300)
+    assert page.evaluate("scrollY") - before > 100
+    assert chart.evaluate("each => [...each.layout.yaxis.range]") == limits
+    chart.evaluate("each => each.scrollIntoView({ block: 'start' })")
+    first = page.locator("#molecule .smiles").inner_text()
+    for at in range(0, page.locator("#parity-model0 .points path").count(), 9):
+        point = page.locator("#parity-model0 .points path").nth(at).bounding_box()
+        page.touchscreen.tap(point["x"] + point["width"] / 2, point["y"] + point["height"] / 2)
+        if page.locator("#molecule .smiles").inner_text() != first:
+            break
+    shown = page.locator("#molecule").bounding_box()
+    assert page.locator("#molecule .smiles").inner_text() != first
+    assert shown["y"] >= 0
+    assert shown["y"] + shown["height"] <= 800
+    context.close()
+
+
+def test_the_caption_of_a_table_stays_in_sight(chromium, made):
+    visit = Visit(chromium, made, 400)
+    page = visit.open("task.html", "task=made/hof&scheme=kde")
+    caption = page.locator("#results caption span")
+    for left in (0, 300):
+        page.locator("#results").evaluate("(place, left) => { place.scrollLeft = left; }", left)
+        box = caption.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 400
+    visit.context.close()
+
+
+def test_the_keyboard_walks_through_pairs_from_the_largest_error(visit):
+    page = visit.open("policy.html")
+    chart, errors = page.locator("#pairs"), []
+    chart.focus()
+    for _ in range(4):
+        chart.press("ArrowRight")
+        said = page.locator("#pairs-said").inner_text()
+        truth, contrast = (float(each) for each in re.search(r"true (\S+), contrast (\S+)", said).groups())
+        errors.append(abs(truth - contrast))
+        assert " → " in said
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_a_site_without_a_policy_has_no_page_of_it_in_the_menu(chromium, tmp_path):
+    visit = Visit(
+        chromium,
+        make(
+            tmp_path,
+            models={name: each for name, each in describe_models(5).items() if not each.get("answers_policy")},
+        ),
+    )
+    page = visit.open("index.html")
+    assert page.locator("nav a").all_inner_texts() == ["Leaderboard", "Tasks", "Models", "Cost"]
+    visit.context.close()
+
+
 def test_a_molecule_that_rdkit_has_not_drawn_is_drawn_from_its_positions(visit):
     page = visit.open("task.html")
     made = page.evaluate(
@@ -429,6 +597,12 @@ def test_the_front_of_cost_and_accuracy(visit):
         beaten = any(other[1] <= seconds and other[2] < error for other in rows)
         assert (front == "") == beaten, name
     assert page.locator("#chart .points path").count() == len(rows)
+    page = visit.open("cost.html", "task=made/hof")
+    assert "4 of 5 models: the others lack it" in page.locator("#caption").inner_text()
+    ticks = [float(each.replace(",", "")) for each in page.locator("#chart .xtick text").all_text_contents()]
+    assert ticks == sorted(ticks)  # whole numbers, where plotly would write 5, 10, 2, 5
+    labels = page.locator("#chart .textpoint text").all_text_contents()
+    assert sorted(labels) == sorted(row[0] for row in read_table(page, "board")[1:] if row[3])
 
 
 # ---- hostile texts, keyboard, accessibility ------------------------------------------------------------------------
@@ -467,7 +641,7 @@ def test_hostile_texts_stay_texts(chromium, tmp_path):
         assert HOSTILE in page.locator("body").inner_text()
     assert page.evaluate("document.querySelectorAll('script:not([src])').length") == 0
     page = visit.open("index.html")
-    page.locator("#board td.lost").first.hover()
+    page.locator("#board td.task.lost").first.hover()
     assert HOSTILE in page.locator("#tip").inner_text()
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV of this view").click()
@@ -502,12 +676,13 @@ def test_arrow_keys_reach_every_cell(visit):
     cells.first.focus()
     reached = set()
     for _ in range(6):
-        for key in ("ArrowRight", "ArrowLeft"):
-            reached.add(page.locator("#tip").inner_text())
+        for key in ("ArrowLeft",) * 5 + ("ArrowRight",) * 5:
             page.keyboard.press(key)
-            reached.add(page.locator("#tip").inner_text())
+            at = page.evaluate("[document.activeElement.parentElement.rowIndex, document.activeElement.cellIndex]")
+            reached.add((*at, page.locator("#tip").inner_text()))
         page.keyboard.press("ArrowDown")
-    assert len(reached) == cells.count() == 12
+    # two tasks of six models; the means that one of them, and the control, have not
+    assert len(reached) == cells.count() == 17
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -53,7 +53,7 @@ DATA = "site/data/board.js"
 INDEX = "site/index.html"
 SCRIPT = "BOOM = {};\n"
 SHARED = f"assets/site/core-{hashlib.sha256(SCRIPT.encode()).hexdigest()[:12]}.js"
-PAGE = '<html data-predictions="../predictions/"><script src="assets/core.js"></script>'
+PAGE = '<html data-name="" data-predictions="../predictions/"><script src="assets/core.js"></script>'
 
 
 @pytest.fixture
@@ -114,11 +114,11 @@ def test_what_is_published(results, tmp_path):
     assert found["new/leaderboard.md"].decode() == page.replace(f"]({DISTRIBUTION})", f"](../{ASSET})") != page
 
 
-def test_sites_share_their_scripts_and_link_to_no_predictions(results, tmp_path):
+def test_sites_say_whose_they_are_share_their_scripts_and_link_to_no_predictions(results, tmp_path):
     for name in ("new", "mine"):
         publish(results, tmp_path / f"docs/{name}")
         page = (tmp_path / f"docs/{name}" / INDEX).read_text()
-        assert page == f'<html data-predictions=""><script src="../../{SHARED}"></script>'
+        assert page == f'<html data-name="{name}" data-predictions=""><script src="../../{SHARED}"></script>'
     assert [path.name for path in (tmp_path / "docs/assets/site").iterdir()] == [Path(SHARED).name]
     assert (tmp_path / "docs" / SHARED).read_text() == SCRIPT
 

@@ -18,6 +18,17 @@ BOOM.axis = (title, more = {}) => ({
   linecolor: BOOM.colour("line"), tickcolor: BOOM.colour("line"), automargin: true, ...more,
 });
 
+/* A logarithmic axis over `values`, whose ticks are whole numbers and not the last digit alone. */
+BOOM.logAxis = (title, values, more = {}) => {
+  const found = values.filter((value) => value > 0), low = Math.min(...found), high = Math.max(...found);
+  const decades = Math.log10(high / low), steps = decades > 3 ? [1] : decades > 1 ? [1, 3] : [1, 1.5, 2, 3, 5, 7];
+  const ticks = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++)
+    ticks.push(...steps.map((step) => Number(`${step}e${power}`)));
+  const room = Math.max(0.05, 0.1 * decades); // for labels of points at an end
+  return BOOM.axis(title, { type: "log", range: [Math.log10(low) - room, Math.log10(high) + room], tickvals: ticks, ticktext: ticks.map((tick) => tick.toLocaleString("en", { maximumSignificantDigits: 2 })), ...more });
+};
+
 /* Draw `traces` in `place`; `layout` differs from the common one where it says so. */
 BOOM.chart = async (place, traces, layout) => {
   await BOOM.loadLibrary();
@@ -25,7 +36,8 @@ BOOM.chart = async (place, traces, layout) => {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", margin: { l: 56, r: 12, t: 12, b: 48 },
     font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: BOOM.colour("soft") },
     hoverlabel: { bgcolor: BOOM.colour("raised"), bordercolor: BOOM.colour("line"), font: { color: BOOM.colour("ink"), size: 13 } },
-    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" }, hovermode: "closest", dragmode: "zoom",
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" }, hovermode: "closest",
+    dragmode: window.matchMedia("(pointer: coarse)").matches ? false : "zoom",
   };
   const texts = (value) => (typeof value === "string" ? BOOM.plain(value) : value);
   // plotly reads some markup in texts: what comes from data is to have none

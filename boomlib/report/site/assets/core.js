@@ -136,9 +136,21 @@ const BOOM = (() => {
     document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
   }
 
+  /* The title of the page, with the name of the publication where it is of one. */
+  function entitle(text) {
+    document.title = [text, "BOOM", document.documentElement.dataset.name].filter(Boolean).join(" – ");
+  }
+
   function say(text) {
     find("notice").textContent = text;
     find("notice").hidden = false;
+  }
+
+  /* Say what the address asks for that is not here. */
+  function stray(text) {
+    const place = find("astray");
+    place.append(h("p", {}, text));
+    place.hidden = false;
   }
 
   /* Say on the page what went wrong, beside what else there is to say. */
@@ -150,7 +162,8 @@ const BOOM = (() => {
 
   /* Show something else by `draw`, without what went wrong before. */
   async function show(draw) {
-    find("trouble").hidden = true;
+    find("trouble").hidden = find("astray").hidden = true;
+    fill("astray");
     try {
       await draw();
     } catch (error) {
@@ -161,6 +174,8 @@ const BOOM = (() => {
   /* Begin a page once the board is there. */
   async function begin(page) {
     followTips();
+    find("name").textContent = document.documentElement.dataset.name;
+    entitle(document.title.replace(/ – BOOM$/, ""));
     await show(async () => {
       const board = await load("board");
       if (board.lost || board.others.length) {
@@ -170,9 +185,10 @@ const BOOM = (() => {
       fill("footer",
         h("p", {}, board.making.replaceAll("**", "")),
         h("p", {}, "Configuration ", h("code", {}, board.config), board.versions ? `; ${board.versions}.` : "."));
+      if (!board.policies.length) document.querySelector('nav a[href="policy.html"]:not([aria-current])')?.parentElement.remove();
       await page(board);
     });
   }
 
-  return { begin, complain, fill, find, formatNumber, give, h, link, load, loadLibrary, saveTable, show, unpackNumbers, unpackText };
+  return { begin, complain, entitle, fill, find, formatNumber, give, h, link, load, loadLibrary, saveTable, show, stray, unpackNumbers, unpackText };
 })();

@@ -40,22 +40,23 @@ BOOM.begin(async (board) => {
       state.menu("task", "Task", [[ALL, "all tasks"], ...view.tasks.map((name) => [name, name])])));
     const rows = select(view), front = findFront(rows), onFront = new Set(front.map((row) => row.model));
     const error = described ? `OOD RMSE (${described.unit})` : "Normalised OOD RMSE";
-    find("caption").textContent = described
-      ? `${error} on ${task} over the mean seconds of a training. Both scales are logarithmic; the line is the front.`
-      : `${error}, geometric mean over all tasks, over the mean seconds of a training. Both scales are logarithmic; the line is the front.`;
-    const points = (name, chosen, mark, symbol) => ({
-      type: "scatter", mode: "markers+text", name, x: chosen.map((row) => row.seconds), y: chosen.map((row) => row.error),
-      text: chosen.map((row) => row.label), textposition: "top center", textfont: { size: 11 }, cliponaxis: false,
+    const all = view.ranking.filter(({ model }) => !board.models[model].control).length;
+    const shown = rows.length < all ? ` ${rows.length} of ${all} models: the others lack ${described ? "it" : "a task"}, or nobody has measured their time.` : "";
+    find("caption").textContent = `${error}${described ? ` on ${task}` : ", geometric mean over all tasks"}, over the mean seconds of a training. ` +
+      `Both scales are logarithmic; the line is the front.${shown}`;
+    const narrow = window.innerWidth < 640;
+    const points = (name, chosen, mark, symbol, labelled = false) => ({
+      // beneath the front there is no point, so that its labels are free to stand there; the others tell their names when pointed at
+      type: "scatter", mode: labelled ? "markers+text" : "markers", name, x: chosen.map((row) => row.seconds), y: chosen.map((row) => row.error),
+      text: chosen.map((row) => row.label), textposition: "bottom center", textfont: { size: 11 }, cliponaxis: false,
       customdata: chosen.map((row) => [row.time, row.text]), hovertemplate: "<b>%{text}</b><br>%{customdata[0]} s<br>error %{customdata[1]}<extra></extra>",
       marker: { size: 10, color: BOOM.colour(mark), symbol },
     });
-    const narrow = window.innerWidth < 640;
     const traces = [
       { type: "scatter", mode: "lines", x: front.map((row) => row.seconds), y: front.map((row) => row.error), line: { color: BOOM.colour("mark-id"), width: 1.5, shape: "hv" }, hoverinfo: "skip", showlegend: false },
-      points("on the front", rows.filter((row) => onFront.has(row.model)), "mark-id", "circle"),
+      points("on the front", rows.filter((row) => onFront.has(row.model)), "mark-id", "circle", !narrow),
       points("beaten in both", rows.filter((row) => !onFront.has(row.model)), "mark-valid", "diamond"),
     ];
-    if (narrow) traces.forEach((trace) => { if (trace.text) trace.mode = "markers"; });
     const sort = state.get("sort"), sign = state.get("down") ? -1 : 1;
     const ordered = [...rows].sort((one, other) => (one[sort] < other[sort] ? -sign : one[sort] > other[sort] ? sign : 0));
     const columns = [
@@ -69,7 +70,7 @@ BOOM.begin(async (board) => {
     })));
     if (!rows.length) return find("chart").replaceChildren(h("p", { class: "hint" }, "No model has finished all that this view needs."));
     await BOOM.chart(find("chart"), traces, {
-      xaxis: BOOM.axis("Seconds of a training", { type: "log", nticks: narrow ? 4 : 8 }), yaxis: BOOM.axis(BOOM.plain(error), { type: "log", nticks: 7 }),
+      xaxis: BOOM.logAxis("Seconds of a training", rows.map((row) => row.seconds)), yaxis: BOOM.logAxis(BOOM.plain(error), rows.map((row) => row.error)),
     });
     document.documentElement.dataset.ready = "1";
     return null;

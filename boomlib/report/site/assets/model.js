@@ -56,7 +56,7 @@ BOOM.begin(async (board) => {
     const columns = ["Task", "Split", "Seed", "Status", "Seconds", "Memory", "Device", "Threads", "Epochs", "Commit", "Packages", "Predictions"]
       .map((title) => ({ title, kind: ["Seed", "Seconds", "Threads"].includes(title) ? "number" : "text" }));
     fill("runs", BOOM.table({ caption: "Trainings: time, memory and where", columns, rows }));
-    const failed = own.filter((run) => run.status !== "done");
+    const failed = own.filter((run) => run.status === "failed" || run.end_of_log);
     find("logs-section").hidden = !failed.length;
     fill("logs", failed.map((run) => h("details", {}, h("summary", {}, `${run.task}, ${run.scheme}, seed ${run.seed}: ${run.status}`),
       h("p", {}, run.reason ?? ""), run.log ? h("p", { class: "hint" }, h("code", {}, run.log)) : null,
@@ -87,7 +87,7 @@ BOOM.begin(async (board) => {
       xbins: { start: ends[0], end: ends[1] + size, size },
     }));
     await BOOM.chart(find("residuals"), traces, {
-      barmode: "overlay", xaxis: BOOM.axis(BOOM.plain(`Predicted minus true (${unit}); the outermost half percent lies in the last bars`), { zeroline: true, zerolinecolor: BOOM.colour("soft") }),
+      barmode: "overlay", xaxis: BOOM.axis(BOOM.plain(`Predicted minus true (${unit})`), { zeroline: true, zerolinecolor: BOOM.colour("soft") }),
       yaxis: BOOM.axis("Molecules (%)"),
     });
     document.documentElement.dataset.ready = String(turn);
@@ -95,10 +95,10 @@ BOOM.begin(async (board) => {
 
   async function draw() {
     const turn = ++drawn, name = state.choose("model", names), model = board.models[name];
-    BOOM.redraw("choices", () => fill("choices", state.menu("model", "Model", names.map((each) => [each, board.models[each].label]))));
+    BOOM.redraw("choices", () => fill("choices", state.menu("model", "Model", names.map((each) => [each, board.models[each].label]), (value) => ({ model: value, task: "" }))));
     find("title").textContent = model.label;
-    document.title = `${model.label} – BOOM`;
-    find("text").textContent = model.control ? "A control: it bounds the leaderboard and is not ranked." : model.external ? "Made elsewhere: its predictions of the blinded task were handed in." : "";
+    BOOM.entitle(model.label);
+    find("text").textContent = model.control ? "A control: it bounds the leaderboard and is not ranked." : model.external ? "Made elsewhere: its predictions of the blinded task were handed in." : `${name}, of the class ${model.class}`;
     drawFacts(model);
     drawResults(name);
     drawRuns(name);

@@ -29,7 +29,7 @@ BOOM.Parity = class {
       };
     });
     traces.push({
-      type: "scatter", mode: "markers", x: [], y: [], hoverinfo: "skip", showlegend: false,
+      type: "scatter", mode: "markers", x: [], y: [], hoverinfo: "skip", showlegend: false, cliponaxis: false,
       marker: { size: 14, symbol: "circle-open", color: colour("ink"), line: { width: 2 } },
     });
     const shapes = [{ type: "line", x0: limits[0], x1: limits[1], y0: limits[0], y1: limits[1], line: { color: colour("soft"), width: 1 }, layer: "below" }];

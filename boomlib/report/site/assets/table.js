@@ -8,13 +8,13 @@ BOOM.table = ({ caption, columns, rows, sort, classes = [] }) => {
     const sorted = sort && column.sort && sort.by === column.sort ? (sort.down ? "descending" : "ascending") : null;
     const title = column.sort
       ? h("button", { type: "button", click: () => sort.change(column.sort), "data-tip": column.tip }, column.title,
-          h("span", { class: "way", "aria-hidden": "true" }, sorted === "ascending" ? "▲" : sorted ? "▼" : ""))
+          sorted && h("span", { class: "way", "aria-hidden": "true" }, sorted === "ascending" ? "▲" : "▼"))
       : column.title;
     return h("th", { scope: "col", "aria-sort": sorted, class: column.kind, "data-tip": column.sort ? null : column.tip }, title);
   });
   const body = rows.map((row, index) => h("tr", { class: classes[index] },
     row.map((cell, at) => BOOM.cell(cell, at === 0, columns[at].kind))));
-  const table = h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, head)), h("tbody", {}, body));
+  const table = h("table", {}, h("caption", {}, h("span", {}, caption)), h("thead", {}, h("tr", {}, head)), h("tbody", {}, body));
   BOOM.walk(table);
   return table;
 };
