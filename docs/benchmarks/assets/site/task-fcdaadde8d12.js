@@ -3,7 +3,7 @@
 BOOM.begin((board) => {
   const { fill, find, h } = BOOM;
   const names = board.tasks.map((task) => task.name), schemes = Object.keys(board.schemes);
-  const state = new BOOM.State({ task: names[0], scheme: schemes[0], models: "", fold: "ood", hardest: "10" }, draw);
+  const state = new BOOM.State({ task: names[0], scheme: schemes[0], models: "", fold: "ood", hardest: "10", sort: "ood", down: "" }, draw);
   const MOST = 4;
   let drawn = 0;
 
@@ -14,7 +14,7 @@ BOOM.begin((board) => {
       state.menu("task", "Task", board.tasks.map((task) => [task.name, `${task.name}: ${task.label}`]), (value) => ({ task: value, hardest: "10" })),
       state.menu("scheme", "Split", schemes.map((name) => [name, board.schemes[name].title]), (value) => ({ scheme: value, hardest: "10" }))));
     find("title").textContent = `${described.name}: ${described.label}`;
-    document.title = `${described.name} – BOOM`;
+    BOOM.entitle(described.name);
     find("text").textContent = `${described.dataset}; in ${described.unit}; ${described.kind}. ${view.text}`;
   }
 
@@ -33,38 +33,55 @@ BOOM.begin((board) => {
       if (!found) return `${labelOf(model)}, ${board.folds[fold]}: no result. ${lost.map((each) => each[2]).join(". ")}`;
       return `${labelOf(model)}, ${board.folds[fold]}: ${found[1]}; 95 % interval ${found[2] || "—"}; ${size} molecules`;
     };
-    const rows = view.ranking.map(({ model }) => [
+    const others = { ratio: ["ood", "ood_id_ratio"], mae: ["ood", "mae"], binned: ["ood", "r2_binned"] };
+    const sort = state.choose("sort", ["model", ...folds, ...Object.keys(others)]), down = state.get("down") === "1";
+    const worth = (model) => (sort === "model" ? labelOf(model).toLowerCase() : cell(...(others[sort] ?? [sort, "rmse"]), model)?.[0] ?? null);
+    const models = view.ranking.map((row) => row.model).sort((one, other) => {
+      const control = (model) => Number(board.models[model].control), [a, b] = [worth(one), worth(other)];
+      if (control(one) !== control(other)) return control(one) - control(other);
+      if (a === null || b === null) return (a === null) - (b === null);
+      return (a < b ? -1 : a > b ? 1 : 0) * (down ? -1 : 1);
+    });
+    const rest = (metric, model) => {
+      const found = cell("ood", metric, model);
+      return found ? found[1] : { text: "—", lost: true, tip: tell(model, "ood") };
+    };
+    const rows = models.map((model) => [
       h("a", { href: `model.html#model=${model}` }, labelOf(model)),
       view.places[model]?.[at] ?? "—",
       ...folds.map((fold) => {
         const found = cell(fold, "rmse", model);
         return { text: found ? found[1] : "—", tip: tell(model, fold), lost: !found, best: Boolean(view.best[fold]?.[model]?.[at]) };
       }),
-      cell("ood", "ood_id_ratio", model)?.[1] ?? "—",
-      cell("ood", "mae", model)?.[1] ?? "—",
-      cell("ood", "r2_binned", model)?.[1] ?? "—",
+      ...Object.values(others).map(([, metric]) => rest(metric, model)),
     ]);
     const columns = [
-      { title: "Model", kind: "model" }, { title: "Rank", kind: "number", tip: "By the RMSE on OOD, among those that are no controls" },
-      ...folds.map((fold) => ({ title: `${board.folds[fold]} ↓`, kind: "number", tip: "RMSE; lower is better" })),
-      { title: "OOD / ID ↓", kind: "number" }, { title: "MAE, OOD ↓", kind: "number" }, { title: "R² binned, OOD ↑", kind: "number" },
+      { title: "Model", kind: "model", sort: "model" }, { title: "Rank", kind: "number", tip: "By the RMSE on OOD, among those that are no controls" },
+      ...folds.map((fold) => ({ title: `${board.folds[fold]}\u00a0↓`, kind: "number", sort: fold, tip: "RMSE; lower is better" })),
+      { title: "OOD / ID\u00a0↓", kind: "number", sort: "ratio" }, { title: "MAE, OOD\u00a0↓", kind: "number", sort: "mae" },
+      { title: "R² binned, OOD\u00a0↑", kind: "number", sort: "binned" },
     ];
-    const classes = view.ranking.map(({ model }) => (board.models[model].control ? "control" : ""));
-    fill("results", BOOM.table({ caption: `RMSE, and other metrics on OOD; ${view.title}`, columns, rows, classes }));
+    const classes = models.map((model) => (board.models[model].control ? "control" : ""));
+    const change = (by) => state.set({ sort: by, down: sort === by ? (down ? "" : "1") : by === "binned" ? "1" : "" });
+    BOOM.redraw("results", () => fill("results", BOOM.table({
+      caption: `RMSE, and other metrics on OOD; ${view.title}`, columns, rows, classes, sort: { by: sort, down, change },
+    })));
   }
 
   function chooseModels(task, view) {
     const ranked = view.ranking.map((row) => row.model).filter((model) => task.models.includes(model));
     const asked = state.list("models").filter((model) => ranked.includes(model)).slice(0, MOST);
+    const absent = state.list("models").filter((model) => !ranked.includes(model));
+    if (absent.length) BOOM.stray(`No predictions of this task: ${absent.map((model) => board.models[model]?.label ?? model).join(", ")}.`);
     const at = view.tasks.indexOf(state.get("task"));
     const best = ranked.filter((model) => !board.models[model].control)
       .sort((one, other) => (view.values.ood?.rmse?.[one]?.[at]?.[0] ?? Infinity) - (view.values.ood?.rmse?.[other]?.[at]?.[0] ?? Infinity));
     const chosen = asked.length ? asked : best.slice(0, 2);
     BOOM.redraw("models", () => fill("models", h("legend", {}, `Models, at most ${MOST}`), ranked.map((model) =>
       BOOM.tick(labelOf(model), chosen.includes(model), (on) => {
-        const next = on ? [...chosen, model].slice(-MOST) : chosen.filter((each) => each !== model);
+        const next = on ? [...chosen, model] : chosen.filter((each) => each !== model);
         state.set({ models: next.join(" ") });
-      }))));
+      }, chosen.includes(model) ? chosen.length === 1 : chosen.length === MOST))));
     return chosen;
   }
 
@@ -78,8 +95,11 @@ BOOM.begin((board) => {
       h("figcaption", {}, h("b", {}, labelOf(model)), board.models[model].control ? ", a control" : ""),
       h("div", { class: "chart square", id: `parity-${model}`, tabindex: "0", role: "group",
         "aria-label": `Predicted against true values of ${labelOf(model)}. The arrow keys walk through the molecules from the largest error.` }))));
-    for (const [index, model] of chosen.entries()) await parity.draw(find(`parity-${model}`), model, files[index]);
-    if (task.hardest.length && turn === drawn) parity.show(task.hardest[0].at);
+    for (const [index, model] of chosen.entries()) {
+      await parity.draw(find(`parity-${model}`), model, files[index]);
+      if (turn !== drawn) return;
+    }
+    if (task.hardest.length) parity.show(task.hardest[0].at);
   }
 
   function drawHardest(described, task) {
@@ -96,10 +116,10 @@ BOOM.begin((board) => {
         h("p", { class: "smiles" }, h("code", {}, task.tested.smiles[each.at])));
     }));
     if (!shown.length) fill("hardest", h("li", { class: "hint" }, "No molecule is missed by most models by their RMSE or more."));
-    fill("show-more", wanted < task.hardest.length
+    BOOM.redraw("show-more", () => fill("show-more", wanted < task.hardest.length
       ? h("button", { type: "button", click: () => state.set({ hardest: String(Math.min(task.hardest.length, wanted < 50 ? 50 : 200)) }) },
         `Show ${Math.min(task.hardest.length, wanted < 50 ? 50 : 200)}`)
-      : null);
+      : null));
   }
 
   function drawDistribution(described, task) {
@@ -133,20 +153,18 @@ BOOM.begin((board) => {
   }
 
   function drawCurves(described, task) {
-    const found = Object.entries(task.curves);
-    find("curves-section").hidden = !found.length;
-    if (!found.length) return null;
-    const traces = found.map(([model, [epochs, errors]], index) => ({
+    const traces = Object.entries(task.curves).map(([model, [epochs, errors]], index) => ({
       type: "scatter", mode: "lines+markers", name: labelOf(model), x: epochs, y: errors,
       line: { color: BOOM.PALETTE[index % BOOM.PALETTE.length], dash: BOOM.DASHES[Math.floor(index / BOOM.PALETTE.length) % 4], width: 1.8 },
       marker: { symbol: BOOM.SYMBOLS[index % BOOM.SYMBOLS.length], size: 6 },
     }));
     return BOOM.chart(find("curves"), traces, {
-      xaxis: BOOM.axis("Epoch", { rangemode: "tozero" }), yaxis: BOOM.axis(BOOM.plain(`RMSE on valid (${described.unit})`), { type: "log", nticks: 6 }),
+      xaxis: BOOM.axis("Epoch", { rangemode: "tozero" }), yaxis: BOOM.logAxis(BOOM.plain(`RMSE on valid (${described.unit})`), Object.values(task.curves).flatMap(([, errors]) => errors)),
     });
   }
 
   async function draw() {
+    BOOM.forgetFar();
     const turn = ++drawn, name = state.choose("task", names), scheme = state.choose("scheme", schemes);
     const described = board.tasks[names.indexOf(name)], view = board.schemes[scheme], place = `${name}/${scheme}`;
     drawChoices(described, view);
@@ -159,9 +177,13 @@ BOOM.begin((board) => {
     drawFacts(task);
     drawHardest(described, task);
     drawDifferences(task);
-    await drawParity(described, task, place, chooseModels(task, view), turn);
-    await drawDistribution(described, task);
-    await drawCurves(described, task);
+    const chosen = chooseModels(task, view);
+    find("curves-section").hidden = !Object.keys(task.curves).length;
+    await BOOM.whenNear(new Map([
+      [find("parity-section"), () => drawParity(described, task, place, chosen, turn)],
+      [find("distribution"), () => drawDistribution(described, task)],
+      [find("curves-section"), () => drawCurves(described, task)],
+    ]));
     document.documentElement.dataset.ready = String(turn);
   }
 

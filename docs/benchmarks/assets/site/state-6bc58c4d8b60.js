@@ -4,7 +4,7 @@ BOOM.State = class {
   /* `defaults` are texts by key; what differs from them is in the address. `changed` is called on each change. */
   constructor(defaults, changed) {
     this.defaults = defaults;
-    this.changed = changed;
+    this.changed = () => BOOM.show(changed);
     this.read();
     window.addEventListener("hashchange", () => {
       if (location.hash.slice(1) === this.write()) return;
@@ -38,10 +38,28 @@ BOOM.State = class {
     this.changed();
   }
 
-  /* One of `allowed`, the first of them where the address says something else. */
+  /* One of `allowed`, the first of them where the address says something else, which the page then says. */
   choose(key, allowed) {
-    if (!allowed.includes(this.values[key])) this.values[key] = allowed.includes(this.defaults[key]) ? this.defaults[key] : allowed[0];
+    const given = this.values[key];
+    if (!allowed.includes(given)) {
+      this.values[key] = allowed.includes(this.defaults[key]) ? this.defaults[key] : allowed[0];
+      if (given !== this.defaults[key]) this.correct(`There is no ${key} “${given}” here; this is ${this.values[key]}.`);
+    }
     return this.values[key];
+  }
+
+  /* Those of `allowed` that a list in the address has; the page says which others it asks for. */
+  keep(key, allowed) {
+    const given = this.list(key), kept = given.filter((value) => allowed.includes(value));
+    this.values[key] = kept.join(" ");
+    const strange = given.filter((value) => !allowed.includes(value));
+    if (strange.length) this.correct(`There is no ${key} “${strange.join("”, “")}” here.`);
+    return kept;
+  }
+
+  correct(text) {
+    BOOM.stray(text);
+    history.replaceState(null, "", `#${this.write() || "all"}`);
   }
 
   /* A menu; `options` are [value, text, disabled]. */
@@ -58,21 +76,23 @@ BOOM.State = class {
     return BOOM.tick(label, this.values[key] === "1", (on) => this.set({ [key]: on ? "1" : "" }));
   }
 
-  /* Boxes of which the ticked ones are a list in the address; none is all. `options` are [value, text]. */
+  /* Boxes of which the ticked ones are a list in the address; none is all, and the last one stays ticked.
+     `options` are [value, text]; of one alone there is nothing to choose. */
   boxes(key, label, options) {
+    if (options.length < 2) return null;
     const { h } = BOOM, chosen = this.list(key), all = options.map(([value]) => value);
     const choose = (value, on) => {
       const next = all.filter((each) => (each === value ? on : !chosen.length || chosen.includes(each)));
       this.set({ [key]: next.length === all.length || !next.length ? "" : next.join(" ") });
     };
     const ticks = options.map(([value, text]) =>
-      BOOM.tick(text, !chosen.length || chosen.includes(value), (on) => choose(value, on)));
+      BOOM.tick(text, !chosen.length || chosen.includes(value), (on) => choose(value, on), chosen.length === 1 && chosen[0] === value));
     return h("fieldset", {}, h("legend", {}, label), ticks);
   }
 };
 
-BOOM.tick = (label, checked, changed) => {
-  const box = BOOM.h("input", { type: "checkbox", checked, change: () => changed(box.checked) });
+BOOM.tick = (label, checked, changed, disabled = false) => {
+  const box = BOOM.h("input", { type: "checkbox", checked, disabled, change: () => changed(box.checked) });
   return BOOM.h("label", { class: "tick" }, box, BOOM.h("span", {}, label));
 };
 

@@ -13,12 +13,13 @@ BOOM.begin((board) => {
 
   const search = h("input", { type: "search", id: "find", input: () => state.set({ find: search.value }) });
 
+  const HEAVIEST = 100, limitWeight = (weight) => Math.min(HEAVIEST, Math.max(0, Number(weight))) || 0;
+
   /* Which tasks count, with their weights. */
   function weigh() {
     const ticked = state.list("tasks").filter((task) => tasks.includes(task));
     const given = Object.fromEntries(state.list("weights").map((each) => each.split(":")));
-    return Object.fromEntries((ticked.length ? ticked : tasks)
-      .map((task) => [task, Math.max(0, Number(given[task] ?? 1)) || 0]));
+    return Object.fromEntries((ticked.length ? ticked : tasks).map((task) => [task, limitWeight(given[task] ?? 1)]));
   }
 
   const isOwn = () => Boolean(state.get("tasks") || state.get("weights"));
@@ -52,7 +53,8 @@ BOOM.begin((board) => {
       (!state.get("needs") || model.kinds.some((need) => state.list("needs").includes(need.replaceAll(" ", "_"))));
   }
 
-  /* How good values of a column are, 1 the best and 0 the worst, by model; nothing of controls. */
+  /* How good values of a column are, 1 the best, by model; nothing of controls. 0 are the worst, and all that are further
+     from the median than twice the best, so that one that is far off leaves the others apart. */
   function shade(view, names, task) {
     const direction = board.metrics[state.get("metric")].direction;
     if (direction === "none") return {};
@@ -61,8 +63,10 @@ BOOM.begin((board) => {
       .map((name) => [name, bad(cellOf(view, name, task)[0])]);
     const positive = found.every(([, value]) => value > 0);
     const scaled = found.map(([name, value]) => [name, positive ? Math.log(value) : value]);
-    const values = scaled.map(([, value]) => value), low = Math.min(...values), high = Math.max(...values);
-    return Object.fromEntries(scaled.map(([name, value]) => [name, high > low ? (high - value) / (high - low) : 1]));
+    const values = scaled.map(([, value]) => value).sort((one, other) => one - other);
+    const low = values[0], middle = values[Math.floor(values.length / 2)], most = values.at(-1);
+    const high = middle > low ? Math.min(most, middle + 2 * (middle - low)) : most;
+    return Object.fromEntries(scaled.map(([name, value]) => [name, high > low ? Math.max(0, (high - value) / (high - low)) : 1]));
   }
 
   function tellCell(view, name, task, cell) {
@@ -101,6 +105,12 @@ BOOM.begin((board) => {
     return { view, weights, rows, shown: view.tasks.filter((task) => task in weights) };
   }
 
+  /* A mean over tasks, which has a reason where it does not exist. */
+  function meanCell(row, text, value) {
+    if (value !== null) return text;
+    return { text, lost: true, tip: row.described.control ? "A control, which is not ranked" : `${row.described.label} has ${row.tasks} tasks; means are of models that have all` };
+  }
+
   const changeSort = (by) => {
     const first = by in named && board.metrics[state.get("metric")].direction === "max" && state.get("units") === "native" ? "1" : "";
     const same = state.get("sort") === by;
@@ -111,16 +121,16 @@ BOOM.begin((board) => {
     const { view, rows, shown } = select(), metric = board.metrics[state.get("metric")];
     const fold = state.get("fold"), normalised = state.get("units") === "normalised";
     const compared = view.best[fold] && (state.get("metric") === "rmse");
-    const arrow = normalised ? "↓" : metric.arrow;
+    const arrow = normalised ? "↓" : metric.arrow, directed = normalised || metric.direction !== "none";
     const columns = [
       { title: "Model", sort: "model", kind: "model" },
       { title: "Needs", sort: "needs", kind: "text", tip: "What a model needs of a new molecule" },
-      { title: "Mean rank\u00a0↓", sort: "mean", kind: "number", tip: "Of the OOD RMSE among the models that finished every task; lower is better" },
+      { title: "Mean rank\u00a0↓", sort: "mean", kind: "number", tip: "Of the OOD RMSE among the models that finished every task that ranks anybody; lower is better" },
       { title: "Norm. OOD\u00a0↓", sort: "normalised", kind: "number", tip: "Geometric mean over tasks of the OOD RMSE divided by that of always predicting the mean of train; lower is better" },
       { title: "OOD / ID\u00a0↓", sort: "ratio", kind: "number", tip: "Mean over tasks of the RMSE on OOD divided by the RMSE on ID; lower is better" },
       ...(isOwn() ? [{ title: "Your ranking ↓", sort: "own", kind: "number", tip: `Geometric mean, with your weights, of the normalised error on ${board.folds[fold]}; lower is better` }] : []),
       ...shown.map((task) => ({
-        title: `${task}\u00a0${arrow}`, sort: task, kind: "number task",
+        title: `${task}\u00a0${arrow}`, sort: directed ? task : null, kind: "number task",
         tip: `${named[task].label}${normalised ? "" : metric.unit ? `, ${named[task].unit}` : ""}; ${metric.hint}`,
       })),
     ];
@@ -128,7 +138,7 @@ BOOM.begin((board) => {
     const shades = Object.fromEntries(shown.map((task) => [task, state.get("heat") === "1" ? shade(view, names, task) : {}]));
     const body = rows.map((row) => [
       h("a", { href: `model.html#model=${row.name}` }, row.described.label),
-      row.described.needs, row.rank[1], row.normalised[1], row.ratio[1],
+      row.described.needs, ...[row.rank, row.normalised, row.ratio].map(([value, text]) => meanCell(row, text, value)),
       ...(isOwn() ? [formatNumber(row.own)] : []),
       ...shown.map((task) => {
         const cell = cellOf(view, row.name, task), good = shades[task][row.name], at = view.tasks.indexOf(task);
@@ -144,8 +154,11 @@ BOOM.begin((board) => {
       caption: `${unit} on ${board.folds[fold]}, ${view.title}`, columns, rows: body,
       sort: { by: state.get("sort"), down: state.get("down") === "1", change: changeSort },
       classes: rows.map((row) => (row.described.control ? "control" : "")),
-    })));
-    fill("legend", compared
+    }), rows.length ? null : h("p", { class: "hint empty" }, "No model fits these filters.")));
+    const ranked = view.ranking.filter((row) => !board.models[row.model].control);
+    const whole = ranked.filter((row) => row.rank[0] !== null).length;
+    fill("legend",
+      whole < ranked.length ? `${whole} of ${ranked.length} models have all tasks and so a mean rank; the others stand below. ` : "", compared
       ? "Bold: the best of a task and all that its molecules do not tell from it (95 % paired bootstrap interval of the difference holds 0). "
       : "Nobody is bold: models are compared by their RMSE on ID and OOD alone. ",
     "Controls, in italics, mark the ends of the scale and are not ranked. — is a result that does not exist.");
@@ -169,40 +182,54 @@ BOOM.begin((board) => {
 
   function drawFilters() {
     const ours = models.filter((model) => !model.control);
-    const needs = unique(ours.flatMap((model) => model.kinds)).map((need) => [need.replaceAll(" ", "_"), need]);
-    BOOM.redraw("filter-sets", () => fill("filter-sets",
-      state.boxes("family", "Family", unique(ours.map((model) => model.family)).map((name) => [name, name])),
-      state.boxes("needs", "Needs", needs),
-      state.boxes("start", "Start", [["scratch", "from scratch"], ["pretrained", "pretrained"]]),
-      state.boxes("external", "Made", [["no", "here"], ["yes", "elsewhere (external)"]])));
+    const among = (options, has) => options.filter(([value]) => ours.some((model) => has(model) === value));
+    const sets = {
+      family: ["Family", unique(ours.map((model) => model.family)).map((name) => [name, name])],
+      needs: ["Needs", unique(ours.flatMap((model) => model.kinds)).map((need) => [need.replaceAll(" ", "_"), need])],
+      start: ["Start", among([["scratch", "from scratch"], ["pretrained", "pretrained"]], (model) => (model.pretrained ? "pretrained" : "scratch"))],
+      external: ["Made", among([["no", "here"], ["yes", "elsewhere (external)"]], (model) => (model.external ? "yes" : "no"))],
+    };
+    for (const [key, [, options]] of Object.entries(sets)) state.keep(key, options.map(([value]) => value));
+    BOOM.redraw("filter-sets", () => fill("filter-sets", Object.entries(sets).map(([key, [label, options]]) => state.boxes(key, label, options))));
     const set = ["family", "needs", "start", "external", "find"].filter((key) => state.get(key)).length;
     find("filter-count").textContent = set ? `${set} set` : "";
   }
 
+  /* A row a task, made once: while one types a weight its field has to stay. */
+  const weightRows = Object.fromEntries(tasks.map((task) => {
+    const change = (weight) => changeWeight(task, weight);
+    const number = h("input", {
+      type: "number", min: "0", max: String(HEAVIEST), step: "0.5", "aria-label": `Weight of ${task}`,
+      input: () => change(number.value === "" ? 1 : limitWeight(number.value)), change: () => { number.value = weigh()[task] ?? 1; },
+    });
+    const tick = BOOM.tick(`${task}: ${named[task].label}`, true, (on) => change(on ? 1 : null));
+    return [task, { tick: tick.querySelector("input"), number, row: h("div", { class: "weight" }, tick, number) }];
+  }));
+
+  /* The weight of a task is another one; null: it does not count. */
+  function changeWeight(task, weight) {
+    const next = weigh();
+    if (weight === null) delete next[task];
+    else next[task] = weight;
+    const ticked = tasks.filter((each) => each in next);
+    const weighed = ticked.filter((each) => next[each] !== 1).map((each) => `${each}:${next[each]}`);
+    const own = ticked.length < tasks.length || weighed.length;
+    state.set({
+      tasks: ticked.length === tasks.length ? "" : ticked.join(" "), weights: weighed.join(" "),
+      sort: own ? "own" : state.get("sort") === "own" ? "rank" : state.get("sort"), down: own ? "" : state.get("down"),
+    });
+  }
+
   function drawWeights() {
-    const weights = weigh();
-    const change = (task, weight) => {
-      const next = { ...weights };
-      if (weight === null) delete next[task];
-      else next[task] = weight;
-      const ticked = tasks.filter((each) => each in next);
-      const weighed = ticked.filter((each) => next[each] !== 1).map((each) => `${each}:${next[each]}`);
-      const own = ticked.length && (ticked.length < tasks.length || weighed.length);
-      state.set({
-        tasks: ticked.length === tasks.length ? "" : ticked.join(" "), weights: weighed.join(" "),
-        sort: own ? "own" : state.get("sort") === "own" ? "rank" : state.get("sort"), down: own ? "" : state.get("down"),
-      });
-    };
-    BOOM.redraw("weight-tasks", () => fill("weight-tasks", tasks.map((task) => {
-      const on = task in weights;
-      const number = h("input", {
-        type: "number", min: "0", max: "100", step: "0.5", value: on ? weights[task] : 1, disabled: !on,
-        "aria-label": `Weight of ${task}`, change: () => change(task, Math.max(0, Number(number.value) || 0)),
-      });
-      return h("div", { class: "weight" },
-        BOOM.tick(`${task}: ${named[task].label}`, on, (ticked) => change(task, ticked ? 1 : null)), number);
-    })));
-    find("weight-count").textContent = isOwn() ? `${Object.keys(weights).length} of ${tasks.length} tasks, your weights` : "";
+    const weights = weigh(), ticked = Object.keys(weights);
+    for (const [task, { tick, number }] of Object.entries(weightRows)) {
+      tick.checked = task in weights;
+      tick.disabled = tick.checked && ticked.length === 1; // one has to count
+      number.disabled = !tick.checked;
+      if (number !== document.activeElement) number.value = weights[task] ?? 1;
+    }
+    const counted = ticked.filter((task) => weights[task]).length;
+    find("weight-count").textContent = !isOwn() ? "" : counted ? `${counted} of ${tasks.length} tasks, your weights` : "all weights are 0: nothing to rank by";
   }
 
   function save() {
@@ -221,6 +248,7 @@ BOOM.begin((board) => {
       try {
         await navigator.clipboard.writeText(location.href);
         link.textContent = "Copied";
+        setTimeout(() => { link.textContent = "Copy link"; }, 2000);
       } catch {
         link.textContent = "The link is the address above";
       }
@@ -232,15 +260,26 @@ BOOM.begin((board) => {
       where ? h("a", { class: "button", href: where }, "Predictions") : null);
   }
 
+  /* Runs of one model that lack a result for one reason are one row. */
   function drawFailures() {
-    const rows = Object.entries(board.schemes).flatMap(([scheme, view]) =>
-      Object.entries(view.lost).flatMap(([name, lost]) => Object.entries(lost).flatMap(([task, runs]) =>
-        runs.map(([seed, status, reason]) => [
-          h("a", { href: `model.html#model=${name}` }, board.models[name].label), task, scheme, seed, status, reason,
-        ]))));
+    const groups = new Map();
+    for (const [scheme, view] of Object.entries(board.schemes))
+      for (const [name, lost] of Object.entries(view.lost))
+        for (const [task, runs] of Object.entries(lost))
+          for (const [seed, status, reason] of runs) {
+            const key = JSON.stringify([scheme, name, status, reason]);
+            if (!groups.has(key)) groups.set(key, { scheme, name, status, reason, tasks: new Set(), seeds: new Set() });
+            groups.get(key).tasks.add(task);
+            groups.get(key).seeds.add(seed);
+          }
+    const rows = [...groups.values()].map(({ scheme, name, status, reason, tasks: lacking, seeds }) => [
+      h("a", { href: `model.html#model=${name}` }, board.models[name].label),
+      [...lacking].join(", "), scheme, [...seeds].join(", "), status, reason,
+    ]);
     rows.push(...board.others.map(([file, reason]) => [file, "", "", "", "missing", reason]));
     find("failures").hidden = !rows.length;
-    const columns = ["Run", "Task", "Split", "Seed", "Status", "Reason"].map((title) => ({ title, kind: title === "Reason" ? "text why" : "text" }));
+    const columns = ["Model", "Tasks", "Split", "Seeds", "Status", "Reason"]
+      .map((title) => ({ title, kind: ["Tasks", "Reason"].includes(title) ? "text why" : "text" }));
     if (rows.length) fill("failure-list", BOOM.table({ caption: "Runs without a result, and other files that are lacking", columns, rows }));
   }
 
@@ -251,12 +290,14 @@ BOOM.begin((board) => {
     if (state.get("metric") === "ood_id_ratio") state.values.fold = "ood";
     if (state.get("metric") !== "rmse") state.values.units = "native";
     find("scheme-text").textContent = board.schemes[state.get("scheme")].text;
+    state.keep("tasks", tasks);
     drawChoices();
     drawFilters();
     drawWeights();
     drawTable();
   }
 
+  fill("weight-tasks", Object.values(weightRows).map(({ row }) => row));
   drawActions();
   drawFailures();
   draw();

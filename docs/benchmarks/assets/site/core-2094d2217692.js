@@ -14,7 +14,10 @@ const BOOM = (() => {
       const script = document.createElement("script");
       script.src = `data/${key.split("/").map(encodeURIComponent).join("/")}.js`;
       script.onload = () => { script.remove(); resolve(arrived[key]); };
-      script.onerror = () => reject(new Error(`data/${key}.js cannot be read`));
+      script.onerror = () => {
+        delete waiting[key]; // to be tried again
+        reject(new Error(`data/${key}.js cannot be read`));
+      };
       document.head.append(script);
     });
     return waiting[key];
@@ -133,15 +136,47 @@ const BOOM = (() => {
     document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
   }
 
+  /* The title of the page, with the name of the publication where it is of one. */
+  function entitle(text) {
+    document.title = [text, "BOOM", document.documentElement.dataset.name].filter(Boolean).join(" – ");
+  }
+
   function say(text) {
     find("notice").textContent = text;
     find("notice").hidden = false;
   }
 
-  /* Begin a page once the board is there; an error of it is said on the page. */
+  /* Say what the address asks for that is not here. */
+  function stray(text) {
+    const place = find("astray");
+    place.append(h("p", {}, text));
+    place.hidden = false;
+  }
+
+  /* Say on the page what went wrong, beside what else there is to say. */
+  function complain(error) {
+    find("trouble").textContent = `A part of this page cannot be shown: ${error.message}`;
+    find("trouble").hidden = false;
+    console.error(error);
+  }
+
+  /* Show something else by `draw`, without what went wrong before. */
+  async function show(draw) {
+    find("trouble").hidden = find("astray").hidden = true;
+    fill("astray");
+    try {
+      await draw();
+    } catch (error) {
+      complain(error);
+    }
+  }
+
+  /* Begin a page once the board is there. */
   async function begin(page) {
     followTips();
-    try {
+    find("name").textContent = document.documentElement.dataset.name;
+    entitle(document.title.replace(/ – BOOM$/, ""));
+    await show(async () => {
       const board = await load("board");
       if (board.lost || board.others.length) {
         const runs = board.lost ? `${board.lost} of ${board.runs} runs have no result. ` : "";
@@ -150,12 +185,10 @@ const BOOM = (() => {
       fill("footer",
         h("p", {}, board.making.replaceAll("**", "")),
         h("p", {}, "Configuration ", h("code", {}, board.config), board.versions ? `; ${board.versions}.` : "."));
+      if (!board.policies.length) document.querySelector('nav a[href="policy.html"]:not([aria-current])')?.parentElement.remove();
       await page(board);
-    } catch (error) {
-      say(`This page cannot be shown: ${error.message}`);
-      throw error;
-    }
+    });
   }
 
-  return { begin, fill, find, formatNumber, give, h, link, load, loadLibrary, saveTable, say, unpackNumbers, unpackText };
+  return { begin, complain, entitle, fill, find, formatNumber, give, h, link, load, loadLibrary, saveTable, show, stray, unpackNumbers, unpackText };
 })();

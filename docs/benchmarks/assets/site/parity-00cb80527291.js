@@ -14,6 +14,7 @@ BOOM.Parity = class {
     let [low, high] = [Infinity, -Infinity];
     for (const y of task.y) [low, high] = [Math.min(low, y), Math.max(high, y)];
     const margin = 0.04 * (high - low) || 1, limits = [low - margin, high + margin];
+    const inside = (index) => values[index] <= limits[1] && values[index] >= limits[0];
     const type = values.length > 3000 ? "scattergl" : "scatter";
     const traces = [["i", "ID", "mark-id"], ["o", "OOD", "mark-ood"]].map(([sign, name, mark]) => {
       const at = [...values.keys()].filter((index) => task.fold[index] === sign);
@@ -22,12 +23,13 @@ BOOM.Parity = class {
         y: at.map((index) => Math.min(limits[1], Math.max(limits[0], values[index]))),
         marker: {
           color: colour(mark), size: values.length > 3000 ? 4 : 6, opacity: 0.65,
-          symbol: at.map((index) => (values[index] > limits[1] ? "triangle-up" : values[index] < limits[0] ? "triangle-down" : "circle")),
+          // one symbol for all is drawn faster
+          symbol: at.every(inside) ? "circle" : at.map((index) => (inside(index) ? "circle" : values[index] > limits[1] ? "triangle-up" : "triangle-down")),
         },
       };
     });
     traces.push({
-      type: "scatter", mode: "markers", x: [], y: [], hoverinfo: "skip", showlegend: false,
+      type: "scatter", mode: "markers", x: [], y: [], hoverinfo: "skip", showlegend: false, cliponaxis: false,
       marker: { size: 14, symbol: "circle-open", color: colour("ink"), line: { width: 2 } },
     });
     const shapes = [{ type: "line", x0: limits[0], x1: limits[1], y0: limits[0], y1: limits[1], line: { color: colour("soft"), width: 1 }, layer: "below" }];

@@ -33,41 +33,92 @@ BOOM.begin((board) => {
       .map((title, index) => ({ title, kind: index < 2 ? "text" : "number" }));
     const rows = data.estimates.map((each) => [POPULATIONS[each.population][0], RATIOS[each.ratio], each.n.toLocaleString("en"), each.text, each.interval, each.size, each.abstention]);
     fill("effects", BOOM.table({ caption: `One CH₂: δ = ${data.shift} Da`, columns, rows }));
-    const others = ["δ (Da)", "n", "α", "Linearity R²"]; // what the table has not, of the molecules held out
+    const others = ["δ (Da)", "n", "α", "Policy − observed", "Linearity R²"]; // what the table has not, of the molecules held out
     fill("facts", data.effects.filter(([name]) => others.includes(name)).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
   }
 
   function drawPairs(data) {
     const { columns, rows, points } = data.pairs;
     fill("pair-table", BOOM.table({ caption: `Agreement with the pairs, in ${data.unit}`, columns: columns.map((title, index) => ({ title, kind: index ? "number" : "text" })), rows }));
-    find("pair-note").textContent = `${points.length.toLocaleString("en")} pairs are drawn; point at one to see its molecules.`;
+    find("pair-note").textContent = `${points.length.toLocaleString("en")} pairs are drawn; point at one to see its molecules, or walk by the arrow keys from the largest error.`;
+    return drawPoints("pairs", points, data);
+  }
+
+  async function drawPoints(place, points, data) {
     let [low, high] = [Infinity, -Infinity];
     for (const [truth, contrast] of points) [low, high] = [Math.min(low, truth, contrast), Math.max(high, truth, contrast)];
     const traces = [[0, "one of them in train", "mark-valid", "circle"], [1, "neither in train", "mark-id", "diamond"]].map(([unseen, name, mark, symbol]) => {
       const own = points.filter((point) => point[2] === unseen);
       return {
         type: own.length > 2000 ? "scattergl" : "scatter", mode: "markers", name, x: own.map((point) => point[0]), y: own.map((point) => point[1]),
-        text: own.map((point) => `${data.smiles[point[3]]} → ${data.smiles[point[4]]}`), hovertemplate: "%{text}<br>true %{x:.3g}, contrast %{y:.3g}<extra></extra>",
+        customdata: own, hoverinfo: "none",
         marker: { color: BOOM.colour(mark), size: 6, opacity: 0.6, symbol },
       };
     });
+    find(place).closest("figure").hidden = !points.length;
     if (!points.length) return null;
-    return BOOM.chart(find("pairs"), traces, {
+    const ring = { type: "scatter", mode: "markers", x: [], y: [], hoverinfo: "skip", showlegend: false, cliponaxis: false, marker: { size: 13, symbol: "circle-open", color: BOOM.colour("ink"), line: { width: 2 } } };
+    await BOOM.chart(find(place), [...traces, ring], {
       shapes: [{ type: "line", x0: low, x1: high, y0: low, y1: high, layer: "below", line: { width: 1, color: BOOM.colour("soft") } }],
       xaxis: BOOM.axis(BOOM.plain(`True difference (${data.unit})`)), yaxis: BOOM.axis(BOOM.plain(`Contrast (${data.unit})`)),
     });
+    followPoints(place, points, data);
+    return null;
   }
 
-  function drawSupport(data) {
-    const { edges, shares } = data.support;
+  /* Below the chart stands the pair that is pointed at, or reached by the arrow keys from the largest error on. */
+  function followPoints(place, points, data) {
+    const chart = find(place), ordered = [...points].sort((one, other) => Math.abs(other[1] - other[0]) - Math.abs(one[1] - one[0]));
+    let at = -1;
+    const show = ([truth, contrast, unseen, from, to]) => {
+      fill(`${place}-said`, h("code", {}, data.smiles[from]), " → ", h("code", {}, data.smiles[to]),
+        `: true ${BOOM.formatNumber(truth)}, contrast ${BOOM.formatNumber(contrast)} ${data.unit}; ${unseen ? "neither in train" : "one of them in train"}`);
+      window.Plotly.restyle(chart, { x: [[truth]], y: [[contrast]] }, [2]);
+    };
+    fill(`${place}-said`);
+    chart.removeAllListeners?.("plotly_hover");
+    chart.on("plotly_hover", (event) => show(event.points[0].customdata));
+    chart.onkeydown = (event) => {
+      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      at = Math.max(0, Math.min(ordered.length - 1, at + step));
+      show(ordered[at]);
+    };
+  }
+
+  function drawSupport(place, { edges, shares }, threshold, names) {
     const traces = Object.entries(shares).map(([name, share]) => ({
       type: "scatter", mode: "lines", name: POPULATIONS[name][0], x: edges, y: [...share, share.at(-1)], hoverinfo: "skip",
       line: { shape: "hv", color: BOOM.colour(POPULATIONS[name][1]), dash: POPULATIONS[name][2], width: 1.8 },
     }));
-    return BOOM.chart(find("support"), traces, {
-      shapes: [{ type: "line", x0: data.threshold, x1: data.threshold, yref: "paper", y0: 0, y1: 1, line: { dash: "dash", width: 1.2, color: BOOM.colour("ink") } }],
-      xaxis: BOOM.axis("Support s(x, a, δ)"), yaxis: BOOM.axis("Molecules (%)", { rangemode: "tozero" }),
+    return BOOM.chart(find(place), traces, {
+      shapes: [{ type: "line", x0: threshold, x1: threshold, yref: "paper", y0: 0, y1: 1, line: { dash: "dash", width: 1.2, color: BOOM.colour("ink") } }],
+      xaxis: BOOM.axis(names[0]), yaxis: BOOM.axis(names[1], { rangemode: "tozero" }),
     });
+  }
+
+  function drawKinds({ kinds, random }, unit) {
+    const facts = { "Any place as likely: contrast": `${random.contrast} ${unit}`, "95 % interval": random.interval, "Effective sample size": random.size, Abstention: random.abstention };
+    fill("place-facts", Object.entries(facts).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
+    const columns = ["What it changes of the context", "Places (%)", "Mean support", "Abstention (%)", `Mean contrast (${unit})`]
+      .map((title, index) => ({ title, kind: index ? "number" : "text" }));
+    fill("place-table", BOOM.table({
+      caption: "Places of molecules held out, the commonest kinds; support and contrast of all of them, refused ones too", columns,
+      rows: kinds.map((row) => [row.kind, row.share.toFixed(1), row.support.toFixed(3), row.abstention.toFixed(1), row.contrast]),
+    }));
+  }
+
+  /* The table of places, and what draws their charts. */
+  function drawPlaces(data) {
+    const { places } = data;
+    find("places-section").hidden = !places;
+    if (!places) return [];
+    drawKinds(places, data.unit);
+    return [
+      () => drawPoints("place-pairs", places.points, data),
+      () => drawSupport("place-support", places.support, data.threshold, ["Support at the place", "Places (%)"]),
+    ];
   }
 
   function drawEnvironments(data) {
@@ -91,17 +142,24 @@ BOOM.begin((board) => {
   async function draw() {
     const turn = ++drawn;
     find("none").hidden = Boolean(board.policies.length);
-    find("more").hidden = !board.policies.length;
+    find("more").hidden = find("controls").hidden = !board.policies.length;
     if (!board.policies.length) return;
     const stem = state.choose("run", board.policies);
     BOOM.redraw("choices", () => fill("choices", state.menu("run", "Run", board.policies.map((each) => [each, nameRun(each)]))));
     const data = await BOOM.load(`policies/${stem}`);
     if (turn !== drawn) return;
     drawEffects(data);
-    await drawSweep(data);
-    await drawPairs(data);
-    await drawSupport(data);
-    await drawEnvironments(data);
+    const parts = [
+      () => drawSweep(data),
+      () => drawPairs(data),
+      () => drawSupport("support", data.support, data.threshold, ["Support s(x, a, δ)", "Molecules (%)"]),
+      () => drawEnvironments(data),
+      ...drawPlaces(data),
+    ];
+    for (const part of parts) {
+      await part();
+      if (turn !== drawn) return;
+    }
     document.documentElement.dataset.ready = String(turn);
   }
 
