@@ -313,8 +313,9 @@ def write_status(records: pd.DataFrame, roles: Roles) -> str:
     return (
         "# Status\n\n<!-- made by -->\n\n<!-- end -->\n\n"
         f"Of {len(records)} runs {done} are published. Seeds done of seeds; hours of training (≥: it was interrupted) "
-        f"and the largest memory of one, of those that are done; the hours that are left, a run as long as those "
-        f"of the model on the dataset (≥: on another it has none).\n\n{tabulate_progress(records, roles)}\n"
+        f"and the largest memory of one, of those that are done; the hours that are left, if each run takes as "
+        f"long as the model's others on that dataset (≥: on another it has none, or one was "
+        f"interrupted; —: it has none at all).\n\n{tabulate_progress(records, roles)}\n"
     )
 
 

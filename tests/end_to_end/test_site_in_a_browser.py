@@ -14,6 +14,7 @@ from site_results import MadeResults, describe_models, make_smiles
 from boomlib.evaluation.summary import read_metrics
 from boomlib.report.build import write_markdown
 from boomlib.report.numbers import format_number
+from boomlib.report.publish import link_site
 from boomlib.report.site.build import write_site
 from boomlib.report.site.files import PAGES
 
@@ -155,18 +156,25 @@ def test_filters_and_a_search_choose_models(visit):
 
 
 def test_what_the_address_asks_for_and_is_not_here_is_said_and_corrected(visit):
-    page = visit.open("index.html", "family=nope+gnn&metric=none")
+    page = visit.open("index.html", "family=nope+gnn&metric=none&sort=nope&weights=x:3")
     assert page.locator("#astray p").all_inner_texts() == [
-        "There is no metric “none” here; this is rmse.",
-        "There is no family “nope” here.",
+        "Not here: metric “none”. This is rmse.",
+        "Not here: weights “x:3”.",
+        "Not here: sort “nope”. This is rank.",
+        "Not here: family “nope”.",
     ]
     assert state_of(page) == {"family": "gnn"}
     page = visit.open("model.html", "model=nope")
-    assert "There is no model “nope” here; this is model0." in page.locator("#astray").inner_text()
+    assert "Not here: model “nope”. This is model0." in page.locator("#astray").inner_text()
     page.get_by_label("Model", exact=True).select_option("model1")
     assert page.locator("#astray").is_hidden()
     page = visit.open("task.html", "task=made/hof&models=model1+nope")
     assert page.locator("#astray").inner_text() == "No predictions of this task: Model 1, nope."
+    page = visit.open("task.html", f"task=made/gap&models={'+'.join(f'model{at}' for at in range(5))}")
+    assert page.locator("#astray").inner_text() == "4 models at most are shown; left out: Model 4."
+    for name in ("cost.html", "policy.html"):
+        page = visit.open(name, "sort=nope")
+        assert "Not here: sort “nope”" in page.locator("#astray").inner_text()
     page = visit.open("index.html", "find=zzz&controls=")
     assert "No model fits these filters." in page.locator("#board").inner_text()
 
@@ -276,18 +284,29 @@ def test_the_csv_has_the_figures_of_the_table(visit, made, state):
     assert [row["label"] for row in rows] == names(page)
 
 
-def test_runs_that_lack_a_result_for_one_reason_are_one_row(chromium, tmp_path):
-    made = make(tmp_path, lost={f"made/{name}/kde/model1/seed0": "no luck" for name in ("hof", "gap")})
-    page = Visit(chromium, made).open("index.html")
-    assert [row[:2] for row in read_table(page, "failure-list")[1:]] == [["Model 1", "made/gap, made/hof"]] or [
-        row[:2] for row in read_table(page, "failure-list")[1:]
-    ] == [["Model 1", "made/hof, made/gap"]]
-    page.context.close()
+def test_tasks_on_which_the_same_seeds_lack_a_result_are_one_row(chromium, tmp_path):
+    lost = {"made/hof/kde/model1": (0, 1), "made/gap/kde/model1": (0,), "made/hof/kde/model2": (0,)}
+    lost |= {"made/gap/kde/model2": (0,)}
+    made = make(
+        tmp_path, seeds=(0, 1), lost={f"{run}/seed{at}": "no luck" for run, all_ in lost.items() for at in all_}
+    )
+    visit = Visit(chromium, made)
+    rows = read_table(visit.open("index.html"), "failure-list")[1:]
+    assert sorted((row[0], *sorted(row[1].split(", ")), row[3]) for row in rows) == [
+        ("Model 1", "made/gap", "0"),
+        ("Model 1", "made/hof", "0, 1"),
+        ("Model 2", "made/gap", "made/hof", "0"),
+    ]
+    visit.context.close()
 
 
 def test_a_mean_that_does_not_exist_says_why(visit):
     page = visit.open("index.html")
     assert page.locator("#legend").inner_text().startswith("4 of 5 models have all tasks")
+    assert (
+        visit.page.locator("#board tr.control td.lost:not(.task)").last.get_attribute("data-tip")
+        == "It is not defined here"
+    )
     page.locator("#board td.lost:not(.task)").first.hover()
     assert page.locator("#tip").inner_text() == "Model 1 has 1 of 2 tasks; means are of models that have all"
 
@@ -390,7 +409,13 @@ def test_the_results_of_a_task_are_in_the_order_of_its_task_and_sort(visit):
     assert rows[-1][0] == "Oracle"
     ood = [float(row[3]) for row in rows[1:-1]]
     assert ood == sorted(ood)
+    page.locator("#parity-section").scroll_into_view_if_needed()
+    page.locator("#parity .chart").first.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    shown = page.locator("#molecule .smiles").inner_text()
     page.get_by_role("button", name="ID", exact=False).first.click()
+    assert page.locator("#molecule .smiles").inner_text() == shown  # what one looks at stays
     inside = [float(row[2]) for row in read_table(page, "results")[1:-1]]
     assert inside == sorted(inside)
     page.get_by_role("button", name="R² binned").click()
@@ -538,6 +563,42 @@ def test_the_keyboard_walks_through_pairs_from_the_largest_error(visit):
     assert errors == sorted(errors, reverse=True)
 
 
+def test_a_view_without_points_leaves_the_chart_of_costs_to_the_next(visit):
+    page = visit.open("cost.html", "task=made/gap")
+    page.evaluate(
+        "BOOM.load('runs').then(runs => runs.filter(run => run.task === 'made/hof')"
+        ".forEach(run => { run.seconds[0] = null; }))"
+    )
+    page.get_by_label("Task").select_option("made/hof")
+    page.locator("#chart .hint").wait_for()
+    page.get_by_label("Task").select_option("made/gap")
+    page.locator("#chart .points path").first.wait_for()
+    assert page.locator("#chart .hint").count() == 0
+
+
+def test_another_model_keeps_the_task_that_it_has(visit):
+    page = visit.open("model.html", "model=model0&task=made/gap/scaffold")
+    page.get_by_label("Model", exact=True).select_option("model2")
+    page.wait_for_function("document.documentElement.dataset.ready === '2'")
+    assert state_of(page)["task"] == "made/gap/scaffold"
+    page = visit.open("model.html", "model=model0&task=made/hof/kde")
+    page.get_by_label("Model", exact=True).select_option("model1")
+    page.wait_for_function("document.documentElement.dataset.ready === '2'")
+    assert "task" not in state_of(page)
+    assert page.locator("#astray").is_hidden()
+
+
+def test_a_published_site_has_its_name(chromium, made, tmp_path):
+    shutil.copytree(made.folder / "site", tmp_path / "results/site")
+    for page in (tmp_path / "results/site").glob("*.html"):
+        link_site(page, tmp_path / 'a & "b"', {})
+    visit = Visit(chromium, SimpleNamespace(folder=tmp_path / "results"))
+    page = visit.open("model.html", "model=model0")
+    assert page.locator(".brand").inner_text() == 'BOOM a & "b"'
+    assert page.title() == 'Model 0 – BOOM – a & "b"'
+    visit.context.close()
+
+
 def test_a_site_without_a_policy_has_no_page_of_it_in_the_menu(chromium, tmp_path):
     visit = Visit(
         chromium,
@@ -598,9 +659,11 @@ def test_the_front_of_cost_and_accuracy(visit):
         assert (front == "") == beaten, name
     assert page.locator("#chart .points path").count() == len(rows)
     page = visit.open("cost.html", "task=made/hof")
-    assert "4 of 5 models: the others lack it" in page.locator("#caption").inner_text()
-    ticks = [float(each.replace(",", "")) for each in page.locator("#chart .xtick text").all_text_contents()]
-    assert ticks == sorted(ticks)  # whole numbers, where plotly would write 5, 10, 2, 5
+    assert "4 of 5 models: the others have no result on made/hof" in page.locator("#caption").inner_text()
+    for axis in ("xtick", "ytick"):
+        ticks = [float(each.replace(",", "")) for each in page.locator(f"#chart .{axis} text").all_text_contents()]
+        assert len(ticks) >= 2
+        assert ticks == sorted(ticks)  # whole numbers, where plotly by itself would write 5, 10, 2, 5
     labels = page.locator("#chart .textpoint text").all_text_contents()
     assert sorted(labels) == sorted(row[0] for row in read_table(page, "board")[1:] if row[3])
 

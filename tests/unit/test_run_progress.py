@@ -12,8 +12,8 @@ def tabulate(*rows) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def done(dataset, prop, seconds, model="ridge"):
-    return (dataset, prop, "kde", model, "done", str(seconds), "512", "False")
+def done(dataset, prop, seconds, model="ridge", resumed="False"):
+    return (dataset, prop, "kde", model, "done", str(seconds), "512", resumed)
 
 
 def pending(dataset, prop, model="ridge"):
@@ -38,6 +38,12 @@ def test_of_a_dataset_without_a_run_nothing_is_made_up():
     assert estimate_left(tabulate(done("csd", "hof", 720), pending("qm9", "mu"))) == "—"
     assert estimate_left(tabulate(pending("csd", "hof"))) == "—"
     assert estimate_left(tabulate(done("csd", "hof", 720))) == "0.00"
+
+
+def test_the_seconds_of_an_interrupted_training_are_a_least():
+    cut = done("csd", "hof", 36, resumed="True")
+    assert estimate_left(tabulate(cut, pending("csd", "density"))) == "≥ 0.01"
+    assert estimate_left(tabulate(cut, done("qm9", "mu", 720), pending("qm9", "gap"))) == "0.20"
 
 
 def test_each_model_has_a_row_with_what_is_done_and_what_is_left():

@@ -36,14 +36,17 @@ def tabulate_progress(records: pd.DataFrame, roles: Roles) -> str:
 def estimate_left(runs: pd.DataFrame) -> str:
     """The hours of training that a model's lacking runs will take, each as the mean of its runs on the dataset.
 
-    "≥ " before it: of another dataset there is no run to tell; "—": of none.
+    "≥ " before it: of another dataset there is no run to tell, or one was interrupted, whose record has the seconds of
+    its last process alone; "—": of none there is.
     """
-    seconds = pd.to_numeric(runs["seconds"]).where(runs["status"] == "done")
-    usual = seconds.groupby(runs["dataset"]).transform("mean")
-    lacking = usual[runs["status"] != "done"]
+    done = runs["status"] == "done"
+    usual = pd.to_numeric(runs["seconds"]).where(done).groupby(runs["dataset"]).transform("mean")
+    lacking = usual[~done]
     if lacking.isna().all():
         return NONE if len(lacking) else "0.00"
-    return ("≥ " if lacking.isna().any() else "") + f"{lacking.sum() / 3600:.2f}"
+    interrupted = set(runs.loc[done & (runs["resumed"] == "True"), "dataset"])
+    least = lacking.isna().any() or runs.loc[~done, "dataset"].isin(interrupted).any()
+    return ("≥ " if least else "") + f"{lacking.sum() / 3600:.2f}"
 
 
 def name_tasks(tasks: Sequence[tuple[str, str, str]]) -> list[str]:
