@@ -33,6 +33,7 @@ BOOM.begin(async (board) => {
 
   async function draw() {
     state.choose("scheme", schemes);
+    state.choose("sort", ["seconds", "label", "error", "memory"]);
     const view = board.schemes[state.get("scheme")], task = state.choose("task", [ALL, ...view.tasks]);
     const described = board.tasks.find((each) => each.name === task);
     BOOM.redraw("choices", () => fill("choices",
@@ -41,7 +42,7 @@ BOOM.begin(async (board) => {
     const rows = select(view), front = findFront(rows), onFront = new Set(front.map((row) => row.model));
     const error = described ? `OOD RMSE (${described.unit})` : "Normalised OOD RMSE";
     const all = view.ranking.filter(({ model }) => !board.models[model].control).length;
-    const shown = rows.length < all ? ` ${rows.length} of ${all} models: the others lack ${described ? "it" : "a task"}, or nobody has measured their time.` : "";
+    const shown = rows.length < all ? ` ${rows.length} of ${all} models: the others ${described ? `have no result on ${task}` : "lack a task"}, or nobody has measured their time.` : "";
     find("caption").textContent = `${error}${described ? ` on ${task}` : ", geometric mean over all tasks"}, over the mean seconds of a training. ` +
       `Both scales are logarithmic; the line is the front.${shown}`;
     const narrow = window.innerWidth < 640;
@@ -61,18 +62,24 @@ BOOM.begin(async (board) => {
     const ordered = [...rows].sort((one, other) => (one[sort] < other[sort] ? -sign : one[sort] > other[sort] ? sign : 0));
     const columns = [
       { title: "Model", kind: "model", sort: "label" }, { title: "Seconds", kind: "number", sort: "seconds", tip: "Of a training, mean over tasks and seeds" },
-      { title: `${error} ↓`, kind: "number", sort: "error" }, { title: "Front", kind: "text" }, { title: "Memory (MiB)", kind: "number", sort: "memory", tip: "The most that any of them took" }, { title: "Device", kind: "text" },
+      { title: `${error}\u00a0↓`, kind: "number", sort: "error" }, { title: "Front", kind: "text" }, { title: "Memory (MiB)", kind: "number", sort: "memory", tip: "The most that any of them took" }, { title: "Device", kind: "text" },
     ];
     BOOM.redraw("board", () => fill("board", BOOM.table({
       caption: find("caption").textContent, columns,
       rows: ordered.map((row) => [h("a", { href: `model.html#model=${row.model}` }, row.label), row.time, row.text, onFront.has(row.model) ? "on it" : "", row.memory ? Math.round(row.memory).toLocaleString("en") : "—", row.devices]),
       sort: { by: sort, down: state.get("down") === "1", change: (by) => state.set({ sort: by, down: sort === by && !state.get("down") ? "1" : "" }) },
     })));
-    if (!rows.length) return find("chart").replaceChildren(h("p", { class: "hint" }, "No model has finished all that this view needs."));
-    await BOOM.chart(find("chart"), traces, {
+    const chart = find("chart");
+    document.documentElement.dataset.ready = "1";
+    if (!rows.length) {
+      window.Plotly?.purge(chart);
+      chart.replaceChildren(h("p", { class: "hint" }, "No model has finished all that this view needs."));
+      return null;
+    }
+    chart.querySelector(".hint")?.remove();
+    await BOOM.chart(chart, traces, {
       xaxis: BOOM.logAxis("Seconds of a training", rows.map((row) => row.seconds)), yaxis: BOOM.logAxis(BOOM.plain(error), rows.map((row) => row.error)),
     });
-    document.documentElement.dataset.ready = "1";
     return null;
   }
 

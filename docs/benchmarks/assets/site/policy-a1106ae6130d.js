@@ -131,7 +131,10 @@ BOOM.begin((board) => {
     BOOM.redraw("environment-table", () => fill("environment-table", BOOM.table({
       caption: "Molecules held out, by environment", columns,
       rows: ordered.map((row) => [String(row.environment), row.n.toLocaleString("en"), row.support.toFixed(3), row.abstention.toFixed(1), row.scaffolds]),
-      sort: { by: sort, down: state.get("down") === "1", change: (by) => state.set({ sort: by, down: sort === by && !state.get("down") ? "1" : "" }) },
+      sort: { by: sort, down: state.get("down") === "1", change: (by) => {
+        state.note({ sort: by, down: sort === by && !state.get("down") ? "1" : "" });
+        drawEnvironments(data);
+      } },
     })));
     return BOOM.chart(find("environments"), [{
       type: "bar", x: rows.map((row) => row.environment), y: rows.map((row) => row.abstention), marker: { color: BOOM.colour("mark-id") },
@@ -145,6 +148,7 @@ BOOM.begin((board) => {
     find("more").hidden = find("controls").hidden = !board.policies.length;
     if (!board.policies.length) return;
     const stem = state.choose("run", board.policies);
+    state.choose("sort", ["environment", "n", "support", "abstention"]);
     BOOM.redraw("choices", () => fill("choices", state.menu("run", "Run", board.policies.map((each) => [each, nameRun(each)]))));
     const data = await BOOM.load(`policies/${stem}`);
     if (turn !== drawn) return;

@@ -4,7 +4,7 @@ BOOM.begin(async (board) => {
   const { fill, find, h, link } = BOOM;
   const names = Object.keys(board.models), runs = await BOOM.load("runs");
   const state = new BOOM.State({ model: names.find((name) => !board.models[name].control) ?? names[0], task: "" }, draw);
-  let drawn = 0;
+  let drawn = 0, switched = false;
 
   function drawFacts(model) {
     const facts = [["Family", model.family], ["Size", model.size || "—"], ["Needs", model.needs], ["Start", model.start], ["Features", model.features.join(", ") || "—"], ["Licence", model.licence || "—"]];
@@ -29,16 +29,19 @@ BOOM.begin(async (board) => {
             const found = cell(fold, "rmse");
             return {
               text: found ? found[1] : "—", lost: !found, best: Boolean(view.best[fold]?.[name]?.[at]),
-              tip: found ? `${task}, ${board.folds[fold]}: ${found[1]} ${unit}; 95 % interval ${found[2] || "—"}${seeds ? `; ${seeds}` : ""}` : `${task}: no result. ${why}`,
+              tip: found ? `${task}, ${board.folds[fold]}: ${found[1]} ${unit}; 95 % interval ${found[2] || "—"}${seeds ? `; ${seeds}` : ""}` : `${task}: no result. ${why || "It is not defined here."}`,
             };
           }),
-          cell("ood", "ood_id_ratio")?.[1] ?? "—", cell("ood", "normalised_rmse")?.[1] ?? "—",
+          ...["ood_id_ratio", "normalised_rmse"].map((metric) => {
+            const found = cell("ood", metric);
+            return found ? found[1] : { text: "—", lost: true, tip: `${task}: no result. ${why || "It is not defined here."}` };
+          }),
         ]);
       }
     const columns = [
       { title: "Task", kind: "model" }, { title: "Split", kind: "text" }, { title: "Rank", kind: "number", tip: "By the RMSE on OOD, among those that are no controls" },
-      ...folds.map((fold) => ({ title: `${board.folds[fold]} ↓`, kind: "number" })),
-      { title: "OOD / ID ↓", kind: "number" }, { title: "Norm. OOD ↓", kind: "number", tip: "OOD RMSE divided by that of always predicting the mean of train" },
+      ...folds.map((fold) => ({ title: `${board.folds[fold]}\u00a0↓`, kind: "number" })),
+      { title: "OOD / ID\u00a0↓", kind: "number" }, { title: "Norm. OOD\u00a0↓", kind: "number", tip: "OOD RMSE divided by that of always predicting the mean of train" },
     ];
     fill("results", BOOM.table({ caption: "RMSE on all tasks", columns, rows }));
   }
@@ -68,6 +71,8 @@ BOOM.begin(async (board) => {
     if (turn !== drawn) return;
     find("more").hidden = !places.length;
     if (!places.length) return;
+    if (switched && !places.includes(state.get("task"))) state.note({ task: "" }); // the model before had it
+    switched = false;
     const place = state.choose("task", places), at = place.lastIndexOf("/"), task = place.slice(0, at), scheme = place.slice(at + 1);
     const unit = board.tasks.find((each) => each.name === task).unit;
     BOOM.redraw("errors-task", () => fill("errors-task", state.menu("task", "Task and split", places.map((each) => [each, each]))));
@@ -95,7 +100,10 @@ BOOM.begin(async (board) => {
 
   async function draw() {
     const turn = ++drawn, name = state.choose("model", names), model = board.models[name];
-    BOOM.redraw("choices", () => fill("choices", state.menu("model", "Model", names.map((each) => [each, board.models[each].label]), (value) => ({ model: value, task: "" }))));
+    BOOM.redraw("choices", () => fill("choices", state.menu("model", "Model", names.map((each) => [each, board.models[each].label]), (value) => {
+      switched = true;
+      return { model: value };
+    })));
     find("title").textContent = model.label;
     BOOM.entitle(model.label);
     find("text").textContent = model.control ? "A control: it bounds the leaderboard and is not ranked." : model.external ? "Made elsewhere: its predictions of the blinded task were handed in." : `${name}, of the class ${model.class}`;

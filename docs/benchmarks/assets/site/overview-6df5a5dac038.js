@@ -54,7 +54,7 @@ BOOM.begin((board) => {
   }
 
   /* How good values of a column are, 1 the best, by model; nothing of controls. 0 are the worst, and all that are further
-     from the median than twice the best, so that one that is far off leaves the others apart. */
+     behind the median than twice what the best is ahead of it, so that one that is far off leaves the others apart. */
   function shade(view, names, task) {
     const direction = board.metrics[state.get("metric")].direction;
     if (direction === "none") return {};
@@ -106,9 +106,11 @@ BOOM.begin((board) => {
   }
 
   /* A mean over tasks, which has a reason where it does not exist. */
-  function meanCell(row, text, value) {
+  function meanCell(row, [value, text], isRank) {
     if (value !== null) return text;
-    return { text, lost: true, tip: row.described.control ? "A control, which is not ranked" : `${row.described.label} has ${row.tasks} tasks; means are of models that have all` };
+    const [has, all] = row.tasks.split(" of ");
+    const lacking = has === all ? "It is not defined here" : `${row.described.label} has ${row.tasks} tasks; means are of models that have all`;
+    return { text, lost: true, tip: isRank && row.described.control ? "A control, which is not ranked" : lacking };
   }
 
   const changeSort = (by) => {
@@ -138,7 +140,7 @@ BOOM.begin((board) => {
     const shades = Object.fromEntries(shown.map((task) => [task, state.get("heat") === "1" ? shade(view, names, task) : {}]));
     const body = rows.map((row) => [
       h("a", { href: `model.html#model=${row.name}` }, row.described.label),
-      row.described.needs, ...[row.rank, row.normalised, row.ratio].map(([value, text]) => meanCell(row, text, value)),
+      row.described.needs, ...[row.rank, row.normalised, row.ratio].map((mean, at) => meanCell(row, mean, at === 0)),
       ...(isOwn() ? [formatNumber(row.own)] : []),
       ...shown.map((task) => {
         const cell = cellOf(view, row.name, task), good = shades[task][row.name], at = view.tasks.indexOf(task);
@@ -158,8 +160,8 @@ BOOM.begin((board) => {
     const ranked = view.ranking.filter((row) => !board.models[row.model].control);
     const whole = ranked.filter((row) => row.rank[0] !== null).length;
     fill("legend",
-      whole < ranked.length ? `${whole} of ${ranked.length} models have all tasks and so a mean rank; the others stand below. ` : "", compared
-      ? "Bold: the best of a task and all that its molecules do not tell from it (95 % paired bootstrap interval of the difference holds 0). "
+      whole < ranked.length ? `${whole} of ${ranked.length} models have all tasks and so a mean rank; the others have none. ` : "", compared
+      ? "Bold: the best of a task and all whose error is not significantly larger (95 % paired bootstrap interval of the difference, over molecules, holds 0). "
       : "Nobody is bold: models are compared by their RMSE on ID and OOD alone. ",
     "Controls, in italics, mark the ends of the scale and are not ranked. — is a result that does not exist.");
   }
@@ -189,7 +191,10 @@ BOOM.begin((board) => {
       start: ["Start", among([["scratch", "from scratch"], ["pretrained", "pretrained"]], (model) => (model.pretrained ? "pretrained" : "scratch"))],
       external: ["Made", among([["no", "here"], ["yes", "elsewhere (external)"]], (model) => (model.external ? "yes" : "no"))],
     };
-    for (const [key, [, options]] of Object.entries(sets)) state.keep(key, options.map(([value]) => value));
+    for (const [key, [, options]] of Object.entries(sets)) {
+      state.keep(key, options.map(([value]) => value));
+      if (options.length < 2) state.values[key] = ""; // there is nothing to choose
+    }
     BOOM.redraw("filter-sets", () => fill("filter-sets", Object.entries(sets).map(([key, [label, options]]) => state.boxes(key, label, options))));
     const set = ["family", "needs", "start", "external", "find"].filter((key) => state.get(key)).length;
     find("filter-count").textContent = set ? `${set} set` : "";
@@ -216,7 +221,7 @@ BOOM.begin((board) => {
     const own = ticked.length < tasks.length || weighed.length;
     state.set({
       tasks: ticked.length === tasks.length ? "" : ticked.join(" "), weights: weighed.join(" "),
-      sort: own ? "own" : state.get("sort") === "own" ? "rank" : state.get("sort"), down: own ? "" : state.get("down"),
+      sort: own ? "own" : state.get("sort") === "own" ? "rank" : state.get("sort"), down: own || state.get("sort") === "own" ? "" : state.get("down"),
     });
   }
 
@@ -226,7 +231,8 @@ BOOM.begin((board) => {
       tick.checked = task in weights;
       tick.disabled = tick.checked && ticked.length === 1; // one has to count
       number.disabled = !tick.checked;
-      if (number !== document.activeElement) number.value = weights[task] ?? 1;
+      const shown = number.value === "" ? 1 : limitWeight(number.value); // what is being typed may stand otherwise
+      if (shown !== (weights[task] ?? 1) || number !== document.activeElement) number.value = weights[task] ?? 1;
     }
     const counted = ticked.filter((task) => weights[task]).length;
     find("weight-count").textContent = !isOwn() ? "" : counted ? `${counted} of ${tasks.length} tasks, your weights` : "all weights are 0: nothing to rank by";
@@ -260,21 +266,26 @@ BOOM.begin((board) => {
       where ? h("a", { class: "button", href: where }, "Predictions") : null);
   }
 
-  /* Runs of one model that lack a result for one reason are one row. */
+  /* Tasks on which the same seeds of a model lack a result for one reason are one row. */
   function drawFailures() {
     const groups = new Map();
     for (const [scheme, view] of Object.entries(board.schemes))
       for (const [name, lost] of Object.entries(view.lost))
-        for (const [task, runs] of Object.entries(lost))
+        for (const [task, runs] of Object.entries(lost)) {
+          const alike = new Map();
           for (const [seed, status, reason] of runs) {
-            const key = JSON.stringify([scheme, name, status, reason]);
-            if (!groups.has(key)) groups.set(key, { scheme, name, status, reason, tasks: new Set(), seeds: new Set() });
-            groups.get(key).tasks.add(task);
-            groups.get(key).seeds.add(seed);
+            const why = JSON.stringify([status, reason]);
+            alike.set(why, [...(alike.get(why) ?? []), seed]);
           }
+          for (const [why, seeds] of alike) {
+            const key = JSON.stringify([scheme, name, why, seeds]), [status, reason] = JSON.parse(why);
+            if (!groups.has(key)) groups.set(key, { scheme, name, status, reason, seeds, tasks: [] });
+            groups.get(key).tasks.push(task);
+          }
+        }
     const rows = [...groups.values()].map(({ scheme, name, status, reason, tasks: lacking, seeds }) => [
       h("a", { href: `model.html#model=${name}` }, board.models[name].label),
-      [...lacking].join(", "), scheme, [...seeds].join(", "), status, reason,
+      lacking.join(", "), scheme, seeds.join(", "), status, reason,
     ]);
     rows.push(...board.others.map(([file, reason]) => [file, "", "", "", "missing", reason]));
     find("failures").hidden = !rows.length;
@@ -290,7 +301,12 @@ BOOM.begin((board) => {
     if (state.get("metric") === "ood_id_ratio") state.values.fold = "ood";
     if (state.get("metric") !== "rmse") state.values.units = "native";
     find("scheme-text").textContent = board.schemes[state.get("scheme")].text;
+    state.choose("units", ["native", "normalised"]);
     state.keep("tasks", tasks);
+    state.keep("weights", state.list("weights").filter((each) => tasks.includes(each.split(":")[0])));
+    const sortable = state.get("units") === "normalised" || board.metrics[state.get("metric")].direction !== "none";
+    if (named[state.get("sort")] && !sortable) Object.assign(state.values, { sort: "rank", down: "" });
+    state.choose("sort", ["rank", "model", "needs", "mean", "normalised", "ratio", ...(isOwn() ? ["own"] : []), ...tasks]);
     drawChoices();
     drawFilters();
     drawWeights();

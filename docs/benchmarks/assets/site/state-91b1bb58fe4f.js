@@ -32,10 +32,15 @@ BOOM.State = class {
   }
 
   set(changes) {
+    this.note(changes);
+    this.changed();
+  }
+
+  /* Changes that draw nothing: who makes them draws what they concern. */
+  note(changes = {}) {
     Object.assign(this.values, changes);
     // as "#" alone the page would scroll to its top
     history.replaceState(null, "", `#${this.write() || "all"}`);
-    this.changed();
   }
 
   /* One of `allowed`, the first of them where the address says something else, which the page then says. */
@@ -43,7 +48,7 @@ BOOM.State = class {
     const given = this.values[key];
     if (!allowed.includes(given)) {
       this.values[key] = allowed.includes(this.defaults[key]) ? this.defaults[key] : allowed[0];
-      if (given !== this.defaults[key]) this.correct(`There is no ${key} “${given}” here; this is ${this.values[key]}.`);
+      if (given !== this.defaults[key]) this.correct(`Not here: ${key} “${given}”. This is ${this.values[key]}.`);
     }
     return this.values[key];
   }
@@ -53,13 +58,13 @@ BOOM.State = class {
     const given = this.list(key), kept = given.filter((value) => allowed.includes(value));
     this.values[key] = kept.join(" ");
     const strange = given.filter((value) => !allowed.includes(value));
-    if (strange.length) this.correct(`There is no ${key} “${strange.join("”, “")}” here.`);
+    if (strange.length) this.correct(`Not here: ${key} “${strange.join("”, “")}”.`);
     return kept;
   }
 
   correct(text) {
     BOOM.stray(text);
-    history.replaceState(null, "", `#${this.write() || "all"}`);
+    this.note();
   }
 
   /* A menu; `options` are [value, text, disabled]. */

@@ -21,12 +21,9 @@ BOOM.axis = (title, more = {}) => ({
 /* A logarithmic axis over `values`, whose ticks are whole numbers and not the last digit alone. */
 BOOM.logAxis = (title, values, more = {}) => {
   const found = values.filter((value) => value > 0), low = Math.min(...found), high = Math.max(...found);
-  const decades = Math.log10(high / low), steps = decades > 3 ? [1] : decades > 1 ? [1, 3] : [1, 1.5, 2, 3, 5, 7];
-  const ticks = [];
-  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++)
-    ticks.push(...steps.map((step) => Number(`${step}e${power}`)));
-  const room = Math.max(0.05, 0.1 * decades); // for labels of points at an end
-  return BOOM.axis(title, { type: "log", range: [Math.log10(low) - room, Math.log10(high) + room], tickvals: ticks, ticktext: ticks.map((tick) => tick.toLocaleString("en", { maximumSignificantDigits: 2 })), ...more });
+  const room = Math.max(0.05, 0.1 * Math.log10(high / low)); // for labels of points at an end
+  const range = found.length ? { range: [Math.log10(low) - room, Math.log10(high) + room] } : {};
+  return BOOM.axis(title, { type: "log", nticks: window.innerWidth < 640 ? 4 : 7, tickformat: ",.3~r", ...range, ...more });
 };
 
 /* Draw `traces` in `place`; `layout` differs from the common one where it says so. */

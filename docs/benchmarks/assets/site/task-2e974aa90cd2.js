@@ -27,10 +27,13 @@ BOOM.begin((board) => {
   function drawResults(view, at) {
     const folds = ["id", "ood", "ood_tail", "ood_interior"];
     const cell = (fold, metric, model) => view.values[fold]?.[metric]?.[model]?.[at] ?? null;
+    const none = (model, what) => {
+      const lost = view.lost[model]?.[state.get("task")] || [];
+      return `${labelOf(model)}, ${what}: no result. ${lost.map((each) => each[2]).join(". ") || "It is not defined here."}`;
+    };
     const tell = (model, fold) => {
       const found = cell(fold, "rmse", model), size = view.sizes[fold][at].toLocaleString("en");
-      const lost = view.lost[model]?.[names[names.indexOf(state.get("task"))]] || [];
-      if (!found) return `${labelOf(model)}, ${board.folds[fold]}: no result. ${lost.map((each) => each[2]).join(". ")}`;
+      if (!found) return none(model, board.folds[fold]);
       return `${labelOf(model)}, ${board.folds[fold]}: ${found[1]}; 95 % interval ${found[2] || "—"}; ${size} molecules`;
     };
     const others = { ratio: ["ood", "ood_id_ratio"], mae: ["ood", "mae"], binned: ["ood", "r2_binned"] };
@@ -44,7 +47,7 @@ BOOM.begin((board) => {
     });
     const rest = (metric, model) => {
       const found = cell("ood", metric, model);
-      return found ? found[1] : { text: "—", lost: true, tip: tell(model, "ood") };
+      return found ? found[1] : { text: "—", lost: true, tip: none(model, `${board.metrics[metric].label}, ${board.folds.ood}`) };
     };
     const rows = models.map((model) => [
       h("a", { href: `model.html#model=${model}` }, labelOf(model)),
@@ -62,7 +65,10 @@ BOOM.begin((board) => {
       { title: "R² binned, OOD\u00a0↑", kind: "number", sort: "binned" },
     ];
     const classes = models.map((model) => (board.models[model].control ? "control" : ""));
-    const change = (by) => state.set({ sort: by, down: sort === by ? (down ? "" : "1") : by === "binned" ? "1" : "" });
+    const change = (by) => {
+      state.note({ sort: by, down: sort === by ? (down ? "" : "1") : by === "binned" ? "1" : "" });
+      drawResults(view, at);
+    };
     BOOM.redraw("results", () => fill("results", BOOM.table({
       caption: `RMSE, and other metrics on OOD; ${view.title}`, columns, rows, classes, sort: { by: sort, down, change },
     })));
@@ -70,8 +76,9 @@ BOOM.begin((board) => {
 
   function chooseModels(task, view) {
     const ranked = view.ranking.map((row) => row.model).filter((model) => task.models.includes(model));
-    const asked = state.list("models").filter((model) => ranked.includes(model)).slice(0, MOST);
-    const absent = state.list("models").filter((model) => !ranked.includes(model));
+    const given = state.list("models"), there = given.filter((model) => ranked.includes(model)), asked = there.slice(0, MOST);
+    const absent = given.filter((model) => !ranked.includes(model));
+    if (there.length > MOST) BOOM.stray(`${MOST} models at most are shown; left out: ${there.slice(MOST).map(labelOf).join(", ")}.`);
     if (absent.length) BOOM.stray(`No predictions of this task: ${absent.map((model) => board.models[model]?.label ?? model).join(", ")}.`);
     const at = view.tasks.indexOf(state.get("task"));
     const best = ranked.filter((model) => !board.models[model].control)
@@ -120,6 +127,7 @@ BOOM.begin((board) => {
       ? h("button", { type: "button", click: () => state.set({ hardest: String(Math.min(task.hardest.length, wanted < 50 ? 50 : 200)) }) },
         `Show ${Math.min(task.hardest.length, wanted < 50 ? 50 : 200)}`)
       : null));
+    if (!find("show-more").childElementCount && document.activeElement === document.body && wanted > 10) find("hardest").focus({ preventScroll: true });
   }
 
   function drawDistribution(described, task) {
