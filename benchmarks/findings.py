@@ -44,6 +44,7 @@ Question = tuple[str, str, str, str]
 QUESTIONS: tuple[Question, ...] = (
     ("Boosted trees on what a ridge regression leaves", "ridge_boost", "ridge", ""),
     ("A random forest, not a ridge regression", "random_forest", "ridge", ""),
+    ("Boosted trees, not a ridge regression", "gradient_boosting", "ridge", ""),
     ("Descriptors beside counts of groups", "ridge", "group_contribution", ""),
     ("Differences to molecules of train", "bilinear", "ridge", ""),
     ("GFN2-xTB at an embedded geometry, and volumes for a density", "physics_ridge_embedded", "ridge", ""),
