@@ -27,10 +27,7 @@ BOOM.begin((board) => {
   function drawResults(view, at) {
     const folds = ["id", "ood", "ood_tail", "ood_interior"];
     const cell = (fold, metric, model) => view.values[fold]?.[metric]?.[model]?.[at] ?? null;
-    const none = (model, what) => {
-      const lost = view.lost[model]?.[state.get("task")] || [];
-      return `${labelOf(model)}, ${what}: no result. ${lost.map((each) => each[2]).join(". ") || "It is not defined here."}`;
-    };
+    const none = (model, what) => `${labelOf(model)}, ${what}: ${BOOM.tellLack(view, model, state.get("task"))}`;
     const tell = (model, fold) => {
       const found = cell(fold, "rmse", model), size = view.sizes[fold][at].toLocaleString("en");
       if (!found) return none(model, board.folds[fold]);
@@ -39,12 +36,7 @@ BOOM.begin((board) => {
     const others = { ratio: ["ood", "ood_id_ratio"], mae: ["ood", "mae"], binned: ["ood", "r2_binned"] };
     const sort = state.choose("sort", ["model", ...folds, ...Object.keys(others)]), down = state.get("down") === "1";
     const worth = (model) => (sort === "model" ? labelOf(model).toLowerCase() : cell(...(others[sort] ?? [sort, "rmse"]), model)?.[0] ?? null);
-    const models = view.ranking.map((row) => row.model).sort((one, other) => {
-      const control = (model) => Number(board.models[model].control), [a, b] = [worth(one), worth(other)];
-      if (control(one) !== control(other)) return control(one) - control(other);
-      if (a === null || b === null) return (a === null) - (b === null);
-      return (a < b ? -1 : a > b ? 1 : 0) * (down ? -1 : 1);
-    });
+    const models = BOOM.order(view.ranking.map((row) => row.model), worth, down, (model) => board.models[model].control);
     const rest = (metric, model) => {
       const found = cell("ood", metric, model);
       return found ? found[1] : { text: "—", lost: true, tip: none(model, `${board.metrics[metric].label}, ${board.folds.ood}`) };
