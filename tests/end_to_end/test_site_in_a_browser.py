@@ -553,6 +553,9 @@ def test_the_caption_of_a_table_stays_in_sight(chromium, made):
 def test_the_keyboard_walks_through_pairs_from_the_largest_error(visit):
     page = visit.open("policy.html")
     chart, errors = page.locator("#pairs"), []
+    first = page.locator("#pairs-said").inner_text()
+    assert " → " in first
+    assert page.locator("#pairs-shown .sketch").count() == 2
     chart.focus()
     for _ in range(4):
         chart.press("ArrowRight")
@@ -560,6 +563,9 @@ def test_the_keyboard_walks_through_pairs_from_the_largest_error(visit):
         truth, contrast = (float(each) for each in re.search(r"true (\S+), contrast (\S+)", said).groups())
         errors.append(abs(truth - contrast))
         assert " → " in said
+        drawn = page.locator("#pairs-shown .sketch").evaluate_all("all => all.map((each) => each.ariaLabel)")
+        named = page.locator("#pairs-said code").all_inner_texts()
+        assert drawn == [f"Structure of {smiles}" for smiles in named]
     assert errors == sorted(errors, reverse=True)
 
 

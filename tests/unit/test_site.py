@@ -209,6 +209,10 @@ def test_the_policy_has_the_numbers_of_its_scores(made):
     assert sum(each["n"] for each in policy["environments"]) == held_out["n"]
     assert policy["sweep"]["means"]["ood"] == scores["populations"]["ood"]["linearity"]["contrast"]
     assert len(policy["pairs"]["points"]) == scores["pairs"]["all"]["n"]
+    molecules = json.loads(inflate(policy["molecules"]))
+    paired = {str(at) for point in policy["pairs"]["points"] for at in point[3:]}
+    assert paired <= set(molecules["smiles"])
+    assert all(molecules["located"][at] == locate(smiles) for at, smiles in molecules["smiles"].items())
 
 
 def test_the_policy_with_a_place_has_the_numbers_of_its_scores(tmp_path):
@@ -316,7 +320,10 @@ def test_a_site_of_what_a_failed_command_has_finished(tmp_path):
 def test_a_site_of_nothing_finished(tmp_path):
     results = MadeResults(tmp_path / "results", describe_models(2), tasks=("hof",), schemes=("kde",))
     write_summary(results.folder, results.runs, *results.tables, controls={"oracle"})
-    write_site(*results.tables, results.folder / "site/index.html", **results.described)
+    variants = {"variants": {"model1": {"of": "model0", "label": "Model 1"}}}
+    described = results.described | {"config": results.config | variants}
+    write_site(*results.tables, results.folder / "site/index.html", **described)
     board = read(results, "board")
     assert board["lost"] == board["runs"] == 3
     assert board["policies"] == []
+    assert {name: each["of"] for name, each in board["models"].items()} == {"oracle": "", "model0": "", "model1": "model0"}

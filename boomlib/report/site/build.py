@@ -13,7 +13,6 @@ from boomlib.files import StrPath, atomic_path, commit, write_text
 from boomlib.report.build import PARTIAL_SITE, hash_config, remove_partial
 from boomlib.report.site.answers import read_answers
 from boomlib.report.site.board import describe_board
-from boomlib.report.site.drawings import locate
 from boomlib.report.site.files import ASSETS, HERE, PAGES
 from boomlib.report.site.groups import find_parts
 from boomlib.report.site.models import describe_errors
@@ -89,9 +88,9 @@ def write_data(source: Source, folder: Path, config_hash: str) -> Iterator[Path]
     tasks = dict.fromkeys((run.dataset, run.property, run.scheme) for run in answered)
     read = {task: read_answers(source, *task) for task in tasks}
     smiles = list(dict.fromkeys(text for answers in read.values() for text in answers.smiles))
-    located, parts = dict(zip(smiles, map(locate, smiles), strict=True)), find_parts(smiles)
+    parts = find_parts(smiles)
     for task, answers in read.items():
-        yield from write_task(source, folder, task, answers, located)
+        yield from write_task(source, folder, task, answers)
     for model in source.used:
         yield write_script(folder, f"models/{model}", describe_errors(read, parts, model))
     policies = {run.stem: describe_policy(source, run) for run in source.policy_runs}

@@ -1,6 +1,7 @@
 """Molecules for the pages: drawn by RDKit, or as the positions from which a page draws them."""
 
 import re
+from functools import cache
 
 from rdkit import Chem
 from rdkit.Chem import rdDepictor
@@ -30,6 +31,7 @@ def draw(smiles: str) -> str:
     return re.sub(r"\s+", " ", text).strip()
 
 
+@cache  # tasks of a dataset, and its pairs, share molecules
 def locate(smiles: str) -> str:
     """Atoms and bonds of a molecule on a grid, from which a page draws it.
 

@@ -20,8 +20,10 @@ from boomlib.evaluation.policy import (
 from boomlib.files import read_json
 from boomlib.report.numbers import format_interval, format_number
 from boomlib.report.site.board import as_number
+from boomlib.report.site.drawings import locate
 from boomlib.report.site.pairs import choose_evenly, count_support, list_pairs
 from boomlib.report.site.places import describe_places
+from boomlib.report.site.script import pack_text, to_json
 from boomlib.report.site.source import Source
 from boomlib.report.tables.policy import EFFECT_COLUMNS, PAIR_COLUMNS, list_effect_cells, list_pair_cells
 from boomlib.runs import Run
@@ -55,7 +57,7 @@ def describe_policy(source: Source, run: Run) -> dict[str, Any]:
             "rows": list_pair_cells(scores),
             "points": pair_points,
         },
-        "smiles": select_smiles(smiles, pairs),
+        "molecules": pack_molecules(smiles, pairs),
         "estimates": list_estimates(scores),
         "sweep": describe_sweep(table, facts, scores, masks[HELD_OUT]),
         "support": count_support(table["support"].to_numpy(), masks),
@@ -121,7 +123,8 @@ def list_environments(
     return rows
 
 
-def select_smiles(smiles: list[str], pairs: pa.Table) -> dict[int, str]:
-    """The molecules of the pairs that are drawn, by their position in the task."""
-    drawn = {int(pairs[side][int(at)].as_py()) for at in choose_evenly(pairs.num_rows) for side in ("left", "right")}
-    return {at: smiles[at] for at in sorted(drawn)}
+def pack_molecules(smiles: list[str], pairs: pa.Table) -> str:
+    """The molecules of the pairs that are shown, by their position in the task, as the page draws them."""
+    shown = {int(pairs[side][int(at)].as_py()) for at in choose_evenly(pairs.num_rows) for side in ("left", "right")}
+    named = {at: smiles[at] for at in sorted(shown)}
+    return pack_text(to_json({"smiles": named, "located": {at: locate(each) for at, each in named.items()}, "drawn": {}}))

@@ -1,6 +1,6 @@
 """The data of a task's page: molecules, predictions, hardest molecules, distribution, differences, learning curves."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from boomlib.report.numbers import format_interval, format_number
 from boomlib.report.site.answers import Answers
 from boomlib.report.site.board import as_number
 from boomlib.report.site.differences import list_differences
-from boomlib.report.site.drawings import draw
+from boomlib.report.site.drawings import draw, locate
 from boomlib.report.site.script import pack_numbers, pack_text, to_json, write_script
 from boomlib.report.site.source import Source
 
@@ -26,9 +26,7 @@ BINS = 80
 """Of the histogram, as in the figure of the distribution."""
 
 
-def write_task(
-    source: Source, folder: Path, task: tuple[str, str, str], answers: Answers, located: Mapping[str, str]
-) -> Iterator[Path]:
+def write_task(source: Source, folder: Path, task: tuple[str, str, str], answers: Answers) -> Iterator[Path]:
     """Write the data of one task, and a file of predictions a model; yields the files.
 
     Args:
@@ -36,7 +34,6 @@ def write_task(
         folder: the site's.
         task: dataset, property and scheme.
         answers: what models say of it.
-        located: by SMILES, what :func:`boomlib.report.site.drawings.locate` makes of it.
     """
     place = "/".join(task)
     for model, y_pred in answers.first.items():
@@ -61,7 +58,7 @@ def write_task(
             to_json(
                 {
                     "smiles": answers.smiles,
-                    "located": [located[smiles] for smiles in answers.smiles],
+                    "located": [locate(smiles) for smiles in answers.smiles],
                     "drawn": {each["at"]: draw(answers.smiles[each["at"]]) for each in hardest},
                 }
             )

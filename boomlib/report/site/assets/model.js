@@ -105,7 +105,7 @@ BOOM.begin(async (board) => {
     })));
     find("title").textContent = model.label;
     BOOM.entitle(model.label);
-    find("text").textContent = model.control ? "A control: it bounds the leaderboard and is not ranked." : model.external ? "Made elsewhere: its predictions of the blinded task were handed in." : `${name}, of the class ${model.class}`;
+    find("text").textContent = model.control ? "A control: it bounds the leaderboard and is not ranked." : model.external ? "Made elsewhere: its predictions of the blinded task were handed in." : `${name}, ${model.of ? `a variant of ${model.of}, ` : ""}of the class ${model.class}`;
     drawFacts(model);
     drawResults(name);
     drawRuns(name);

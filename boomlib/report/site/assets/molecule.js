@@ -53,12 +53,14 @@ BOOM.sketch = (located, smiles) => {
   return svg;
 };
 
-/* What a task's page and a model's know of the molecules that are tested, read from its data. */
-BOOM.loadTask = async (place) => {
-  const task = await BOOM.load(`tasks/${place}/task`);
-  task.tested ??= JSON.parse(await BOOM.unpackText(task.molecules));
-  return task;
+/* Data that have molecules, of a task or a policy, with these unpacked as `structures`. */
+BOOM.loadMolecules = async (key) => {
+  const data = await BOOM.load(key);
+  data.structures ??= JSON.parse(await BOOM.unpackText(data.molecules));
+  return data;
 };
+
+BOOM.loadTask = (place) => BOOM.loadMolecules(`tasks/${place}/task`);
 
 BOOM.loadPredictions = async (place, model) => {
   const file = await BOOM.load(`tasks/${place}/${model}`);

@@ -56,8 +56,8 @@ BOOM.Parity = class {
     const { h, formatNumber } = BOOM, { task, described } = this;
     const fold = task.fold[at] === "i" ? "ID" : "OOD", unit = described.unit;
     this.card.replaceChildren(
-      h("div", { class: "structure" }, BOOM.molecule(task.tested, at)),
-      h("p", { class: "smiles" }, h("code", {}, task.tested.smiles[at])),
+      h("div", { class: "structure" }, BOOM.molecule(task.structures, at)),
+      h("p", { class: "smiles" }, h("code", {}, task.structures.smiles[at])),
       h("dl", {},
         h("dt", {}, "Fold"), h("dd", { class: fold.toLowerCase() }, fold),
         h("dt", {}, "Label"), h("dd", {}, `${formatNumber(task.y[at])} ${unit}`),

@@ -66,18 +66,19 @@ BOOM.begin((board) => {
     return null;
   }
 
-  /* Below the chart stands the pair that is pointed at, or reached by the arrow keys from the largest error on. */
+  /* Below the chart stands the pair of the largest error, then that which is pointed at or reached by the arrow keys. */
   function followPoints(place, points, data) {
     const chart = find(place);
     const show = ([truth, contrast, unseen, from, to]) => {
-      fill(`${place}-said`, h("code", {}, data.smiles[from]), " → ", h("code", {}, data.smiles[to]),
+      const { smiles } = data.structures, draw = (at) => h("span", { class: "structure" }, BOOM.molecule(data.structures, at));
+      fill(`${place}-shown`, draw(from), h("span", { "aria-hidden": "true" }, "→"), draw(to));
+      fill(`${place}-said`, h("code", {}, smiles[from]), " → ", h("code", {}, smiles[to]),
         `: true ${BOOM.formatNumber(truth)}, contrast ${BOOM.formatNumber(contrast)} ${data.unit}; ${unseen ? "neither in train" : "one of them in train"}`);
       window.Plotly.restyle(chart, { x: [[truth]], y: [[contrast]] }, [2]);
     };
-    fill(`${place}-said`);
     chart.removeAllListeners?.("plotly_hover");
     chart.on("plotly_hover", (event) => show(event.points[0].customdata));
-    BOOM.followKeys(chart, points, ([truth, contrast]) => Math.abs(contrast - truth), show);
+    show(BOOM.followKeys(chart, points, ([truth, contrast]) => Math.abs(contrast - truth), show));
   }
 
   function drawSupport(place, { edges, shares }, threshold, names) {
@@ -143,7 +144,7 @@ BOOM.begin((board) => {
     const stem = state.choose("run", board.policies);
     state.choose("sort", ["environment", "n", "support", "abstention"]);
     BOOM.redraw("choices", () => fill("choices", state.menu("run", "Run", board.policies.map((each) => [each, nameRun(each)]))));
-    const data = await BOOM.load(`policies/${stem}`);
+    const data = await BOOM.loadMolecules(`policies/${stem}`);
     if (turn !== drawn) return;
     drawEffects(data);
     const parts = [

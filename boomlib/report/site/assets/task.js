@@ -107,12 +107,12 @@ BOOM.begin((board) => {
     fill("hardest", shown.map((each) => {
       const fold = task.fold[each.at] === "i" ? "ID" : "OOD";
       return h("li", { class: "card" },
-        h("div", { class: "structure" }, BOOM.molecule(task.tested, each.at)),
+        h("div", { class: "structure" }, BOOM.molecule(task.structures, each.at)),
         h("p", {}, h("b", { class: fold.toLowerCase() }, fold), each.suspect ? h("b", { class: "suspect" }, " suspect label") : "",
           h("span", { class: "hint" }, ` ${each.name}`)),
         h("dl", {}, h("dt", {}, "Label"), h("dd", {}, each.label), h("dt", {}, "Median"), h("dd", {}, each.median),
           h("dt", {}, "Range"), h("dd", {}, each.range), h("dt", {}, "Error / RMSE"), h("dd", {}, each.error)),
-        h("p", { class: "smiles" }, h("code", {}, task.tested.smiles[each.at])));
+        h("p", { class: "smiles" }, h("code", {}, task.structures.smiles[each.at])));
     }));
     if (!shown.length) fill("hardest", h("li", { class: "hint" }, "No molecule is missed by most models by their RMSE or more."));
     BOOM.redraw("show-more", () => fill("show-more", wanted < task.hardest.length
