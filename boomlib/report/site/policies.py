@@ -127,4 +127,5 @@ def pack_molecules(smiles: list[str], pairs: pa.Table) -> str:
     """The molecules of the pairs that are shown, by their position in the task, as the page draws them."""
     shown = {int(pairs[side][int(at)].as_py()) for at in choose_evenly(pairs.num_rows) for side in ("left", "right")}
     named = {at: smiles[at] for at in sorted(shown)}
-    return pack_text(to_json({"smiles": named, "located": {at: locate(each) for at, each in named.items()}, "drawn": {}}))
+    located = {at: locate(each) for at, each in named.items()}
+    return pack_text(to_json({"smiles": named, "located": located, "drawn": {}}))
