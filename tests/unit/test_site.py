@@ -326,4 +326,5 @@ def test_a_site_of_nothing_finished(tmp_path):
     board = read(results, "board")
     assert board["lost"] == board["runs"] == 3
     assert board["policies"] == []
-    assert {name: each["of"] for name, each in board["models"].items()} == {"oracle": "", "model0": "", "model1": "model0"}
+    of = {name: each["of"] for name, each in board["models"].items()}
+    assert of == {"oracle": "", "model0": "", "model1": "model0"}
