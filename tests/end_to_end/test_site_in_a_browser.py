@@ -16,6 +16,7 @@ from boomlib.report.build import write_markdown
 from boomlib.report.numbers import format_number
 from boomlib.report.publish import link_site
 from boomlib.report.site.build import write_site
+from boomlib.report.site.drawings import locate
 from boomlib.report.site.files import PAGES
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
@@ -567,6 +568,15 @@ def test_the_keyboard_walks_through_pairs_from_the_largest_error(visit):
         named = page.locator("#pairs-said code").all_inner_texts()
         assert drawn == [f"Structure of {smiles}" for smiles in named]
     assert errors == sorted(errors, reverse=True)
+
+
+def test_hydrogens_are_written_on_the_side_that_bonds_leave_free(visit):
+    page = visit.open("policy.html")
+    write = "(each) => [...BOOM.sketch(each, '').querySelectorAll('text')].map((text) => text.textContent)"
+    drawn = page.evaluate(
+        f"all => all.map({write})", [locate(each) for each in ("NCCO", "C[NH3+]", "[13CH4]", "[Fe+2]", "CCl")]
+    )
+    assert drawn == [["NH2", "HO"], ["NH3+"], ["13CH4"], ["Fe2+"], ["Cl"]]
 
 
 def test_a_view_without_points_leaves_the_chart_of_costs_to_the_next(visit):

@@ -28,6 +28,15 @@ BOOM.cell = (cell, first, kind) => {
   return h(tag, { ...given, class: classes || null, "data-tip": cell.tip, style: cell.style }, text);
 };
 
+/* Rows in the order of their values, smallest first or last; those without one come after them, and those that are set
+   apart, as controls are, after all. Rows that are alike stay as they stood. */
+BOOM.order = (rows, valueOf, down, isApart = () => false) => [...rows].sort((one, other) => {
+  const apart = Number(isApart(one)) - Number(isApart(other)), [a, b] = [valueOf(one), valueOf(other)];
+  if (apart) return apart;
+  if (a === null || b === null) return (a === null) - (b === null);
+  return (a < b ? -1 : a > b ? 1 : 0) * (down ? -1 : 1);
+});
+
 /* One stop of the tab key for all cells that have a tip; the arrow keys go on from there. */
 BOOM.walk = (table) => {
   const cells = [...table.querySelectorAll("tbody [data-tip]")].filter((cell) => cell.matches("td, th"));

@@ -55,11 +55,9 @@ BOOM.State = class {
 
   /* Those of `allowed` that a list in the address has; the page says which others it asks for. */
   keep(key, allowed) {
-    const given = this.list(key), kept = given.filter((value) => allowed.includes(value));
-    this.values[key] = kept.join(" ");
-    const strange = given.filter((value) => !allowed.includes(value));
+    const given = this.list(key), strange = given.filter((value) => !allowed.includes(value));
+    this.values[key] = given.filter((value) => allowed.includes(value)).join(" ");
     if (strange.length) this.correct(`Not here: ${key} “${strange.join("”, “")}”.`);
-    return kept;
   }
 
   correct(text) {

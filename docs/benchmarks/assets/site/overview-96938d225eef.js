@@ -17,7 +17,7 @@ BOOM.begin((board) => {
 
   /* Which tasks count, with their weights. */
   function weigh() {
-    const ticked = state.list("tasks").filter((task) => tasks.includes(task));
+    const ticked = state.list("tasks");
     const given = Object.fromEntries(state.list("weights").map((each) => each.split(":")));
     return Object.fromEntries((ticked.length ? ticked : tasks).map((task) => [task, limitWeight(given[task] ?? 1)]));
   }
@@ -70,9 +70,8 @@ BOOM.begin((board) => {
   }
 
   function tellCell(view, name, task, cell) {
-    const lost = view.lost[name]?.[task] || [], why = lost.map(([seed, status, reason]) => `seed ${seed}, ${status}: ${reason}`);
     const at = `${board.models[name].label}, ${task}, ${board.folds[state.get("fold")]}`;
-    if (!cell) return `${at}: no result. ${why.join(". ") || "It is not defined here."}`;
+    if (!cell) return `${at}: ${BOOM.tellLack(view, name, task)}`;
     const unit = state.get("units") === "native" && board.metrics[state.get("metric")].unit ? ` ${named[task].unit}` : "";
     const n = view.sizes[state.get("fold")][view.tasks.indexOf(task)];
     const interval = cell[2] ? `; 95 % interval ${cell[2]}` : "";
@@ -95,14 +94,9 @@ BOOM.begin((board) => {
       own: (row) => row.own,
     }[key] ?? ((row) => cellOf(view, row.name, key)?.[0] ?? null);
     const zero = key in named && state.get("units") === "native" && board.metrics[state.get("metric")].direction === "zero";
-    rows.sort((one, other) => {
-      if (one.described.control !== other.described.control) return one.described.control ? 1 : -1;
-      let [a, b] = [valueOf(one), valueOf(other)];
-      if (a === null || b === null) return (a === null) - (b === null) || one.at - other.at;
-      if (zero) [a, b] = [Math.abs(a), Math.abs(b)];
-      return (a < b ? -1 : a > b ? 1 : 0) * (down ? -1 : 1) || one.at - other.at;
-    });
-    return { view, weights, rows, shown: view.tasks.filter((task) => task in weights) };
+    const worth = (row) => (zero && valueOf(row) !== null ? Math.abs(valueOf(row)) : valueOf(row));
+    const ordered = BOOM.order(rows, worth, down, (row) => row.described.control);
+    return { view, weights, rows: ordered, shown: view.tasks.filter((task) => task in weights) };
   }
 
   /* A mean over tasks, which has a reason where it does not exist. */

@@ -45,6 +45,21 @@ BOOM.chart = async (place, traces, layout) => {
   return place;
 };
 
+/* The arrow keys go through `points` of the chart in `place`, from the largest `error` to the smallest, and `show` each; returns
+   the first of them. */
+BOOM.followKeys = (place, points, error, show) => {
+  const ordered = [...points].sort((one, other) => error(other) - error(one));
+  let at = -1;
+  place.onkeydown = (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    at = Math.max(0, Math.min(ordered.length - 1, at + step));
+    show(ordered[at]);
+  };
+  return ordered[0];
+};
+
 /* Forget what has not come near yet: a page does so before it shows something else. */
 BOOM.forgetFar = () => BOOM.far?.disconnect();
 

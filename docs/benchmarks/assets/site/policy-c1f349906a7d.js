@@ -66,25 +66,19 @@ BOOM.begin((board) => {
     return null;
   }
 
-  /* Below the chart stands the pair that is pointed at, or reached by the arrow keys from the largest error on. */
+  /* Below the chart stands the pair of the largest error, then that which is pointed at or reached by the arrow keys. */
   function followPoints(place, points, data) {
-    const chart = find(place), ordered = [...points].sort((one, other) => Math.abs(other[1] - other[0]) - Math.abs(one[1] - one[0]));
-    let at = -1;
+    const chart = find(place);
     const show = ([truth, contrast, unseen, from, to]) => {
-      fill(`${place}-said`, h("code", {}, data.smiles[from]), " → ", h("code", {}, data.smiles[to]),
+      const { smiles } = data.structures, draw = (at) => h("span", { class: "structure" }, BOOM.molecule(data.structures, at));
+      fill(`${place}-shown`, draw(from), h("span", { "aria-hidden": "true" }, "→"), draw(to));
+      fill(`${place}-said`, h("code", {}, smiles[from]), " → ", h("code", {}, smiles[to]),
         `: true ${BOOM.formatNumber(truth)}, contrast ${BOOM.formatNumber(contrast)} ${data.unit}; ${unseen ? "neither in train" : "one of them in train"}`);
       window.Plotly.restyle(chart, { x: [[truth]], y: [[contrast]] }, [2]);
     };
-    fill(`${place}-said`);
     chart.removeAllListeners?.("plotly_hover");
     chart.on("plotly_hover", (event) => show(event.points[0].customdata));
-    chart.onkeydown = (event) => {
-      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-      if (!step) return;
-      event.preventDefault();
-      at = Math.max(0, Math.min(ordered.length - 1, at + step));
-      show(ordered[at]);
-    };
+    show(BOOM.followKeys(chart, points, ([truth, contrast]) => Math.abs(contrast - truth), show));
   }
 
   function drawSupport(place, { edges, shares }, threshold, names) {
@@ -122,8 +116,8 @@ BOOM.begin((board) => {
   }
 
   function drawEnvironments(data) {
-    const rows = data.environments, sort = state.get("sort"), sign = state.get("down") ? -1 : 1;
-    const ordered = [...rows].sort((one, other) => (one[sort] < other[sort] ? -sign : one[sort] > other[sort] ? sign : 0));
+    const rows = data.environments, sort = state.get("sort"), down = state.get("down") === "1";
+    const ordered = BOOM.order(rows, (row) => row[sort], down);
     const columns = [
       { title: "Environment", kind: "number", sort: "environment" }, { title: "Molecules", kind: "number", sort: "n" }, { title: "Mean support", kind: "number", sort: "support" },
       { title: "Abstention (%)", kind: "number", sort: "abstention" }, { title: "Commonest scaffolds (molecules)", kind: "text why" },
@@ -131,8 +125,8 @@ BOOM.begin((board) => {
     BOOM.redraw("environment-table", () => fill("environment-table", BOOM.table({
       caption: "Molecules held out, by environment", columns,
       rows: ordered.map((row) => [String(row.environment), row.n.toLocaleString("en"), row.support.toFixed(3), row.abstention.toFixed(1), row.scaffolds]),
-      sort: { by: sort, down: state.get("down") === "1", change: (by) => {
-        state.note({ sort: by, down: sort === by && !state.get("down") ? "1" : "" });
+      sort: { by: sort, down, change: (by) => {
+        state.note({ sort: by, down: sort === by && !down ? "1" : "" });
         drawEnvironments(data);
       } },
     })));
@@ -150,7 +144,7 @@ BOOM.begin((board) => {
     const stem = state.choose("run", board.policies);
     state.choose("sort", ["environment", "n", "support", "abstention"]);
     BOOM.redraw("choices", () => fill("choices", state.menu("run", "Run", board.policies.map((each) => [each, nameRun(each)]))));
-    const data = await BOOM.load(`policies/${stem}`);
+    const data = await BOOM.loadMolecules(`policies/${stem}`);
     if (turn !== drawn) return;
     drawEffects(data);
     const parts = [

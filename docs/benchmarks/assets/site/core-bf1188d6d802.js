@@ -87,6 +87,12 @@ const BOOM = (() => {
     return `${(value / 10 ** power).toFixed(2)}e${power}`;
   }
 
+  /* Why `model` has no result on `task`, by a scheme of the board. */
+  function tellLack(scheme, model, task) {
+    const lost = scheme.lost[model]?.[task] ?? [];
+    return `no result. ${lost.map(([seed, status, reason]) => `seed ${seed}, ${status}: ${reason}`).join(". ") || "It is not defined here."}`;
+  }
+
   function quote(cell) {
     const text = String(cell ?? "");
     // a spreadsheet takes a text that begins so for a formula
@@ -190,5 +196,5 @@ const BOOM = (() => {
     });
   }
 
-  return { begin, complain, entitle, fill, find, formatNumber, give, h, link, load, loadLibrary, saveTable, show, stray, unpackNumbers, unpackText };
+  return { begin, complain, entitle, fill, find, formatNumber, give, h, link, load, loadLibrary, saveTable, show, stray, tellLack, unpackNumbers, unpackText };
 })();

@@ -58,8 +58,7 @@ BOOM.begin(async (board) => {
       points("on the front", rows.filter((row) => onFront.has(row.model)), "mark-id", "circle", !narrow),
       points("beaten in both", rows.filter((row) => !onFront.has(row.model)), "mark-valid", "diamond"),
     ];
-    const sort = state.get("sort"), sign = state.get("down") ? -1 : 1;
-    const ordered = [...rows].sort((one, other) => (one[sort] < other[sort] ? -sign : one[sort] > other[sort] ? sign : 0));
+    const sort = state.get("sort"), down = state.get("down") === "1", ordered = BOOM.order(rows, (row) => row[sort], down);
     const columns = [
       { title: "Model", kind: "model", sort: "label" }, { title: "Seconds", kind: "number", sort: "seconds", tip: "Of a training, mean over tasks and seeds" },
       { title: `${error}\u00a0↓`, kind: "number", sort: "error" }, { title: "Front", kind: "text" }, { title: "Memory (MiB)", kind: "number", sort: "memory", tip: "The most that any of them took" }, { title: "Device", kind: "text" },
@@ -67,7 +66,7 @@ BOOM.begin(async (board) => {
     BOOM.redraw("board", () => fill("board", BOOM.table({
       caption: find("caption").textContent, columns,
       rows: ordered.map((row) => [h("a", { href: `model.html#model=${row.model}` }, row.label), row.time, row.text, onFront.has(row.model) ? "on it" : "", row.memory ? Math.round(row.memory).toLocaleString("en") : "—", row.devices]),
-      sort: { by: sort, down: state.get("down") === "1", change: (by) => state.set({ sort: by, down: sort === by && !state.get("down") ? "1" : "" }) },
+      sort: { by: sort, down, change: (by) => state.set({ sort: by, down: sort === by && !down ? "1" : "" }) },
     })));
     const chart = find("chart");
     document.documentElement.dataset.ready = "1";

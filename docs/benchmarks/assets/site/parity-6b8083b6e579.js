@@ -48,22 +48,7 @@ BOOM.Parity = class {
       this.kept = this.kept === at ? null : at;
       this.show(at);
     });
-    this.walk(place, model);
-  }
-
-  /* The arrow keys go through the molecules of a chart, from the largest error to the smallest. */
-  walk(place, model) {
-    const { values } = this.shown.get(model), { y } = this.task;
-    const error = (at) => Math.abs(values[at] - y[at]);
-    const order = [...values.keys()].sort((one, other) => error(other) - error(one));
-    let place_in_order = -1;
-    place.onkeydown = (event) => {
-      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-      if (!step) return;
-      event.preventDefault();
-      place_in_order = Math.max(0, Math.min(order.length - 1, place_in_order + step));
-      this.show(order[place_in_order]);
-    };
+    BOOM.followKeys(place, values.keys(), (at) => Math.abs(values[at] - task.y[at]), (at) => this.show(at));
   }
 
   /* Show one molecule in the card and in all charts. */
@@ -71,8 +56,8 @@ BOOM.Parity = class {
     const { h, formatNumber } = BOOM, { task, described } = this;
     const fold = task.fold[at] === "i" ? "ID" : "OOD", unit = described.unit;
     this.card.replaceChildren(
-      h("div", { class: "structure" }, BOOM.molecule(task.tested, at)),
-      h("p", { class: "smiles" }, h("code", {}, task.tested.smiles[at])),
+      h("div", { class: "structure" }, BOOM.molecule(task.structures, at)),
+      h("p", { class: "smiles" }, h("code", {}, task.structures.smiles[at])),
       h("dl", {},
         h("dt", {}, "Fold"), h("dd", { class: fold.toLowerCase() }, fold),
         h("dt", {}, "Label"), h("dd", {}, `${formatNumber(task.y[at])} ${unit}`),

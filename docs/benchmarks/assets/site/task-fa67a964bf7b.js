@@ -27,10 +27,7 @@ BOOM.begin((board) => {
   function drawResults(view, at) {
     const folds = ["id", "ood", "ood_tail", "ood_interior"];
     const cell = (fold, metric, model) => view.values[fold]?.[metric]?.[model]?.[at] ?? null;
-    const none = (model, what) => {
-      const lost = view.lost[model]?.[state.get("task")] || [];
-      return `${labelOf(model)}, ${what}: no result. ${lost.map((each) => each[2]).join(". ") || "It is not defined here."}`;
-    };
+    const none = (model, what) => `${labelOf(model)}, ${what}: ${BOOM.tellLack(view, model, state.get("task"))}`;
     const tell = (model, fold) => {
       const found = cell(fold, "rmse", model), size = view.sizes[fold][at].toLocaleString("en");
       if (!found) return none(model, board.folds[fold]);
@@ -39,12 +36,7 @@ BOOM.begin((board) => {
     const others = { ratio: ["ood", "ood_id_ratio"], mae: ["ood", "mae"], binned: ["ood", "r2_binned"] };
     const sort = state.choose("sort", ["model", ...folds, ...Object.keys(others)]), down = state.get("down") === "1";
     const worth = (model) => (sort === "model" ? labelOf(model).toLowerCase() : cell(...(others[sort] ?? [sort, "rmse"]), model)?.[0] ?? null);
-    const models = view.ranking.map((row) => row.model).sort((one, other) => {
-      const control = (model) => Number(board.models[model].control), [a, b] = [worth(one), worth(other)];
-      if (control(one) !== control(other)) return control(one) - control(other);
-      if (a === null || b === null) return (a === null) - (b === null);
-      return (a < b ? -1 : a > b ? 1 : 0) * (down ? -1 : 1);
-    });
+    const models = BOOM.order(view.ranking.map((row) => row.model), worth, down, (model) => board.models[model].control);
     const rest = (metric, model) => {
       const found = cell("ood", metric, model);
       return found ? found[1] : { text: "—", lost: true, tip: none(model, `${board.metrics[metric].label}, ${board.folds.ood}`) };
@@ -115,12 +107,12 @@ BOOM.begin((board) => {
     fill("hardest", shown.map((each) => {
       const fold = task.fold[each.at] === "i" ? "ID" : "OOD";
       return h("li", { class: "card" },
-        h("div", { class: "structure" }, BOOM.molecule(task.tested, each.at)),
+        h("div", { class: "structure" }, BOOM.molecule(task.structures, each.at)),
         h("p", {}, h("b", { class: fold.toLowerCase() }, fold), each.suspect ? h("b", { class: "suspect" }, " suspect label") : "",
           h("span", { class: "hint" }, ` ${each.name}`)),
         h("dl", {}, h("dt", {}, "Label"), h("dd", {}, each.label), h("dt", {}, "Median"), h("dd", {}, each.median),
           h("dt", {}, "Range"), h("dd", {}, each.range), h("dt", {}, "Error / RMSE"), h("dd", {}, each.error)),
-        h("p", { class: "smiles" }, h("code", {}, task.tested.smiles[each.at])));
+        h("p", { class: "smiles" }, h("code", {}, task.structures.smiles[each.at])));
     }));
     if (!shown.length) fill("hardest", h("li", { class: "hint" }, "No molecule is missed by most models by their RMSE or more."));
     BOOM.redraw("show-more", () => fill("show-more", wanted < task.hardest.length

@@ -19,8 +19,7 @@ BOOM.begin(async (board) => {
     for (const [scheme, view] of Object.entries(board.schemes))
       for (const [at, task] of view.tasks.entries()) {
         const cell = (fold, metric) => view.values[fold]?.[metric]?.[name]?.[at] ?? null;
-        const lost = view.lost[name]?.[task] || [], seeds = view.seeds[name]?.[task];
-        const why = lost.map(([seed, status, reason]) => `seed ${seed}, ${status}: ${reason}`).join(". ");
+        const seeds = view.seeds[name]?.[task], none = `${task}: ${BOOM.tellLack(view, name, task)}`;
         const unit = board.tasks.find((each) => each.name === task).unit;
         rows.push([
           h("a", { href: `task.html#${new URLSearchParams({ task, scheme, models: name })}` }, `${task} (${unit})`), scheme,
@@ -29,12 +28,12 @@ BOOM.begin(async (board) => {
             const found = cell(fold, "rmse");
             return {
               text: found ? found[1] : "—", lost: !found, best: Boolean(view.best[fold]?.[name]?.[at]),
-              tip: found ? `${task}, ${board.folds[fold]}: ${found[1]} ${unit}; 95 % interval ${found[2] || "—"}${seeds ? `; ${seeds}` : ""}` : `${task}: no result. ${why || "It is not defined here."}`,
+              tip: found ? `${task}, ${board.folds[fold]}: ${found[1]} ${unit}; 95 % interval ${found[2] || "—"}${seeds ? `; ${seeds}` : ""}` : none,
             };
           }),
           ...["ood_id_ratio", "normalised_rmse"].map((metric) => {
             const found = cell("ood", metric);
-            return found ? found[1] : { text: "—", lost: true, tip: `${task}: no result. ${why || "It is not defined here."}` };
+            return found ? found[1] : { text: "—", lost: true, tip: none };
           }),
         ]);
       }
@@ -106,7 +105,7 @@ BOOM.begin(async (board) => {
     })));
     find("title").textContent = model.label;
     BOOM.entitle(model.label);
-    find("text").textContent = model.control ? "A control: it bounds the leaderboard and is not ranked." : model.external ? "Made elsewhere: its predictions of the blinded task were handed in." : `${name}, of the class ${model.class}`;
+    find("text").textContent = model.control ? "A control: it bounds the leaderboard and is not ranked." : model.external ? "Made elsewhere: its predictions of the blinded task were handed in." : `${name}, ${model.of ? `a variant of ${model.of}, ` : ""}of the class ${model.class}`;
     drawFacts(model);
     drawResults(name);
     drawRuns(name);

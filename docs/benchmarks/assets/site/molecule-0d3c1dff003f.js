@@ -8,7 +8,8 @@ BOOM.molecule = (molecules, at) => {
 };
 
 BOOM.sketch = (located, smiles) => {
-  const [atoms, bonds] = located.split("|").map((part) => part.split(";").filter(Boolean).map((each) => each.split(",")));
+  const [atoms, written] = located.split("|").map((part) => part.split(";").filter(Boolean).map((each) => each.split(",")));
+  const bonds = written.map((bond) => bond.map(Number));
   const points = atoms.map(([x, y, text]) => ({ x: Number(x), y: -Number(y), text }));
   const make = (tag, attributes, text) => {
     const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -17,8 +18,8 @@ BOOM.sketch = (located, smiles) => {
     return element;
   };
   const [xs, ys] = [points.map((point) => point.x), points.map((point) => point.y)];
-  const [left, top] = [Math.min(...xs) - 22, Math.min(...ys) - 18];
-  const [width, height] = [Math.max(...xs) + 22 - left, Math.max(...ys) + 18 - top];
+  const [left, top] = [Math.min(...xs) - 30, Math.min(...ys) - 18];
+  const [width, height] = [Math.max(...xs) + 30 - left, Math.max(...ys) + 18 - top];
   const svg = make("svg", { viewBox: `${left} ${top} ${width} ${height}`, role: "img", "aria-label": `Structure of ${smiles}`, class: "sketch" });
   const line = (one, other, dx = 0, dy = 0) => svg.append(make("line", {
     x1: one.x + dx, y1: one.y + dy, x2: other.x + dx, y2: other.y + dy, stroke: "#1b2430", "stroke-width": 1.3, "stroke-linecap": "round",
@@ -28,7 +29,7 @@ BOOM.sketch = (located, smiles) => {
     const length = Math.hypot(to.x - from.x, to.y - from.y) || 1, gap = from.text ? 7 : 0;
     return { x: from.x + ((to.x - from.x) / length) * gap, y: from.y + ((to.y - from.y) / length) * gap };
   };
-  for (const [first, second, kind] of bonds.map((bond) => bond.map(Number))) {
+  for (const [first, second, kind] of bonds) {
     const one = shorten(points[first], points[second]), other = shorten(points[second], points[first]);
     const length = Math.hypot(other.x - one.x, other.y - one.y) || 1;
     const across = [-(other.y - one.y) / length, (other.x - one.x) / length];
@@ -45,20 +46,36 @@ BOOM.sketch = (located, smiles) => {
     }
   }
   const colours = { N: "#2b3fd0", O: "#c22020", S: "#8a6d00", F: "#2a7d2a", Cl: "#2a7d2a", Br: "#8c3a12", I: "#6b2aa0" };
-  for (const point of points)
-    if (point.text) {
-      const symbol = point.text.replace(/^\d+/, "").match(/^[A-Z][a-z]?/)[0];
-      svg.append(make("text", { x: point.x, y: point.y + 4.2, "text-anchor": "middle", "font-size": 12, fill: colours[symbol] || "#1b2430" }, point.text));
+  for (const [at, point] of points.entries()) {
+    if (!point.text) continue;
+    const [, isotope, symbol, hydrogen = "", count = "", charge] = point.text.match(/^(\d*)([A-Z][a-z]?)(?:(H)(\d*))?(.*)$/);
+    const lean = bonds.reduce((sum, [one, other]) => sum + (one === at ? points[other].x - point.x : other === at ? points[one].x - point.x : 0), 0);
+    // the element stands at its atom, its hydrogens on the side that bonds leave free
+    const turned = hydrogen && lean > 1, attached = [[hydrogen, 0], [count, 3]], own = [[isotope, -4], [symbol, 0]];
+    const half = symbol.length > 1 ? 6.5 : 4.3;
+    const text = make("text", {
+      x: turned ? point.x + half + 5 * charge.length : point.x - half - 5 * isotope.length, y: point.y + 4.2,
+      "text-anchor": turned ? "end" : "start", "font-size": 12, fill: colours[symbol] || "#1b2430",
+    });
+    const parts = [...(turned ? [...attached, ...own] : [...own, ...attached]), [charge, -4]].filter(([written]) => written);
+    let before = 0;
+    for (const [written, shift] of parts) {
+      text.append(make("tspan", { dy: shift - before, "font-size": shift ? 8.5 : 12 }, written));
+      before = shift;
     }
+    svg.append(text);
+  }
   return svg;
 };
 
-/* What a task's page and a model's know of the molecules that are tested, read from its data. */
-BOOM.loadTask = async (place) => {
-  const task = await BOOM.load(`tasks/${place}/task`);
-  task.tested ??= JSON.parse(await BOOM.unpackText(task.molecules));
-  return task;
+/* Data that have molecules, of a task or a policy, with these unpacked as `structures`. */
+BOOM.loadMolecules = async (key) => {
+  const data = await BOOM.load(key);
+  data.structures ??= JSON.parse(await BOOM.unpackText(data.molecules));
+  return data;
 };
+
+BOOM.loadTask = (place) => BOOM.loadMolecules(`tasks/${place}/task`);
 
 BOOM.loadPredictions = async (place, model) => {
   const file = await BOOM.load(`tasks/${place}/${model}`);
