@@ -402,3 +402,11 @@ def test_our_shared_figures_are_shown():
     named = {found for page in pages_of for found in re.findall(r"assets/[^)\"\s]+(?=[)\"])", page.read_text())}
     shared = {str(path.relative_to(pages.PUBLISHED)) for path in (pages.PUBLISHED / "assets").rglob("*.*")}
     assert shared - named == set()
+
+
+def test_our_sites_have_the_sizes_that_are_stated():
+    rows = re.findall(r"^\| \[(\w+)\].*\| ([\d.]*) ?\|$", (pages.PUBLISHED / "README.md").read_text(), re.MULTILINE)
+    stated = {name: float(size) for name, size in rows if size}
+    sites = {path.parent for path in pages.PUBLISHED.glob("*/site/index.html")}
+    sizes = {site.parent.name: sum(path.stat().st_size for path in site.rglob("*.*")) / 1e6 for site in sites}
+    assert stated == pytest.approx(sizes, abs=0.06)
