@@ -1,6 +1,6 @@
 """Everything that a run has left -> the interactive leaderboard.
 
-Needs: the tables of all runs; molecules, splits, predictions, resamples, hardest molecules and policies.
+Needs: the tables of all runs; molecules, splits, predictions, resamples, intervals, hardest molecules and policies.
 Offers: results/site/index.html and what lies beside it.
 """
 
@@ -15,6 +15,7 @@ rule site:
         splits=[f"results/splits/{'/'.join(task)}.parquet" for task in plan.tasks],
         predictions=[f"results/predictions/{run.stem}.parquet" for run in plan.runs],
         resampled=[f"results/resamples/{run.stem}.parquet" for run in plan.runs],
+        judged=plan.list_uncertainty(),
         hardest=[f"results/hardest/{'/'.join(task)}.json" for task in plan.tasks],
         policies=[f"results/policy/{run.stem}.json" for run in plan.policy_runs],
         answers=[

@@ -21,10 +21,13 @@ from boomlib.contracts import (
     write_predictions,
     write_table,
 )
+from boomlib.evaluation.applicability import fit_domain
 from boomlib.evaluation.hardest import find_hardest
 from boomlib.evaluation.policy import score_policy_file
 from boomlib.evaluation.score import score_run
 from boomlib.evaluation.summary import write_summary
+from boomlib.evaluation.uncertainty import judge_uncertainty
+from boomlib.features import elements, morgan_counts
 from boomlib.features.insertions import list_insertions
 from boomlib.files import write_json, write_text
 from boomlib.report.roles import assign_roles
@@ -114,6 +117,9 @@ class MadeResults:
             ),
             self.folder / "features/made/scaffolds.parquet",
         )
+        for each in (elements, morgan_counts):
+            table = pa.table({"molecule_id": np.arange(n), **each.compute(smiles)})
+            write_table(table, self.folder / f"features/made/{each.__name__.rpartition('.')[2]}.parquet")
         left = np.arange(0, n - 1, 2)
         both = find_insertions(smiles) if self.placed else np.stack([left, left + 1], axis=1)
         pairs = pa.table({"left": both[:, 0], "right": both[:, 1], "delta_mass": np.full(len(both), CH2)})
@@ -152,8 +158,22 @@ class MadeResults:
                     continue
                 found.setdefault(run.model, []).append(self.write_run(run, split, y, fold, resamples))
         kept = {m: paths for m, paths in found.items() if self.models[m]["family"] != "control"}
+        self.judge(name, scheme, split, kept)
         hardest = self.folder / f"hardest/made/{name}/{scheme}.json"
         find_hardest(self.folder / "data/made/molecules.parquet", split, kept, hardest, property_name=name)
+
+    def judge(self, name: str, scheme: str, split: Path, kept: Mapping[str, Sequence[Path]]) -> None:
+        """Write how far the intervals of each model of one task hold."""
+        molecules, unit = self.folder / "data/made/molecules.parquet", self.dataset["properties"][name]["unit"]
+        features = {each: self.folder / f"features/made/{each}.parquet" for each in ("elements", "morgan_counts")}
+        domain = tuple(self.folder / f"domain/made/{name}/{scheme}{end}.parquet" for end in ("/domain", ""))
+        fit_domain(molecules, split, features, *domain, property_name=name)
+        key = {"dataset": "made", "property": name, "scheme": scheme}
+        for model, paths in kept.items():
+            by_seed = {int(path.stem.removeprefix("seed")): path for path in paths}
+            out = self.folder / f"uncertainty/made/{name}/{scheme}/{model}.json"
+            named = {"property_name": name, "model": key | {"model": model}, "unit": unit}
+            judge_uncertainty(molecules, split, by_seed, *domain, out, **named)
 
     def write_run(self, run: Run, split: Path, y: np.ndarray, fold: np.ndarray, resamples: int) -> Path:
         """Write one run: its predictions, record, history and scores, and the policy of a model that answers one."""

@@ -570,6 +570,18 @@ def test_the_keyboard_walks_through_pairs_from_the_largest_error(visit):
     assert errors == sorted(errors, reverse=True)
 
 
+def test_the_page_of_a_task_tells_how_far_intervals_hold(visit):
+    page = visit.open("task.html", "task=made/hof&scheme=kde")
+    page.wait_for_function("document.documentElement.dataset.ready === '1'")
+    assert page.locator("#intervals caption").inner_text() == "Intervals that promise 90 % of the labels"
+    header = page.locator("#intervals thead th").all_inner_texts()
+    assert header[:5] == ["Model", "Interval", "Offered", "Coverage ID", "Coverage OOD"]
+    first = page.locator("#intervals tbody tr").first.locator("th, td").all_inner_texts()
+    assert [cell.endswith(" %") for cell in first] == [title.startswith("Coverage") for title in header]
+    flags = page.locator("#flags tbody th").all_inner_texts()
+    assert {"value", "element", "group", "similarity"} <= set(flags)
+
+
 def test_hydrogens_are_written_on_the_side_that_bonds_leave_free(visit):
     page = visit.open("policy.html")
     write = "(each) => [...BOOM.sketch(each, '').querySelectorAll('text')].map((text) => text.textContent)"

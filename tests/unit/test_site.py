@@ -1,5 +1,6 @@
 import base64
 import json
+import re
 import zlib
 from xml.etree import ElementTree
 
@@ -13,7 +14,7 @@ from boomlib.contracts import read_table
 from boomlib.evaluation.metrics import pearson
 from boomlib.evaluation.summary import read_metrics, write_summary
 from boomlib.files import read_json, write_text
-from boomlib.report.build import PARTIAL_SITE, remove_partial, write_partial
+from boomlib.report.build import PARTIAL_SITE, remove_partial, write_markdown, write_partial
 from boomlib.report.numbers import format_number
 from boomlib.report.site.build import write_partial_site, write_site
 from boomlib.report.site.drawings import draw, locate
@@ -187,6 +188,20 @@ def test_groups_are_found():
         "three-membered ring": ["C1CC1"],
     }
     assert sorted(parts["elements"]) == ["Br", "C", "N", "O"]
+
+
+def test_intervals_and_flags_are_those_of_the_leaderboard(made):
+    page = made.folder / "leaderboard.md"
+    write_markdown(*made.tables, page, **made.described)
+    text = page.read_text(encoding="utf-8")
+    for name in made.tasks:
+        for scheme in made.schemes:
+            found = read(made, f"tasks/made/{name}/{scheme}/task")["uncertainty"]
+            assert found["promise"] == "90 %"
+            for table in (found["intervals"], found["flags"]):
+                assert table["rows"]
+                for row in table["rows"]:
+                    assert re.search(r"\| +".join(rf"{re.escape(cell)} +" for cell in row), text)
 
 
 def test_the_policy_has_the_numbers_of_its_scores(made):

@@ -43,7 +43,11 @@ def describe_uncertainty(results_dir: Path, ranked: RankedModels) -> dict[str, A
     judged = {title: read_judged(results_dir, task, ranked) for task, title in ranked.titles.items()}
     judged = {title: models for title, models in judged.items() if models}
     tasks = [
-        {"title": title, "intervals": tabulate_intervals(models), "flags": tabulate_flags(models)}
+        {
+            "title": title,
+            "intervals": format_table(INTERVALS, list_intervals(models), text_columns=3),
+            "flags": format_table(FLAGGED, list_flags(models), text_columns=2),
+        }
         for title, models in judged.items()
     ]
     sentences = [*state_coverage(judged.values()), *state_flags(judged.values())]
@@ -77,8 +81,8 @@ def name_predictors(models: Judged) -> Named:
     return named
 
 
-def tabulate_intervals(models: Judged) -> str:
-    """One row a model and kind of interval, over seeds the mean, and one for the mean of its seeds."""
+def list_intervals(models: Judged) -> list[list[str]]:
+    """Rows of :data:`INTERVALS`, one a model and kind, over seeds the mean, and one for the mean of its seeds."""
     rows = []
     for label, predictors in name_predictors(models):
         for kind in dict.fromkeys(kind for each in predictors for kind in each["intervals"]):
@@ -98,7 +102,7 @@ def tabulate_intervals(models: Judged) -> str:
                     *map(format_decimals, measured["rank_correlation"]),
                 ]
             )
-    return format_table(INTERVALS, rows, text_columns=3)
+    return rows
 
 
 def count_offered(offered: Sequence[bool]) -> str:
@@ -108,8 +112,8 @@ def count_offered(offered: Sequence[bool]) -> str:
     return f"{sum(offered)} of {len(offered)} seeds"
 
 
-def tabulate_flags(models: Judged) -> str:
-    """One row a flag, of those that depend on the model one a model; in the order of :data:`FLAGS`."""
+def list_flags(models: Judged) -> list[list[str]]:
+    """Rows of :data:`FLAGGED`, one a flag, of those that depend on the model one a model."""
     named = name_predictors(models)
     rows = []
     for flag in FLAGS:
@@ -118,7 +122,7 @@ def tabulate_flags(models: Judged) -> str:
             if found:
                 auroc, *shares = (find_mean(each[key] for each in found) for key in ("auroc", *COMPARED))
                 rows.append([flag, label, format_decimals(auroc), *map(format_percent, shares)])
-    return format_table(FLAGGED, rows, text_columns=2)
+    return rows
 
 
 def find_mean(values: Iterable[float | None]) -> float | None:

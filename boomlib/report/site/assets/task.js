@@ -152,6 +152,16 @@ BOOM.begin((board) => {
     fill("differences", BOOM.table({ caption: `Difference of the RMSE on ${board.folds[fold]}`, columns, rows }));
   }
 
+  function drawUncertainty(found) {
+    find("uncertainty-section").hidden = !found;
+    if (!found) return;
+    const draw = (id, caption, { columns, rows }, texts) => fill(id, BOOM.table({
+      caption, rows, columns: columns.map((title, at) => ({ title, kind: at === 0 ? "model" : at < texts ? "text" : "number" })),
+    }));
+    draw("intervals", `Intervals that promise ${found.promise} of the labels`, found.intervals, 3);
+    draw("flags", "Shares of molecules that are flagged", found.flags, 2);
+  }
+
   function drawCurves(described, task) {
     const traces = Object.entries(task.curves).map(([model, [epochs, errors]], index) => ({
       type: "scatter", mode: "lines+markers", name: labelOf(model), x: epochs, y: errors,
@@ -177,6 +187,7 @@ BOOM.begin((board) => {
     drawFacts(task);
     drawHardest(described, task);
     drawDifferences(task);
+    drawUncertainty(task.uncertainty);
     const chosen = chooseModels(task, view);
     find("curves-section").hidden = !Object.keys(task.curves).length;
     await BOOM.whenNear(new Map([
