@@ -551,23 +551,25 @@ def test_the_caption_of_a_table_stays_in_sight(chromium, made):
     visit.context.close()
 
 
+def read_pair(page):
+    """The error of the pair that is shown, whose molecules are drawn, and what is said of it."""
+    said = page.locator("#pairs-said").inner_text()
+    truth, contrast = (float(each) for each in re.search(r" → .*true (\S+), contrast (\S+)", said).groups())
+    drawn = page.locator("#pairs-shown .sketch").evaluate_all("all => all.map((each) => each.ariaLabel)")
+    assert drawn == [f"Structure of {smiles}" for smiles in page.locator("#pairs-said code").all_inner_texts()]
+    return abs(truth - contrast), said
+
+
 def test_the_keyboard_walks_through_pairs_from_the_largest_error(visit):
     page = visit.open("policy.html")
-    chart, errors = page.locator("#pairs"), []
-    first = page.locator("#pairs-said").inner_text()
-    assert " → " in first
-    assert page.locator("#pairs-shown .sketch").count() == 2
-    chart.focus()
-    for _ in range(4):
-        chart.press("ArrowRight")
-        said = page.locator("#pairs-said").inner_text()
-        truth, contrast = (float(each) for each in re.search(r"true (\S+), contrast (\S+)", said).groups())
-        errors.append(abs(truth - contrast))
-        assert " → " in said
-        drawn = page.locator("#pairs-shown .sketch").evaluate_all("all => all.map((each) => each.ariaLabel)")
-        named = page.locator("#pairs-said code").all_inner_texts()
-        assert drawn == [f"Structure of {smiles}" for smiles in named]
+    pairs = [read_pair(page)]
+    page.locator("#pairs").focus()
+    for _ in range(3):
+        page.locator("#pairs").press("ArrowRight")
+        pairs.append(read_pair(page))
+    errors = [error for error, _ in pairs]
     assert errors == sorted(errors, reverse=True)
+    assert len(set(pairs)) == len(pairs)
 
 
 def test_the_page_of_a_task_tells_how_far_intervals_hold(visit):
@@ -582,13 +584,56 @@ def test_the_page_of_a_task_tells_how_far_intervals_hold(visit):
     assert {"value", "element", "group", "similarity"} <= set(flags)
 
 
-def test_hydrogens_are_written_on_the_side_that_bonds_leave_free(visit):
+LETTERS = """
+(each) => {
+  const svg = document.body.appendChild(BOOM.sketch(each, ''));
+  const centre = (box) => [box.x + box.width / 2, box.y + box.height / 2];
+  const letters = [...svg.querySelectorAll('text')].flatMap((text) =>
+    [...text.textContent].map((letter, at) => [letter, ...centre(text.getExtentOfChar(at))]));
+  const ends = ['x1', 'y1', 'x2', 'y2'];
+  const bonds = [...svg.querySelectorAll('line')].map((line) => ends.map((end) => Number(line.getAttribute(end))));
+  svg.remove();
+  return [letters, bonds];
+}
+"""
+
+
+def measure(point, bond):
+    """How far a point is from a bond."""
+    start, end = np.reshape(bond, (2, 2))
+    along = np.clip((point - start) @ (end - start) / ((end - start) @ (end - start)), 0, 1)
+    return np.linalg.norm(point - start - along * (end - start))
+
+
+def test_letters_stand_at_their_atom_and_hydrogens_beside_the_bonds(visit):
     page = visit.open("policy.html")
-    write = "(each) => [...BOOM.sketch(each, '').querySelectorAll('text')].map((text) => text.textContent)"
-    drawn = page.evaluate(
-        f"all => all.map({write})", [locate(each) for each in ("NCCO", "C[NH3+]", "[13CH4]", "[Fe+2]", "CCl")]
-    )
-    assert drawn == [["NH2", "HO"], ["NH3+"], ["13CH4"], ["Fe2+"], ["Cl"]]
+    smiles = ["NCCO", "CNC", "CC(=O)Nc1ccccc1", "C[NH+](C)C", "CC(C)[NH2+]C", "[O-]C", "C[SiH](C)C", "OC1OC1O", "NC#N"]
+    for each in smiles:
+        letters, bonds = page.evaluate(LETTERS, locate(each))
+        for atom in locate(each).split("|")[0].split(";"):
+            x, y, text = (*atom.split(","), "")[:3]
+            if text:
+                beside = [letter for letter, *at in letters if np.hypot(at[0] - int(x), at[1] + int(y)) < 5]
+                assert beside == list(re.match("[A-Z][a-z]?", text)[0])
+        away = [measure(np.array(at), bond) for letter, *at in letters for bond in bonds if letter == "H"]
+        assert min(away, default=9) > 4
+
+
+def test_what_is_written_at_atoms(visit):
+    page = visit.open("policy.html")
+    parts = "(each) => [...BOOM.sketch(each, '').querySelectorAll('tspan')].map((part) => part.textContent)"
+    said = {
+        "C[NH3+]": "N H 3 +",
+        "[13CH4]": "13 C H 4",
+        "[Fe+2]": "Fe 2+",
+        "O": "H 2 O",
+        "[NH+2]C": "N H 2+",
+        "*C": "*",
+    }
+    for smiles, texts in said.items():
+        assert page.evaluate(parts, locate(smiles)) == texts.split()
+    assert page.evaluate(parts, locate("[O-]C")) == ["O", "−"]
+    assert page.evaluate(parts, locate("*C")) == ["*"]
 
 
 def test_a_view_without_points_leaves_the_chart_of_costs_to_the_next(visit):

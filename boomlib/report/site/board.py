@@ -96,7 +96,7 @@ def describe_model(source: Source, name: str) -> dict[str, Any]:
         "family": model["family"],
         "size": source.roles.sizes.get(name, ""),
         "class": model["class"],
-        "of": source.config.get("variants", {}).get(name, {}).get("of", ""),
+        "variant_of": source.config.get("variants", {}).get(name, {}).get("of", ""),
         "features": list(model["features"]),
         "needs": describe_needs(source.needs.get(name, {})),
         "kinds": sorted(set(source.needs.get(name, {}).values())),

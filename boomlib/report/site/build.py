@@ -16,7 +16,7 @@ from boomlib.report.site.board import describe_board
 from boomlib.report.site.files import ASSETS, HERE, PAGES
 from boomlib.report.site.groups import find_parts
 from boomlib.report.site.models import describe_errors
-from boomlib.report.site.policies import describe_policy
+from boomlib.report.site.policies import describe_pairs, describe_policy
 from boomlib.report.site.runs import list_runs
 from boomlib.report.site.script import write_script
 from boomlib.report.site.source import Source
@@ -96,6 +96,8 @@ def write_data(source: Source, folder: Path, config_hash: str) -> Iterator[Path]
     policies = {run.stem: describe_policy(source, run) for run in source.policy_runs}
     for stem, policy in policies.items():
         yield write_script(folder, f"policies/{stem}", policy)
+    for paired in dict.fromkeys((run.dataset, run.property, run.scheme) for run in source.policy_runs):
+        yield write_script(folder, f"pairs/{'/'.join(paired)}", describe_pairs(source, paired))
 
 
 def write_page(page: str, folder: Path) -> Path:

@@ -57,11 +57,11 @@ def locate(smiles: str) -> str:
 
 
 def label(atom: Chem.Atom) -> str:
-    """What is written at an atom: element, hydrogens and charge, such as ``NH3+``; nothing at most carbons."""
+    """Isotope, element, hydrogens and charge of an atom, such as ``NH3+`` or ``Fe+2``; nothing at most carbons."""
     hydrogens, charge = atom.GetTotalNumHs(), atom.GetFormalCharge()
     plain = atom.GetSymbol() == "C" and not charge and not atom.GetIsotope() and not atom.GetNumRadicalElectrons()
     if plain and atom.GetDegree():
         return ""
     written = "" if not hydrogens else "H" if hydrogens == 1 else f"H{hydrogens}"
-    sign = "" if not charge else f"{abs(charge) if abs(charge) > 1 else ''}{'+' if charge > 0 else '-'}"
+    sign = "" if not charge else f"{'+' if charge > 0 else '-'}{abs(charge) if abs(charge) > 1 else ''}"
     return f"{atom.GetIsotope() or ''}{atom.GetSymbol()}{written}{sign}"

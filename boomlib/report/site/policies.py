@@ -57,7 +57,6 @@ def describe_policy(source: Source, run: Run) -> dict[str, Any]:
             "rows": list_pair_cells(scores),
             "points": pair_points,
         },
-        "molecules": pack_molecules(smiles, pairs),
         "estimates": list_estimates(scores),
         "sweep": describe_sweep(table, facts, scores, masks[HELD_OUT]),
         "support": count_support(table["support"].to_numpy(), masks),
@@ -123,9 +122,19 @@ def list_environments(
     return rows
 
 
-def pack_molecules(smiles: list[str], pairs: pa.Table) -> str:
-    """The molecules of the pairs that are shown, by their position in the task, as the page draws them."""
+def describe_pairs(source: Source, task: tuple[str, str, str]) -> dict[str, str]:
+    """The molecules of the pairs of one task that are shown, by their position in the task, as the page draws them.
+
+    Args:
+        source: tables and entries.
+        task: dataset, property and scheme.
+    """
+    dataset, name, scheme = task
+    fold, _ = read_split(source.results / f"splits/{dataset}/{name}/{scheme}.parquet")
+    ids = np.flatnonzero(fold != NO_FOLD)
+    pairs = read_pairs(source.results / f"features/{dataset}/ch2_pairs.parquet", ids)
+    smiles = read_molecules(source.results / f"data/{dataset}/molecules.parquet")["smiles"]
     shown = {int(pairs[side][int(at)].as_py()) for at in choose_evenly(pairs.num_rows) for side in ("left", "right")}
-    named = {at: smiles[at] for at in sorted(shown)}
+    named = {at: smiles[int(ids[at])].as_py() for at in sorted(shown)}
     located = {at: locate(each) for at, each in named.items()}
-    return pack_text(to_json({"smiles": named, "located": located, "drawn": {}}))
+    return {"molecules": pack_text(to_json({"smiles": named, "located": located, "drawn": {}}))}

@@ -19,7 +19,7 @@ from boomlib.report.site.differences import list_differences
 from boomlib.report.site.drawings import draw, locate
 from boomlib.report.site.script import pack_numbers, pack_text, to_json, write_script
 from boomlib.report.site.source import Source
-from boomlib.report.site.uncertainty import describe_uncertainty
+from boomlib.report.site.uncertainty import describe_intervals
 
 DRAWN = 200
 """Molecules that RDKit draws, the hardest ones; the page draws the others from their positions."""
@@ -54,7 +54,7 @@ def write_task(source: Source, folder: Path, task: tuple[str, str, str], answers
         "hardest": hardest,
         "histogram": count(answers),
         "differences": describe_differences(source, task),
-        "uncertainty": describe_uncertainty(source, task),
+        "uncertainty": describe_intervals(source, task),
         "curves": list_curves(source, task),
         "molecules": pack_text(
             to_json(

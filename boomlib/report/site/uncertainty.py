@@ -7,7 +7,7 @@ from boomlib.report.tables.ranked import RankedModels
 from boomlib.report.tables.uncertainty import FLAGGED, INTERVALS, list_flags, list_intervals, read_judged
 
 
-def describe_uncertainty(source: Source, task: tuple[str, str, str]) -> dict[str, Any] | None:
+def describe_intervals(source: Source, task: tuple[str, str, str]) -> dict[str, Any] | None:
     """What intervals of one task promise, and the two tables as columns and rows; None where none are judged.
 
     Args:

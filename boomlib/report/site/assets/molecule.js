@@ -7,6 +7,28 @@ BOOM.molecule = (molecules, at) => {
   return BOOM.sketch(molecules.located[at], smiles);
 };
 
+/* The texts at an atom, each [attributes, parts of text with how far they are shifted down]: the element where the atom is,
+   its hydrogens on the side that is farthest from the bonds to those `around` it. */
+const writeAtom = (point, around) => {
+  const [, isotope, symbol, hydrogen = "", count = "", sign = "", size = ""] =
+    point.text.match(/^(\d*)([A-Z][a-z]?|\*)(?:(H)(\d*))?(?:([+-])(\d*))?$/);
+  const turns = around.map((each) => Math.atan2(each.y - point.y, each.x - point.x));
+  const room = (side) => Math.min(...turns.map((turn) => Math.acos(Math.cos(turn - side))));
+  const sides = { right: 0, left: Math.PI, ...(around.length > 1 && { up: -Math.PI / 2, down: Math.PI / 2 }) };
+  const alone = /^(O|S|Se|F|Cl|Br|I)$/.test(symbol) ? "left" : "right";
+  const side = around.length ? Object.keys(sides).reduce((best, each) => (room(sides[each]) > room(sides[best]) + 0.01 ? each : best)) : alone;
+  const own = [[isotope, -4], [symbol, 0]], attached = [[hydrogen, 0], [count, 3]], charge = [size + sign.replace("-", "−"), -4];
+  const half = symbol.length > 1 ? 6.5 : 4.3, fill = COLOURS[symbol] || "#1b2430";
+  const place = (x, y, anchor, parts) => [{ x, y: y + 4.2, "text-anchor": anchor, fill }, parts.filter(([written]) => written)];
+  const start = point.x - half - 5 * isotope.length, end = point.x + half + 5 * charge[0].length;
+  if (!around.length) return [place(point.x, point.y, "middle", side === "left" ? [...attached, ...own, charge] : [...own, ...attached, charge])];
+  if (!hydrogen || side === "right") return [place(start, point.y, "start", [...own, ...attached, charge])];
+  if (side === "left") return [place(end, point.y, "end", [...attached, ...own, charge])];
+  return [place(start, point.y, "start", [...own, charge]), place(point.x - 4.3, point.y + (side === "down" ? 12 : charge[0] ? -15 : -12), "start", attached)];
+};
+
+const COLOURS = { N: "#2b3fd0", O: "#c22020", S: "#8a6d00", F: "#2a7d2a", Cl: "#2a7d2a", Br: "#8c3a12", I: "#6b2aa0" };
+
 BOOM.sketch = (located, smiles) => {
   const [atoms, written] = located.split("|").map((part) => part.split(";").filter(Boolean).map((each) => each.split(",")));
   const bonds = written.map((bond) => bond.map(Number));
@@ -18,8 +40,8 @@ BOOM.sketch = (located, smiles) => {
     return element;
   };
   const [xs, ys] = [points.map((point) => point.x), points.map((point) => point.y)];
-  const [left, top] = [Math.min(...xs) - 30, Math.min(...ys) - 18];
-  const [width, height] = [Math.max(...xs) + 30 - left, Math.max(...ys) + 18 - top];
+  const [left, top] = [Math.min(...xs) - 30, Math.min(...ys) - 26];
+  const [width, height] = [Math.max(...xs) + 30 - left, Math.max(...ys) + 26 - top];
   const svg = make("svg", { viewBox: `${left} ${top} ${width} ${height}`, role: "img", "aria-label": `Structure of ${smiles}`, class: "sketch" });
   const line = (one, other, dx = 0, dy = 0) => svg.append(make("line", {
     x1: one.x + dx, y1: one.y + dy, x2: other.x + dx, y2: other.y + dy, stroke: "#1b2430", "stroke-width": 1.3, "stroke-linecap": "round",
@@ -45,25 +67,18 @@ BOOM.sketch = (located, smiles) => {
       for (const shift of shifts) line(one, other, shift * across[0], shift * across[1]);
     }
   }
-  const colours = { N: "#2b3fd0", O: "#c22020", S: "#8a6d00", F: "#2a7d2a", Cl: "#2a7d2a", Br: "#8c3a12", I: "#6b2aa0" };
   for (const [at, point] of points.entries()) {
     if (!point.text) continue;
-    const [, isotope, symbol, hydrogen = "", count = "", charge] = point.text.match(/^(\d*)([A-Z][a-z]?)(?:(H)(\d*))?(.*)$/);
-    const lean = bonds.reduce((sum, [one, other]) => sum + (one === at ? points[other].x - point.x : other === at ? points[one].x - point.x : 0), 0);
-    // the element stands at its atom, its hydrogens on the side that bonds leave free
-    const turned = hydrogen && lean > 1, attached = [[hydrogen, 0], [count, 3]], own = [[isotope, -4], [symbol, 0]];
-    const half = symbol.length > 1 ? 6.5 : 4.3;
-    const text = make("text", {
-      x: turned ? point.x + half + 5 * charge.length : point.x - half - 5 * isotope.length, y: point.y + 4.2,
-      "text-anchor": turned ? "end" : "start", "font-size": 12, fill: colours[symbol] || "#1b2430",
-    });
-    const parts = [...(turned ? [...attached, ...own] : [...own, ...attached]), [charge, -4]].filter(([written]) => written);
-    let before = 0;
-    for (const [written, shift] of parts) {
-      text.append(make("tspan", { dy: shift - before, "font-size": shift ? 8.5 : 12 }, written));
-      before = shift;
-    }
-    svg.append(text);
+    const around = bonds.filter(([one, other]) => one === at || other === at).map(([one, other]) => points[one === at ? other : one]);
+    svg.append(...writeAtom(point, around).map(([attributes, parts]) => {
+      const text = make("text", { "font-size": 12, ...attributes });
+      let before = 0;
+      for (const [written, shift] of parts) {
+        text.append(make("tspan", { dy: shift - before, "font-size": shift ? 8.5 : 12 }, written));
+        before = shift;
+      }
+      return text;
+    }));
   }
   return svg;
 };

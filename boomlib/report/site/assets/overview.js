@@ -15,7 +15,7 @@ BOOM.begin((board) => {
 
   const HEAVIEST = 100, limitWeight = (weight) => Math.min(HEAVIEST, Math.max(0, Number(weight))) || 0;
 
-  /* Which tasks count, with their weights. */
+  /* Which tasks count, with their weights; `draw` leaves in the address tasks that are there alone. */
   function weigh() {
     const ticked = state.list("tasks");
     const given = Object.fromEntries(state.list("weights").map((each) => each.split(":")));

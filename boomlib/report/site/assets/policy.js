@@ -78,7 +78,10 @@ BOOM.begin((board) => {
     };
     chart.removeAllListeners?.("plotly_hover");
     chart.on("plotly_hover", (event) => show(event.points[0].customdata));
-    show(BOOM.followKeys(chart, points, ([truth, contrast]) => Math.abs(contrast - truth), show));
+    const said = find(`${place}-said`);
+    said.ariaLive = "off"; // nobody has asked for the first pair
+    show(BOOM.followKeys(chart, points, ([truth, contrast]) => Math.abs(contrast - truth), show, 0));
+    requestAnimationFrame(() => { said.ariaLive = "polite"; });
   }
 
   function drawSupport(place, { edges, shares }, threshold, names) {
@@ -144,7 +147,8 @@ BOOM.begin((board) => {
     const stem = state.choose("run", board.policies);
     state.choose("sort", ["environment", "n", "support", "abstention"]);
     BOOM.redraw("choices", () => fill("choices", state.menu("run", "Run", board.policies.map((each) => [each, nameRun(each)]))));
-    const data = await BOOM.loadMolecules(`policies/${stem}`);
+    const [data, { structures }] = await Promise.all([BOOM.load(`policies/${stem}`), BOOM.loadMolecules(`pairs/${stem.split("/").slice(0, 3).join("/")}`)]);
+    data.structures = structures;
     if (turn !== drawn) return;
     drawEffects(data);
     const parts = [

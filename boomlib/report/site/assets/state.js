@@ -53,7 +53,7 @@ BOOM.State = class {
     return this.values[key];
   }
 
-  /* Those of `allowed` that a list in the address has; the page says which others it asks for. */
+  /* Leave of a list in the address those that are `allowed`; the page says which others it asks for. */
   keep(key, allowed) {
     const given = this.list(key), strange = given.filter((value) => !allowed.includes(value));
     this.values[key] = given.filter((value) => allowed.includes(value)).join(" ");

@@ -159,7 +159,7 @@ BOOM.begin((board) => {
       caption, rows, columns: columns.map((title, at) => ({ title, kind: at === 0 ? "model" : at < texts ? "text" : "number" })),
     }));
     draw("intervals", `Intervals that promise ${found.promise} of the labels`, found.intervals, 3);
-    draw("flags", "Shares of molecules that are flagged", found.flags, 2);
+    draw("flags", "How well flags tell OOD from ID", found.flags, 2);
   }
 
   function drawCurves(described, task) {

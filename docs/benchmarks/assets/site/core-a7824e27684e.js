@@ -87,9 +87,9 @@ const BOOM = (() => {
     return `${(value / 10 ** power).toFixed(2)}e${power}`;
   }
 
-  /* Why `model` has no result on `task`, by a scheme of the board. */
-  function tellLack(scheme, model, task) {
-    const lost = scheme.lost[model]?.[task] ?? [];
+  /* Why `model` has no result on `task`, by what the board has of a scheme. */
+  function tellLack(view, model, task) {
+    const lost = view.lost[model]?.[task] ?? [];
     return `no result. ${lost.map(([seed, status, reason]) => `seed ${seed}, ${status}: ${reason}`).join(". ") || "It is not defined here."}`;
   }
 

@@ -6,6 +6,11 @@ BOOM.begin(async (board) => {
   const state = new BOOM.State({ model: names.find((name) => !board.models[name].control) ?? names[0], task: "" }, draw);
   let drawn = 0, switched = false;
 
+  function describe(name, { variant_of: base, class: of }) {
+    const link = base in board.models ? h("a", { href: `model.html#model=${base}` }, board.models[base].label) : h("code", {}, base);
+    return [h("code", {}, name), base ? [", a variant of ", link] : [], ", of the class ", h("code", {}, of)].flat();
+  }
+
   function drawFacts(model) {
     const facts = [["Family", model.family], ["Size", model.size || "—"], ["Needs", model.needs], ["Start", model.start], ["Features", model.features.join(", ") || "—"], ["Licence", model.licence || "—"]];
     fill("facts", facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
@@ -105,7 +110,8 @@ BOOM.begin(async (board) => {
     })));
     find("title").textContent = model.label;
     BOOM.entitle(model.label);
-    find("text").textContent = model.control ? "A control: it bounds the leaderboard and is not ranked." : model.external ? "Made elsewhere: its predictions of the blinded task were handed in." : `${name}, ${model.of ? `a variant of ${model.of}, ` : ""}of the class ${model.class}`;
+    fill("text", model.control ? "A control: it bounds the leaderboard and is not ranked."
+      : model.external ? "Made elsewhere: its predictions of the blinded task were handed in." : describe(name, model));
     drawFacts(model);
     drawResults(name);
     drawRuns(name);

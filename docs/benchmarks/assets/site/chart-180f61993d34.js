@@ -46,10 +46,9 @@ BOOM.chart = async (place, traces, layout) => {
 };
 
 /* The arrow keys go through `points` of the chart in `place`, from the largest `error` to the smallest, and `show` each; returns
-   the first of them. */
-BOOM.followKeys = (place, points, error, show) => {
+   the first of them. `at` is the place in that order of the one that is shown already. */
+BOOM.followKeys = (place, points, error, show, at = -1) => {
   const ordered = [...points].sort((one, other) => error(other) - error(one));
-  let at = -1;
   place.onkeydown = (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (!step) return;
