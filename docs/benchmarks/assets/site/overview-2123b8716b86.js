@@ -107,6 +107,12 @@ BOOM.begin((board) => {
     return { text, lost: true, tip: isRank && row.described.control ? "A control, which is not ranked" : lacking };
   }
 
+  /* The dataset in small letters, so that columns are as narrow as their numbers let them be. */
+  function nameTask(task, arrow) {
+    const at = task.lastIndexOf("/") + 1;
+    return [h("span", { class: "dataset" }, task.slice(0, at)), h("wbr"), `${task.slice(at)}\u00a0${arrow}`];
+  }
+
   const changeSort = (by) => {
     const first = by in named && board.metrics[state.get("metric")].direction === "max" && state.get("units") === "native" ? "1" : "";
     const same = state.get("sort") === by;
@@ -126,7 +132,7 @@ BOOM.begin((board) => {
       { title: "OOD / ID\u00a0↓", sort: "ratio", kind: "number", tip: "Mean over tasks of the RMSE on OOD divided by the RMSE on ID; lower is better" },
       ...(isOwn() ? [{ title: "Your ranking ↓", sort: "own", kind: "number", tip: `Geometric mean, with your weights, of the normalised error on ${board.folds[fold]}; lower is better` }] : []),
       ...shown.map((task) => ({
-        title: `${task}\u00a0${arrow}`, sort: directed ? task : null, kind: "number task",
+        title: nameTask(task, arrow), sort: directed ? task : null, kind: "number task",
         tip: `${named[task].label}${normalised ? "" : metric.unit ? `, ${named[task].unit}` : ""}; ${metric.hint}`,
       })),
     ];
